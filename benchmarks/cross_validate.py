@@ -1,0 +1,114 @@
+"""Patient-grouped k-fold cross-validation of a recipe on NIH films.
+
+    python benchmarks/cross_validate.py SOURCE OUT --recipe default --recipe classic
+
+SOURCE is in NIH's layout; where it holds a ``sources.csv`` (image, group), AUCs
+are also given by group. Each fold's patients are scored by a network that never
+saw them: of the others, 15 % choose the epoch and the rest train. OUT keeps the
+runs, so that a second call goes on where the first was stopped, and gets
+``scores.csv`` (out-of-fold) and ``folds.csv`` (an AUC a fold and a subset).
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import typer
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from cxrlib.cohort import Cohort, draw_stratified_split, read_cohort
+from cxrlib.evaluation import auc, auc_interval
+from cxrlib.files import write_csv
+from cxrlib.prepare import prepare
+from cxrlib.recipe import find_recipe
+from cxrlib.training import train
+
+
+def main(
+    source: Path,
+    out: Path,
+    recipe: Annotated[list[str], typer.Option(help="default, classic or a .json file; may be repeated")],
+    folds: int = 5,
+    seed: Annotated[int, typer.Option(help="of the folds")] = 0,
+    train_seed: Annotated[int, typer.Option(help="of weights, shuffling and augmentation")] = 0,
+    only: Annotated[int, typer.Option(help="run the first N folds only, to screen a recipe")] = 0,
+) -> None:
+    """Cross-validate recipes by patient and print their AUCs."""
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(train_seed)
+    cohort = read_cohort(prepare(source, out / "cohort").folder)
+    cohort = with_groups(cohort, source)
+    tables = []
+    for name in recipe:
+        label = Path(name).stem
+        scores = [
+            score_fold(cohort, out / f"{label}-fold{seed}.{fold}-seed{train_seed}", name, train_seed, rows, fold)
+            for fold, rows in enumerate(deal(cohort, folds, seed)[: only or folds])
+        ]
+        scores = pd.concat(scores, ignore_index=True).assign(recipe=label)
+        write_csv(out / f"scores-{label}.csv", scores)
+        tables.append(summarize(scores))
+    summary = pd.concat(tables, ignore_index=True)
+    write_csv(out / "folds.csv", summary)
+    typer.echo(summary.round(3).to_string(index=False))
+
+
+def with_groups(cohort: Cohort, source: Path) -> Cohort:
+    """Add the column ``group`` from sources.csv, where there is one."""
+    if not (source / "sources.csv").is_file():
+        return cohort
+    groups = pd.read_csv(source / "sources.csv").set_index("image")["group"]
+    names = cohort.table["path"].map(lambda path: Path(path).name)
+    return Cohort(cohort.folder, cohort.finding, cohort.table.assign(group=names.map(groups)))
+
+
+def deal(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
+    """Return the rows of each fold: patients together, label and group alike in each."""
+    table = cohort.table
+    strata = table["label"].astype(str) + table.get("group", pd.Series("", table.index)).astype(str)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return [rows for _, rows in splitter.split(table, strata, table["patient_id"])]
+
+
+def score_fold(cohort: Cohort, folder: Path, name: str, train_seed: int, rows: np.ndarray, fold: int) -> pd.DataFrame:
+    """Train without the fold's patients, and score them."""
+    table = cohort.table.copy()
+    table["split"] = "test"
+    rest = np.setdiff1d(np.arange(len(table)), rows)
+    table.loc[rest, "split"] = draw_stratified_split(
+        table.loc[rest, "patient_id"], table.loc[rest, "label"], fractions=(0.85, 0.15, 0.0)
+    )
+    recipe = find_recipe(name, seed=train_seed)
+    bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
+    show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
+    run = train(Cohort(cohort.folder, cohort.finding, table), folder, recipe, resume=True, callbacks=(show,))
+    bar.close()
+    test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
+    return test.merge(table[["path", "patient_id", "view", "group"]], on="path").assign(fold=fold)
+
+
+def summarize(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each subset of films, the AUC of each fold, their mean, and the pooled AUC."""
+    subsets = {"all": scores.index == scores.index}
+    subsets |= {view: scores["view"] == view for view in ("AP", "PA")}
+    subsets |= {group: scores["group"] == group for group in scores["group"].dropna().unique()}
+    rows = []
+    for subset, chosen in subsets.items():
+        part = scores[chosen]
+        by_fold = [auc(f["label"], f["score"]) for _, f in part.groupby("fold") if f["label"].nunique() == 2]
+        if len(by_fold) < part["fold"].nunique():
+            continue
+        pooled = auc_interval(part["label"], part["score"], part["patient_id"])
+        row = {"recipe": part["recipe"].iloc[0], "subset": subset, "n": len(part), "finding": int(part["label"].sum())}
+        row |= {f"fold_{i}": value for i, value in enumerate(by_fold)}
+        row |= {"mean": np.mean(by_fold), "pooled": pooled.value, "low": pooled.low, "high": pooled.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)

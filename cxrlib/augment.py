@@ -1,0 +1,110 @@
+"""What may move, and what must not.
+
+A film may be shifted, scaled and rotated a little, as patients and tubes are,
+and its brightness may change by a gamma. It is never flipped upside down
+(fluid obeys gravity) and never cropped to its centre (the finding may lie
+outside it).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random transform; each is drawn uniformly.
+
+    Attributes
+    ----------
+    shift : float
+        Largest shift along each axis, as a share of the side.
+    scale : float
+        The film is enlarged by 1 - scale to 1 + scale, x and y alike.
+    rotate : float
+        Largest rotation to either side, in degrees.
+    gamma : float, at least 1
+        Brightness: x -> x**g, with log g between -log gamma and log gamma.
+    horizontal_flip : bool
+        Mirror half of the films. The heart changes sides: such a film is one
+        of a person with situs inversus, rare in life.
+    share : float in [0, 1]
+        The share of films that are touched at all.
+    """
+
+    shift: float = 0.0
+    scale: float = 0.0
+    rotate: float = 0.0
+    gamma: float = 1.0
+    horizontal_flip: bool = False
+    share: float = 1.0
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether no film is ever changed."""
+        unchanged = (self.shift, self.scale, self.rotate, self.gamma) == (0, 0, 0, 1)
+        return self.share == 0 or (unchanged and not self.horizontal_flip)
+
+
+def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw one transform as a (2, 3) matrix from output pixels to input pixels.
+
+    Rotation, scale, flip and shift are fused, so that a film is interpolated
+    once. Positions are (x, y, 1), in pixels, with the centre fixed but for the
+    shift.
+    """
+    angle = np.deg2rad(rng.uniform(-augmentation.rotate, augmentation.rotate))
+    zoom = rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
+    shift = rng.uniform(-augmentation.shift, augmentation.shift, size=2) * size
+    mirror = -1.0 if augmentation.horizontal_flip and rng.random() < 0.5 else 1.0
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    linear = np.array([[cos * mirror, -sin * mirror], [sin, cos]])
+    centre = (size - 1) / 2
+    offset = centre - linear @ (centre + shift)
+    return np.column_stack([linear, offset])
+
+
+def augment(image: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+    """Return a randomly transformed copy of one film.
+
+    Parameters
+    ----------
+    image : ndarray, (S, S), float32 in [0, 1]
+    augmentation : Augmentation
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray, (S, S), float32 in [0, 1]
+        What moves in from outside is 0, as outside the beam.
+    """
+    if augmentation.is_identity or rng.random() >= augmentation.share:
+        return image
+    size = image.shape[0]
+    matrix = draw_affine(augmentation, size, rng)
+    moved = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    if augmentation.gamma != 1:
+        limit = np.log(augmentation.gamma)
+        moved = np.power(moved, np.float32(np.exp(rng.uniform(-limit, limit))))
+    return moved
+
+
+def keras_generator(augmentation: Augmentation):
+    """Return Keras' legacy ``ImageDataGenerator`` with the same ranges.
+
+    For use side by side. It differs in three ways: it draws the zoom for x and
+    y separately, so that it also stretches; it draws from NumPy's global state;
+    and it has no gamma. ``share`` has no counterpart either.
+    """
+    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+
+    return ImageDataGenerator(
+        width_shift_range=augmentation.shift,
+        height_shift_range=augmentation.shift,
+        zoom_range=augmentation.scale,
+        rotation_range=augmentation.rotate,
+        horizontal_flip=augmentation.horizontal_flip,
+        fill_mode="constant",
+        cval=0.0,
+    )

@@ -1,0 +1,305 @@
+"""``cxr``: the command line. Each command is a few lines over the library."""
+
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrlib.session import start_session
+
+app = typer.Typer(
+    help="Find an anomaly in chest X-rays: from a folder of films to an operating point.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Against(StrEnum):
+    nofinding = "nofinding"
+    all = "all"
+
+
+class Normalize(StrEnum):
+    minmax = "minmax"
+    percentile = "percentile"
+
+
+class Split(StrEnum):
+    test = "test"
+    val = "val"
+    train = "train"
+    all = "all"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
+AllowColor = Annotated[bool, typer.Option("--allow-color", help="Read pictures in colour by their luminance.")]
+SplitOption = Annotated[Split, typer.Option(help="Which films.")]
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="NIH ChestX-ray14 as published, or two class folders.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or one to continue.")],
+    finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
+    against: Annotated[Against, typer.Option(help="Compare with No Finding, or with all others.")] = Against.nofinding,
+    size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
+    normalize: Annotated[Normalize, typer.Option(help="Range per image.")] = Normalize.minmax,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Prepare those images that are there.")] = False,
+    allow_color: AllowColor = False,
+):
+    """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
+    from cxrlib.prepare import prepare as run
+
+    made = run(
+        source,
+        out,
+        finding=finding,
+        against=against.value,
+        size=size,
+        normalize=normalize.value,
+        seed=seed,
+        allow_missing=allow_missing,
+        allow_color=allow_color,
+        progress=_bar("preparing"),
+    )
+    _tell(*made.notes)
+    told = ", ".join(f"{count:,} {name}" for name, count in made.counts.items())
+    typer.echo(f"{out}: {told}; {len(made.rejected):,} rejected" + (" (rejected.csv)" if len(made.rejected) else ""))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    effusion: Annotated[int, typer.Option(min=1, help="Films with an effusion.")] = 107,
+    nofinding: Annotated[int, typer.Option(min=1, help="Films without.")] = 1000,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side in pixels.")] = 128,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+):
+    """Simulate a cohort of chest films with exact truth."""
+    from cxrlib.phantom import simulate as run
+
+    run(out, effusion=effusion, nofinding=nofinding, size=size, seed=seed, progress=_bar("simulating"))
+    typer.echo(f"{out}: {effusion:,} effusion, {nofinding:,} nofinding")
+
+
+@app.command()
+def train(
+    cohort: Annotated[Path, typer.Argument(help="Two class folders, with or without cohort.csv.")],
+    run: Annotated[Path, typer.Argument(help="A new folder for the run.")],
+    recipe: Annotated[str, typer.Option(help="default, classic or a .json file.")] = "default",
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    size: Annotated[int | None, typer.Option(min=32, help="Side of the images in pixels.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Channels of the first stage.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
+    sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
+    confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
+):
+    """Train a network and choose its operating point on the validation films."""
+    from cxrlib.cohort import read_cohort
+    from cxrlib.recipe import find_recipe
+
+    changes = dict(epochs=epochs, size=size, width=width, seed=seed, sensitivity=sensitivity, confidence=confidence)
+    chosen = find_recipe(recipe, **changes)
+    films = read_cohort(cohort)
+    _tell(*films.notes)
+    start_session(chosen.seed)
+    from cxrlib.training import train as fit
+
+    callbacks = [_epoch_bar(chosen.epochs), *([_tensorboard(run)] if tensorboard else [])]
+    made = fit(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=_bar("reading"))
+    best = made.history.loc[made.history["val_auc"].idxmax()]
+    typer.echo(f"{run}: best epoch {best['epoch']:.0f} of {chosen.epochs}, AUC on val {best['val_auc']:.3f}")
+    if (made.scores["split"] == "test").any():
+        _print_evaluation(made.evaluate(films).as_dict())
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
+    split: SplitOption = Split.test,
+    threshold: Threshold = None,
+    prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
+    as_json: AsJson = False,
+):
+    """Report AUC, sensitivity, specificity and predictive values, with intervals."""
+    opened, films = _open(run), _read(cohort)
+    result = opened.evaluate(
+        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=_bar("reading")
+    ).as_dict()
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        _print_evaluation(result)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="A run folder.")],
+    run_b: Annotated[Path, typer.Argument(help="Another.")],
+    cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
+    split: SplitOption = Split.test,
+    as_json: AsJson = False,
+):
+    """Compare the AUCs of two runs on the same films."""
+    from cxrlib.run import compare as hold_against
+
+    result = hold_against(_open(run_a), _open(run_b), _read(cohort), split=split.value, progress=_bar("reading"))
+    if as_json:
+        flat = {"n": result.n, "n_finding": result.n_finding, "n_patients": result.n_patients}
+        for name in ("auc_a", "auc_b", "difference"):
+            estimate = getattr(result, name)
+            flat |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        typer.echo(json.dumps(flat))
+        return
+    typer.echo(f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding")
+    for name, estimate in {"AUC of A": result.auc_a, "AUC of B": result.auc_b, "A - B": result.difference}.items():
+        typer.echo(f"{name:12} {estimate}")
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
+    run: Annotated[Path, typer.Option(help="A run folder.")],
+    threshold: Threshold = None,
+    allow_color: AllowColor = False,
+    as_json: AsJson = False,
+):
+    """Score films, one line each. Exit code 1 where some could not be read."""
+    from cxrlib.radiograph import InputError
+
+    opened, failed = _open(run), False
+    for path in images:
+        try:
+            made = opened.predict(path, threshold=threshold, allow_color=allow_color)
+        except InputError as error:
+            failed = True
+            _print_prediction({"path": str(path), "error": str(error)}, as_json)
+            continue
+        result = {"path": str(path), "score": made.score, "threshold": made.threshold, "finding": made.finding}
+        _print_prediction(result | {"warnings": list(made.warnings)}, as_json, opened.finding)
+    if failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one line and exit code 2."""
+    try:
+        app()
+    except Exception as error:
+        from cxrlib.radiograph import InputError
+
+        if not isinstance(error, InputError | OSError):
+            raise
+        sys.exit(_complain(error))
+
+
+def _complain(error: Exception) -> int:
+    typer.echo(f"cxr: {error}", err=True)
+    return 2
+
+
+def _open(run: Path):
+    from cxrlib.run import open_run
+
+    opened = open_run(run)
+    start_session()
+    return opened
+
+
+def _read(folder: Path):
+    from cxrlib.cohort import read_cohort
+
+    cohort = read_cohort(folder)
+    _tell(*cohort.notes)
+    return cohort
+
+
+def _tell(*notes: str) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _bar(what: str):
+    from tqdm import tqdm
+
+    def progress(items: Iterable, total: int) -> Iterable:
+        return tqdm(items, desc=what, total=total, unit="film", disable=None)
+
+    return progress
+
+
+def _epoch_bar(epochs: int):
+    import keras
+    from tqdm import tqdm
+
+    class Bar(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.bar = tqdm(total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.bar.n = epoch + 1
+            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", val_auc=f"{logs['val_auc']:.3f}")
+
+        def on_train_end(self, logs=None):
+            self.bar.close()
+
+    return Bar()
+
+
+def _tensorboard(run: Path):
+    from importlib.util import find_spec
+
+    import keras
+
+    from cxrlib.radiograph import InputError
+
+    if find_spec("tensorboard") is None:
+        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
+    return keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
+
+
+def _print_evaluation(result: dict) -> None:
+    typer.echo(
+        f"{result['split']}: {result['n']:,} films of {result['n_patients']:,} patients, "
+        f"{result['n_finding']:,} with the finding"
+    )
+    for warning in result["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    at = f"at threshold {result['threshold']:.4f}"
+    for name, title in {
+        "auc": "AUC",
+        "sensitivity": f"sensitivity {at}",
+        "specificity": f"specificity {at}",
+        "ppv": f"PPV at prevalence {result['prevalence']:.3f}",
+        "npv": f"NPV at prevalence {result['prevalence']:.3f}",
+    }.items():
+        value, low, high = (result[f"{name}{end}"] for end in ("", "_low", "_high"))
+        told = "not defined" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+        typer.echo(f"{title:36} {told}")
+
+
+def _print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
+    if as_json:
+        typer.echo(json.dumps(result))
+    elif "error" in result:
+        typer.echo(f"cxr: {result['error']}", err=True)
+    else:
+        told = finding if result["finding"] else "nofinding"
+        typer.echo(f"{result['path']}: {told} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
+        for warning in result["warnings"]:
+            typer.echo(f"  warning: {warning}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Many images: two class folders, an optional cohort.csv, and a split by patient.
+
+A cohort is a folder that holds ``nofinding/`` and one folder named for the
+finding, such as ``effusion/``. With a ``cohort.csv`` beside them it also knows
+patients, splits, views and more; without it the bare folders will do.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.radiograph import SUFFIXES, InputError
+
+NOFINDING = "nofinding"
+SPLITS = ("train", "val", "test")
+FRACTIONS = (0.70, 0.15, 0.15)
+COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings")
+NEEDED = ("path", "label")
+NOT_CLASSES = ("masks",)
+_NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The images of one folder.
+
+    Attributes
+    ----------
+    folder : Path
+    finding : str
+        The name of the positive class and of its folder, in lower case.
+    table : DataFrame
+        One row an image, sorted by path: ``path`` (relative to the folder, with
+        forward slashes), ``label`` (1 = the finding, 0 = nofinding),
+        ``patient_id`` (str), and whatever else cohort.csv holds.
+    notes : tuple of str
+        What the reader assumed.
+    """
+
+    folder: Path
+    finding: str
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int, 1 = the finding."""
+        return self.table["label"].to_numpy()
+
+    @property
+    def files(self) -> list[Path]:
+        """(N,) paths that can be opened."""
+        return [self.folder / path for path in self.table["path"]]
+
+    @property
+    def has_split(self) -> bool:
+        """Whether every image belongs to train, val or test."""
+        return "split" in self.table
+
+    def part(self, split: str) -> "Cohort":
+        """Return the images of one split, or all of them for ``"all"``."""
+        if split == "all":
+            return self
+        if split not in SPLITS:
+            raise InputError(f"split is {split!r}; it must be one of {', '.join(SPLITS)} or all")
+        if not self.has_split:
+            raise InputError(f"{self.folder}: it is not known which images are {split}")
+        chosen = self.table[self.table["split"] == split].reset_index(drop=True)
+        if chosen.empty:
+            raise InputError(f"{self.folder}: no image is in the split {split!r}")
+        return replace(self, table=chosen)
+
+
+def read_cohort(folder, *, finding: str | None = None) -> Cohort:
+    """Read a cohort from its folder; no image is opened.
+
+    Parameters
+    ----------
+    folder : path-like
+    finding : str, optional
+        The positive class. Needed only where more than one folder could be it.
+
+    Raises
+    ------
+    InputError
+        A missing or empty folder, one class only, a cohort.csv that lacks a
+        column or names images that are not there, two files of one name in one
+        class, a patient in two splits.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
+    finding = find_class(folder, finding)
+    listed = pd.concat([_list_class(folder, name) for name in (finding, NOFINDING)], ignore_index=True)
+    table_file = folder / "cohort.csv"
+    if table_file.is_file():
+        table, notes = _read_table(table_file, listed, finding)
+    else:
+        table, notes = listed, ()
+    if "patient_id" not in table:
+        table["patient_id"], note = patients_from_names(table["path"])
+        notes += (note,)
+    for label, name in ((1, finding), (0, NOFINDING)):
+        if not (table["label"] == label).any():
+            raise InputError(f"{folder}: no images of the class {name}/; both classes are needed")
+    table = table.sort_values("path", ignore_index=True)
+    if "split" in table:
+        check_split(table, table_file)
+    return Cohort(folder, finding, table, notes)
+
+
+def find_class(folder: Path, finding: str | None = None) -> str:
+    """Return the name of the positive class folder beside ``nofinding/``."""
+    names = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith((".", "_")) and entry.name not in NOT_CLASSES
+    )
+    needed = "needed are nofinding/ and one folder named for the finding, such as effusion/"
+    if NOFINDING not in names:
+        raise InputError(f"{folder}: no folder nofinding/ (found: {', '.join(names) or 'no folders'}); {needed}")
+    others = [name for name in names if name != NOFINDING]
+    if finding is not None:
+        if finding.lower() not in others:
+            raise InputError(f"{folder}: no folder {finding.lower()}/ (found: {', '.join(names)})")
+        return finding.lower()
+    if len(others) != 1:
+        found = f"found beside it: {', '.join(others)}" if others else "found only nofinding/"
+        raise InputError(f"{folder}: {found}; {needed}")
+    return others[0]
+
+
+def _list_class(folder: Path, name: str) -> pd.DataFrame:
+    """List the images below one class folder, refusing two of one name."""
+    paths = sorted(
+        path.relative_to(folder).as_posix()
+        for path in (folder / name).rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+    seen: dict[str, str] = {}
+    for path in paths:
+        stem = PurePosixPath(path).stem
+        if stem in seen:
+            raise InputError(f"{folder}: two files of one name in one class: {seen[stem]} and {path}")
+        seen[stem] = path
+    if not paths:
+        raise InputError(f"{folder}: no images in {name}/ (looked for {', '.join(SUFFIXES)})")
+    return pd.DataFrame({"path": paths, "label": 1 if name != NOFINDING else 0})
+
+
+def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read cohort.csv and hold it against the files that are there."""
+    table = read_csv(table_file, needed=NEEDED)
+    table = table.loc[:, [column for column in table if not (table[column] == "").all() or column in NEEDED]]
+    if not table["label"].isin(["0", "1"]).all():
+        wrong = table.loc[~table["label"].isin(["0", "1"]), "label"].iloc[0]
+        raise InputError(f"{table_file}: label {wrong!r}; 1 is {finding}, 0 is {NOFINDING}")
+    table["label"] = table["label"].astype(int)
+    if table["path"].duplicated().any():
+        twice = table.loc[table["path"].duplicated(), "path"].iloc[0]
+        raise InputError(f"{table_file}: {twice} is listed twice")
+    merged = table.merge(listed, on="path", how="left", suffixes=("", "_folder"))
+    missing = merged.loc[merged["label_folder"].isna(), "path"]
+    if len(missing):
+        raise InputError(
+            f"{table_file}: names {len(table):,} images, of which {len(missing):,} are not in "
+            f"{finding}/ or {NOFINDING}/ (first: {missing.iloc[0]})"
+        )
+    wrong = merged.loc[merged["label"] != merged["label_folder"], "path"]
+    if len(wrong):
+        raise InputError(f"{table_file}: {wrong.iloc[0]} has the label of the other class folder")
+    if "age" in table:
+        table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    extra = len(listed) - len(table)
+    notes = (f"{extra:,} images in the folders are not in cohort.csv and are left out",) if extra else ()
+    return table, notes
+
+
+def read_csv(path: Path, *, needed: tuple[str, ...]) -> pd.DataFrame:
+    """Read a CSV as text, empty cells as "", and insist on its columns."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    missing = [column for column in needed if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(table.columns)})")
+    if table.empty:
+        raise InputError(f"{path}: has headings but no rows")
+    return table
+
+
+def patients_from_names(paths) -> tuple[list[str], str]:
+    """Take the patient from NIH file names (00000013_005.png), else one patient a file."""
+    stems = [PurePosixPath(path).stem for path in paths]
+    matches = [_NIH_NAME.match(stem) for stem in stems]
+    if all(matches):
+        return [str(int(match[1])) for match in matches], "patients are taken from NIH file names"
+    ids = [str(int(match[1])) if match else f"file:{path}" for match, path in zip(matches, paths, strict=True)]
+    return ids, "no patients are known: each file counts as a patient of its own (but for NIH file names)"
+
+
+def patient_position(patient_id: str, seed: int) -> float:
+    """Return a patient's place in [0, 1): a function of the id and the seed alone."""
+    digest = hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def draw_split(patient_ids, *, seed: int = 0, fractions=FRACTIONS) -> list[str]:
+    """Assign each image to train, val or test by its patient's position.
+
+    A patient stays where they are when others come or go.
+    """
+    positions = [patient_position(patient, seed) for patient in patient_ids]
+    return [SPLITS[i] for i in np.searchsorted(np.cumsum(fractions)[:2], positions, side="right")]
+
+
+def draw_stratified_split(patient_ids, labels, *, seed: int = 0, fractions=FRACTIONS) -> list[str]:
+    """Assign patients to splits so that each class is divided in the same proportion.
+
+    Patients with at least one image of the finding are one stratum, all others
+    the second; within each, they are dealt out in order of their position.
+    """
+    has_finding = pd.Series(np.asarray(labels)).groupby(list(patient_ids)).max()
+    chosen = {}
+    for label in (1, 0):
+        stratum = has_finding.index[has_finding == label]
+        ordered = sorted(stratum, key=lambda patient: patient_position(patient, seed))
+        borders = np.rint(np.cumsum(fractions)[:2] * len(ordered)).astype(int)
+        for start, stop, split in zip((0, *borders), (*borders, len(ordered)), SPLITS, strict=True):
+            chosen.update(dict.fromkeys(ordered[start:stop], split))
+    return [chosen[patient] for patient in patient_ids]
+
+
+def check_split(table: pd.DataFrame, where) -> None:
+    """Refuse unknown splits and any patient in two of them."""
+    unknown = sorted(set(table["split"]) - set(SPLITS))
+    if unknown:
+        raise InputError(f"{where}: split {unknown[0]!r}; each image needs one of {', '.join(SPLITS)}")
+    splits = table.groupby("patient_id")["split"].nunique()
+    shared = splits[splits > 1]
+    if len(shared):
+        raise InputError(
+            f"{where}: {len(shared):,} patients are in more than one split (first: patient {shared.index[0]}); "
+            "a patient belongs to one"
+        )

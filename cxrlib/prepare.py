@@ -1,0 +1,154 @@
+"""Radiographs as they come -> a cohort of one resolution.
+
+Reads NIH ChestX-ray14 as published, or two class folders of PNG, JPEG or DICOM,
+and writes 16-bit gray PNG in two class folders with a cohort.csv. Memory does
+not grow with the number of images; a run that was cut off is continued.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from cxrlib import nih
+from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
+from cxrlib.files import atomic, map_in_order, write_csv, write_text
+from cxrlib.radiograph import InputError, open_radiograph, write_prepared
+
+SETTINGS = "prepare.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made: the folder, counts by class, and the files it rejected."""
+
+    folder: Path
+    counts: dict[str, int]
+    rejected: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def prepare(
+    source,
+    out,
+    *,
+    finding: str | None = None,
+    against: str = "nofinding",
+    size: int = 256,
+    normalize: str = "minmax",
+    seed: int = 0,
+    allow_missing: bool = False,
+    allow_color: bool = False,
+    progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+) -> Prepared:
+    """Write a cohort of one resolution.
+
+    Parameters
+    ----------
+    source : path-like
+        NIH's layout (a label file and images in any sub-folders), or two class
+        folders.
+    out : path-like
+        A new folder, or one that an earlier call with the same settings began.
+    finding : str, optional
+        One of NIH's 14 findings (default Effusion). For two class folders: the
+        positive one, where there is a choice.
+    against : {"nofinding", "all"}
+        NIH: compare with images labelled No Finding, or with every other image.
+    size : int
+        Side in pixels.
+    seed : int
+        Of the split, where neither NIH's lists nor a cohort.csv give one.
+    allow_missing : bool
+        Prepare what is there of the images that the label file names.
+    allow_color : bool
+        As in `open_radiograph`.
+    progress : callable
+        ``progress(items, total)`` wraps the iteration, as tqdm does.
+
+    Raises
+    ------
+    InputError
+        Nothing is written then.
+    """
+    source, out = Path(source), Path(out)
+    if not source.is_dir():
+        raise InputError(f"{source}: {'is a file, not a folder' if source.exists() else 'no such folder'}")
+    if size < 8:
+        raise InputError(f"size is {size}; it must be at least 8 pixels")
+    label_file = nih.find_label_file(source)
+    if label_file is not None:
+        finding, table, notes = nih.list_images(
+            source, label_file, finding=finding or "Effusion", against=against, allow_missing=allow_missing
+        )
+    else:
+        cohort = read_cohort(source, finding=finding)
+        finding, table, notes = cohort.finding, cohort.table.rename(columns={"path": "source"}), cohort.notes
+    if "split" not in table:
+        table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
+        notes += ("the split is drawn by patient, 70/15/15, each class alike",)
+    elif (table["split"] == "train_val").any():
+        rows = table["split"] == "train_val"
+        drawn = draw_stratified_split(
+            table.loc[rows, "patient_id"], table.loc[rows, "label"], seed=seed, fractions=(0.85, 0.15, 0.0)
+        )
+        table.loc[rows, "split"] = drawn
+        notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
+    check_split(table, label_file or source)
+    names = table["label"].map({1: finding, 0: NOFINDING})
+    table["path"] = [f"{name}/{PurePosixPath(path).stem}.png" for name, path in zip(names, table["source"], strict=True)]
+
+    settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
+    _begin(out, settings | {"allow_color": allow_color})
+    for name in (finding, NOFINDING):
+        (out / name).mkdir(exist_ok=True)
+
+    def convert(job: tuple[str, str]) -> str:
+        image_file, target = job
+        if (out / target).exists():  # complete: it was renamed into place
+            return ""
+        try:
+            image = open_radiograph(source / image_file, size=size, normalize=normalize, allow_color=allow_color).image
+        except InputError as error:
+            return str(error).removeprefix(f"{source / image_file}: ")
+        with atomic(out / target) as partial:
+            write_prepared(partial, image, normalize=normalize)
+        return ""
+
+    jobs = list(zip(table["source"], table["path"], strict=True))
+    reasons = list(progress(map_in_order(convert, jobs), len(jobs)))
+    table["reason"] = reasons
+    rejected = table.loc[table["reason"] != "", ["source", "reason"]]
+    kept = table[table["reason"] == ""].sort_values("path")
+    counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
+    if 0 in counts.values():
+        raise InputError(
+            f"{source}: of {len(table):,} images {len(rejected):,} were rejected, which leaves "
+            + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
+            + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
+        )
+    columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason")]
+    write_csv(out / "rejected.csv", rejected)
+    boxes = nih.read_boxes(source, kept)
+    if boxes is not None:
+        write_csv(out / "boxes.csv", boxes)
+    write_csv(out / "cohort.csv", kept[list(dict.fromkeys(columns))])
+    return Prepared(out, counts, rejected, notes)
+
+
+def _begin(out: Path, settings: dict) -> None:
+    """Open the output folder, or refuse one that holds something else."""
+    record = out / SETTINGS
+    if record.exists():
+        earlier = json.loads(record.read_text())
+        different = {k: (earlier.get(k), v) for k, v in settings.items() if earlier.get(k) != v}
+        if different:
+            told = "; ".join(f"{k} was {a!r} and is now {b!r}" for k, (a, b) in different.items())
+            raise InputError(f"{out}: holds a cohort prepared with other settings ({told}); choose another folder")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(record, json.dumps(settings, indent=2) + "\n")

@@ -1,0 +1,250 @@
+"""One file -> one image: PNG, JPEG or DICOM, min-max normalised, one resolution.
+
+The order of the steps changes pixels, so it is fixed: decode; modality and VOI
+look-up tables and inversion (DICOM); min-max at full resolution; pad with 0 to
+a square; resize by area. Preparation, training and prediction all pass here.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+"""File name endings that are taken for radiographs, in lower case."""
+
+NORMALIZATIONS = ("minmax", "percentile")
+PERCENTILES = (0.5, 99.5)
+MAX_PIXELS = 100_000_000
+"""A file that declares more pixels than this is refused before it is decoded."""
+
+MARK = "cxrlib"  # the PNG text chunk that says: already normalised and padded
+CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
+COLOR_SPREAD, COLOR_SHARE = 0.1, 0.001
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message says what would be."""
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One image, and what its reader should know of it.
+
+    Attributes
+    ----------
+    image : ndarray, (H, W), float32 in [0, 1]
+        Dense is bright.
+    warnings : tuple of str
+        Empty when there was nothing unusual.
+    """
+
+    image: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+
+def open_radiograph(
+    path, *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
+) -> Radiograph:
+    """Read one chest radiograph.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG (8 or 16 bit), JPEG or DICOM, recognised by content, not by name.
+    size : int, optional
+        Side of the square result in pixels. A non-square film is padded with 0
+        to a square, never cropped and never stretched. Without it the film
+        keeps its own shape.
+    normalize : {"minmax", "percentile"}
+        Per image: (x - min) / (max - min), or the same between the 0.5th and
+        the 99.5th percentile, clipped.
+    allow_color : bool
+        Read a picture in colour by its luminance, with a warning, instead of
+        refusing it.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is not a chest radiograph.
+
+    Notes
+    -----
+    A copy written by `write_prepared` carries a mark and is not normalised a
+    second time: area averaging shrinks the range, and stretching it again would
+    make the copy score differently from its original.
+    """
+    path = Path(path)
+    if normalize not in NORMALIZATIONS:
+        raise InputError(f"normalize is {normalize!r}; it must be one of {NORMALIZATIONS}")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if data[128:132] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom"):
+        pixels, warnings = _decode_dicom(path, data)
+        mark = None
+    else:
+        pixels, warnings, mark = _decode_picture(path, data, allow_color)
+    if mark is None:
+        image = _normalize(path, pixels, normalize)
+    elif mark != normalize:
+        raise InputError(f"{path}: was prepared with normalize={mark!r}, but {normalize!r} is wanted")
+    else:
+        image = pixels.astype(np.float32) / np.float32(65535)
+    if size is not None:
+        if max(image.shape) < size:
+            warnings += (f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing",)
+        image = resize_to_square(image, size)
+    return Radiograph(image, warnings)
+
+
+def read_image(path, *, size: int | None = None, normalize: str = "minmax") -> np.ndarray:
+    """Return the image of `open_radiograph` alone: (H, W), float32 in [0, 1]."""
+    return open_radiograph(path, size=size, normalize=normalize).image
+
+
+def minmax(pixels: np.ndarray) -> np.ndarray:
+    """Map the smallest value to 0 and the largest to 1.
+
+    Parameters
+    ----------
+    pixels : ndarray, any shape and real dtype, not constant
+
+    Returns
+    -------
+    ndarray, same shape, float32 in [0, 1]
+
+    Examples
+    --------
+    >>> minmax(np.array([100, 150, 300]))
+    array([0.  , 0.25, 1.  ], dtype=float32)
+    """
+    return _stretch(pixels, pixels.min(), pixels.max())
+
+
+def percentile(pixels: np.ndarray, limits: tuple[float, float] = PERCENTILES) -> np.ndarray:
+    """Map two percentiles to 0 and 1 and clip what lies outside (robust to hot pixels)."""
+    return _stretch(pixels, *np.percentile(pixels, limits))
+
+
+def _stretch(pixels: np.ndarray, low, high) -> np.ndarray:
+    low, high = float(low), float(high)
+    if not np.isfinite([low, high]).all():
+        raise InputError("the image has pixels that are not finite numbers")
+    if high <= low:
+        raise InputError(f"constant image: the range to normalise is {low:g} to {high:g}")
+    # float64 only where float32 could not tell neighbouring values apart
+    wide = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+    stretched = (pixels.astype(wide) - wide(low)) * wide(1 / (high - low))
+    return np.clip(stretched, 0, 1, out=stretched).astype(np.float32, copy=False)
+
+
+def _normalize(path: Path, pixels: np.ndarray, normalize: str) -> np.ndarray:
+    try:
+        return minmax(pixels) if normalize == "minmax" else percentile(pixels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
+    """Pad (H, W) with 0 to a square, centred, then resize to (size, size).
+
+    Shrinks by area averaging, enlarges bilinearly.
+    """
+    height, width = image.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.pad(image, ((top, side - height - top), (left, side - width - left)))
+    if side == size:
+        return square
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    resized = cv2.resize(square, (size, size), interpolation=interpolation)
+    return np.clip(resized, 0, 1, out=resized)
+
+
+def write_prepared(path, image: np.ndarray, *, normalize: str = "minmax") -> None:
+    """Write an image (H, W) in [0, 1] as 16-bit gray PNG that reads back as it is."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text(MARK, normalize)
+    Image.fromarray(quantize(image)).save(path, format="PNG", pnginfo=info, compress_level=1)
+
+
+def quantize(image: np.ndarray) -> np.ndarray:
+    """Round an image in [0, 1] to uint16, 65535 for 1."""
+    return np.rint(image * np.float32(65535)).astype(np.uint16)
+
+
+def _decode_picture(path: Path, data: bytes, allow_color: bool):
+    """Decode PNG or JPEG to (H, W) of its own dtype; also warnings and the mark."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as header:
+            columns, rows = header.size
+            mark = header.info.get(MARK)
+            if columns * rows > MAX_PIXELS:
+                raise InputError(f"{path}: {columns}x{rows} pixels; at most {MAX_PIXELS:,} are read")
+            header.verify()  # every PNG chunk's checksum, before anything is decoded
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for broken files
+        start = data[:16].decode("ascii", "replace")
+        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(
+            f"{path}: not a readable PNG, JPEG or DICOM file "
+            f"({len(data):,} bytes, beginning with {start!r}): {reason}"
+        ) from None
+    # OpenCV, because Pillow reduces 16-bit colour to 8 bits
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise InputError(f"{path}: the file is damaged or cut off: {_reason_of_pillow(data)}")
+    if mark is not None and pixels.dtype != np.uint16:
+        mark = None  # the text survived an edit that the pixels did not
+    if pixels.ndim == 2:
+        return pixels, (), mark
+    gray, warnings = _to_gray(path, pixels, allow_color)
+    return gray, warnings, None
+
+
+def _reason_of_pillow(data: bytes) -> str:
+    """Say in Pillow's words what OpenCV passes over in silence."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+    except Exception as error:  # as above
+        return str(error)
+    return "it could not be decoded"
+
+
+def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reduce BGR or BGRA of (nearly) equal channels to one channel."""
+    full = np.iinfo(pixels.dtype).max
+    warnings: tuple[str, ...] = ()
+    color = pixels[..., :3]
+    spread = color.max(axis=-1) - color.min(axis=-1)
+    share = float((spread > COLOR_SPREAD * full).mean())
+    if share <= COLOR_SHARE:
+        gray = color[..., 1]  # the green one: equal to the others, and kept best by JPEG
+    elif allow_color:
+        gray = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_BGR2GRAY)
+        warnings += (f"in colour ({share:.0%} of the pixels): read by its luminance",)
+    else:
+        raise InputError(
+            f"{path}: a picture in colour (red, green and blue differ in {share:.1%} of the pixels); "
+            "a radiograph has one channel, or three that are equal"
+        )
+    if pixels.shape[-1] == 4 and (alpha := pixels[..., 3]).min() < full:
+        gray = (gray.astype(np.float32) * (alpha / np.float32(full))).astype(pixels.dtype)
+        warnings += (f"partly transparent ({float((alpha < full).mean()):.0%}): laid on black",)
+    return gray, warnings
+
+
+def _decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Decode DICOM to (H, W) float64 with dense bright, after modality and VOI LUTs."""
+    from cxrlib.dicom import decode_dicom  # pydicom takes a while to import
+
+    return decode_dicom(path, data)

@@ -1,0 +1,86 @@
+"""Residual networks for one-channel images of any size.
+
+He et al., "Deep residual learning for image recognition", CVPR 2016, with the
+pre-activation order of He et al., "Identity mappings in deep residual
+networks", ECCV 2016. The model is flat (no model within a model), so that the
+gradient of the score with respect to any layer can be asked for.
+"""
+
+import keras
+from keras import layers
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+LAST_MAPS = "last_maps"
+"""Name of the layer whose feature maps Grad-CAM looks at."""
+
+
+def build_resnet(
+    *, depth: int = 18, width: int = 64, size: int | None = 256, output_bias: float = 0.0, seed: int = 0
+) -> keras.Model:
+    """Build a pre-activation ResNet with one logit.
+
+    Parameters
+    ----------
+    depth : {18, 34, 50}
+        18 and 34 have basic blocks of two 3x3 convolutions, 50 has bottlenecks.
+    width : int
+        Channels of the first stage; each of the three that follow doubles them
+        (ResNet-50's blocks put out four times as many).
+    size : int, optional
+        Side of the images in pixels; None for any.
+    output_bias : float
+        Initial bias of the logit: the log-odds before anything is seen.
+    seed : int
+        Of the initial weights (He normal, as in the papers).
+
+    Returns
+    -------
+    keras.Model
+        (N, size, size, 1) float32 in [0, 1] -> (N, 1) logit, float32.
+    """
+    if depth not in BLOCKS:
+        raise ValueError(f"depth is {depth}; it must be one of {', '.join(map(str, BLOCKS))}")
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def conv(x, filters: int, kernel: int, stride: int = 1, name: str | None = None):
+        return layers.Conv2D(
+            filters,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+            name=name,
+        )(x)
+
+    def activate(x, name: str | None = None):
+        return layers.ReLU(name=name)(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+
+    def block(x, filters: int, stride: int):
+        out = 4 * filters if depth == 50 else filters
+        active = activate(x)
+        changes = stride != 1 or x.shape[-1] != out
+        shortcut = conv(active, out, 1, stride) if changes else x
+        if depth == 50:
+            y = conv(active, filters, 1)
+            y = conv(activate(y), filters, 3, stride)
+            y = conv(activate(y), out, 1)
+        else:
+            y = conv(active, filters, 3, stride)
+            y = conv(activate(y), filters, 3)
+        return layers.Add()([shortcut, y])
+
+    image = layers.Input((size, size, 1), name="image")
+    x = conv(image, width, 7, 2, name="stem")
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    for stage, count in enumerate(BLOCKS[depth]):
+        for index in range(count):
+            x = block(x, width * 2**stage, 2 if stage > 0 and index == 0 else 1)
+    x = layers.GlobalAveragePooling2D()(activate(x, name=LAST_MAPS))
+    logit = layers.Dense(
+        1,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        bias_initializer=keras.initializers.Constant(output_bias),
+        name="logit",
+    )(x)
+    return keras.Model(image, logit, name=f"resnet{depth}_width{width}")

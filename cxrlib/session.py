@@ -1,0 +1,49 @@
+"""Process-wide switches, set by the command line and by a notebook's first cell."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_session(seed: int = 0) -> None:
+    """Load TensorFlow without its start-up messages, and make what follows repeatable.
+
+    Seeds Python, NumPy and Keras, and asks TensorFlow for deterministic
+    operations: on one machine, the same seed gives the same weights, bit for
+    bit. On another processor the last digits differ.
+
+    Parameters
+    ----------
+    seed : int, at least 0
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _captured_stderr():
+        import keras
+        import tensorflow as tf
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _captured_stderr() -> Iterator[None]:
+    """Hold back what compiled code writes to stderr, and show it if the block fails.
+
+    TensorFlow writes its first lines before its log level counts, past
+    ``sys.stderr``, so the file descriptor itself is turned aside.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

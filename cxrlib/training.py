@@ -1,0 +1,277 @@
+"""Training by a Recipe, from a cohort to a run folder; interrupted, it resumes."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+import cxrlib
+from cxrlib import loss as losses
+from cxrlib.cohort import Cohort, draw_split, read_cohort
+from cxrlib.evaluation import auc
+from cxrlib.files import atomic, write_csv, write_text
+from cxrlib.pipeline import batches, load_images, steps_per_epoch
+from cxrlib.radiograph import InputError
+from cxrlib.recipe import Recipe, read_recipe, recipe_text
+from cxrlib.resnet import build_resnet
+from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
+from cxrlib.threshold import choose_by_sensitivity
+
+CHECKPOINT = "checkpoint.npz"
+
+
+def train(
+    cohort: Cohort | str | Path,
+    folder,
+    recipe: Recipe | None = None,
+    *,
+    resume: bool = False,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    progress: Callable = lambda items, total: items,
+) -> Run:
+    """Train a network and write a run folder.
+
+    Two trainings with one recipe on one machine are equal bit for bit where
+    ``tf.config.experimental.enable_op_determinism()`` was called, as ``cxr
+    train`` does.
+
+    Parameters
+    ----------
+    cohort : Cohort or path
+    folder : path-like
+        A new or empty folder.
+    recipe : Recipe, optional
+        `cxrlib.recipe.DEFAULT` if not given.
+    resume : bool
+        Continue an interrupted run of the same recipe; start where there is
+        none yet; do nothing where it is complete.
+    callbacks : tuple of Keras callbacks
+    progress : callable
+        ``progress(items, total)`` wraps the reading of images, as tqdm does.
+
+    Returns
+    -------
+    Run
+    """
+    cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+    recipe, folder = recipe or Recipe(), Path(folder)
+    if _begin(folder, recipe, resume):
+        return open_run(folder)
+    cohort = with_split(cohort, recipe.split_seed)
+    parts = {split: cohort.part(split) for split in ("train", "val", "test") if (cohort.table["split"] == split).any()}
+    for split in ("train", "val"):
+        _check_part(cohort, parts, split)
+    read = lambda part: load_images(part.files, size=recipe.size, normalize=recipe.normalize, progress=progress)  # noqa: E731
+    images = {split: read(part) for split, part in parts.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "recipe.json", recipe_text(recipe))
+    write_csv(folder / "split.csv", _split_table(cohort))
+
+    weight = losses.class_weight(recipe.weight, parts["train"].labels)
+    steps = steps_per_epoch(len(images["train"]), recipe.batch)
+    model = build_resnet(
+        depth=recipe.depth,
+        width=recipe.width,
+        size=recipe.size,
+        output_bias=losses.initial_bias(parts["train"].labels, weight),
+        seed=recipe.seed,
+    )
+    model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
+    model.optimizer.build(model.trainable_variables)
+    keeper = _Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
+    keeper.set_model(model)
+    start = keeper.restore()
+    data = batches(
+        images["train"],
+        parts["train"].labels,
+        batch=recipe.batch,
+        augmentation=recipe.augmentation,
+        seed=recipe.seed,
+        epochs=range(start, recipe.epochs),
+    )
+    if start < recipe.epochs:
+        model.fit(
+            data,
+            initial_epoch=start,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            callbacks=[keeper, *callbacks],
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+    keeper.use_best()
+    _finish(folder, cohort, recipe, model, weight, {s: (images[s], parts[s]) for s in parts if s != "train"})
+    return open_run(folder)
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimiser with its decaying learning rate.
+
+    Parameters
+    ----------
+    steps : int
+        Batches in an epoch.
+    """
+    rate = learning_rate(recipe, steps)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate)
+    return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+
+
+def learning_rate(recipe: Recipe, steps: int):
+    """Return the learning rate: a number, or a Keras schedule over optimiser steps."""
+    if recipe.schedule == "none":
+        return recipe.learning_rate
+    if recipe.schedule == "halving":
+        first = max(recipe.hold, 0) + 1
+        borders = [steps * epoch - 1 for epoch in range(first, recipe.epochs)]
+        rates = [recipe.learning_rate * 0.5**k for k in range(len(borders) + 1)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(borders, rates) if borders else rates[0]
+    warmup = steps * min(recipe.hold, recipe.epochs - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate if warmup == 0 else 0.0,
+        decay_steps=steps * recipe.epochs - warmup,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+
+
+def with_split(cohort: Cohort, seed: int) -> Cohort:
+    """Return the cohort with its own split, or with one drawn by patient."""
+    if cohort.has_split:
+        return cohort
+    table = cohort.table.assign(split=draw_split(cohort.table["patient_id"], seed=seed))
+    return replace(cohort, table=table)
+
+
+def _begin(folder: Path, recipe: Recipe, resume: bool) -> bool:
+    """Refuse a folder that is taken; return whether the run in it is complete."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / "recipe.json").exists():
+        raise InputError(f"{folder}: holds something other than a run; choose a new folder")
+    if not resume:
+        raise InputError(f"{folder}: holds a run already; choose another folder, or continue it with --resume")
+    earlier = read_recipe(folder / "recipe.json")
+    if earlier != recipe:
+        old, new = asdict(earlier), asdict(recipe)
+        told = "; ".join(f"{k} was {old[k]!r} and is now {new[k]!r}" for k in old if old[k] != new[k])
+        raise InputError(f"{folder}: was begun with another recipe ({told})")
+    return (folder / MADE_LAST).exists()
+
+
+def _check_part(cohort: Cohort, parts: dict[str, Cohort], split: str) -> None:
+    labels = parts[split].labels if split in parts else np.array([], int)
+    counts = {cohort.finding: int((labels == 1).sum()), "nofinding": int((labels == 0).sum())}
+    if 0 in counts.values():
+        told = " and ".join(f"{count} of {name}" for name, count in counts.items())
+        raise InputError(
+            f"{cohort.folder}: the split {split} has {told}; it needs both. Give cohort.csv a column split, "
+            "let `cxr prepare` draw one that divides each class alike, or add images"
+        )
+
+
+def _split_table(cohort: Cohort) -> pd.DataFrame:
+    table = cohort.table[["path", "patient_id", "split"]]
+    return table.assign(bytes=[path.stat().st_size for path in cohort.files])
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Scores each epoch on validation films, and keeps all that a resume needs.
+
+    One file holds it all and is renamed into place, so that it is never half
+    an epoch old.
+    """
+
+    def __init__(self, folder: Path, images: np.ndarray, labels: np.ndarray, keep: str):
+        super().__init__()
+        self.folder, self.images, self.labels, self.keep = folder, images, labels, keep
+        self.history: list[dict] = []
+        self.best: list[np.ndarray] = []
+
+    def _state(self) -> list:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise InputError(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller learning rate")
+        value = auc(self.labels, predict_logits(self.model, self.images))
+        logs["val_auc"] = value
+        better = not self.history or value > max(row["val_auc"] for row in self.history)
+        self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
+        if better or self.keep == "last":
+            self.best = [keras.ops.convert_to_numpy(v) for v in self.model.variables]
+        arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
+        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
+        with atomic(self.folder / CHECKPOINT) as partial:
+            np.savez(partial, history=np.array(json.dumps(self.history)), **arrays)
+        self.write_history()
+
+    def write_history(self) -> None:
+        write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
+
+    def restore(self) -> int:
+        """Load the last whole epoch, if there is one; return how many are done."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return 0
+        with np.load(path) as saved:  # refuses pickles
+            self.history = json.loads(str(saved["history"]))
+            for i, variable in enumerate(self._state()):
+                variable.assign(saved[f"state_{i}"])
+            self.best = [saved[f"best_{i}"] for i in range(len(self.model.variables))]
+        self.write_history()
+        return len(self.history)
+
+    def use_best(self) -> None:
+        for variable, value in zip(self.model.variables, self.best, strict=True):
+            variable.assign(value)
+
+
+def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: dict) -> None:
+    """Write the model, the scores of val and test, and last of all the operating point."""
+    tables = []
+    for split, (images, part) in held_out.items():
+        logits = predict_logits(model, images)
+        columns = part.table[["path", "patient_id", "split", "label"]]
+        tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))
+    scores = pd.concat(tables, ignore_index=True)
+    val = scores[scores["split"] == "val"]
+    point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)  # without the loss, so that it loads anywhere
+    with atomic(folder / "model.keras") as partial:
+        bare.save(partial)
+    write_csv(folder / "scores.csv", scores)
+    write_text(folder / "environment.json", json.dumps(environment(cohort), indent=2) + "\n")
+    text = {"finding": cohort.finding, "weight": weight} | asdict(point)
+    write_text(folder / MADE_LAST, json.dumps(text, indent=2) + "\n")
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def environment(cohort: Cohort) -> dict:
+    """Return what a run was made on: versions, machine and cohort."""
+    import tensorflow as tf
+
+    return {
+        "cxrlib": cxrlib.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "cohort": cohort.folder.name,
+        "images": cohort.table.groupby(["split", "label"]).size().rename("n").reset_index().to_dict("records"),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
