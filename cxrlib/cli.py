@@ -52,7 +52,9 @@ def prepare(
     size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
     normalize: Annotated[Normalize, typer.Option(help="Range per image.")] = Normalize.minmax,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Prepare those images that are there.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
+    ] = False,
     allow_color: AllowColor = False,
 ):
     """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
@@ -245,7 +247,9 @@ def _epoch_bar(epochs: int):
 
     class Bar(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            self.bar = tqdm(total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None)
+            self.bar = tqdm(
+                total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None
+            )
 
         def on_epoch_end(self, epoch, logs=None):
             self.bar.n = epoch + 1

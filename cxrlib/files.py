@@ -10,13 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a partial file's path; rename it into place if nothing was raised.
-
-    Examples
-    --------
-    >>> with atomic(Path("history.csv")) as partial:  # doctest: +SKIP
-    ...     _ = partial.write_text("epoch,loss\\n")
-    """
+    """Yield a partial file's path; rename it into place if nothing was raised."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
         yield partial
@@ -36,9 +30,7 @@ def write_csv(path: Path, table) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def map_in_order(
-    function: Callable, items: Iterable, *, workers: int | None = None
-) -> Iterator:
+def map_in_order(function: Callable, items: Iterable, *, workers: int | None = None) -> Iterator:
     """Apply a function on threads, yield results in order, and hold few of them at a time.
 
     Decoding, resizing and compressing release Python's lock, so threads do for

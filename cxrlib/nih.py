@@ -97,14 +97,14 @@ def _locate(source: Path, label_file: Path, table: pd.DataFrame, allow_missing: 
     for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
         if path.name in wanted:
             if path.name in places:
-                raise InputError(
-                    f"{source}: two files of one name: {places[path.name]} and {path.relative_to(source)}"
-                )
+                raise InputError(f"{source}: two files of one name: {places[path.name]} and {path.relative_to(source)}")
             places[path.name] = path.relative_to(source)
     missing = table.loc[~table["image"].isin(list(places)), "image"]
     notes: tuple[str, ...] = ()
     if len(missing):
-        told = f"names {len(table):,} images, of which {len(missing):,} are not below {source} (first: {missing.iloc[0]})"
+        told = (
+            f"names {len(table):,} images, of which {len(missing):,} are not below {source} (first: {missing.iloc[0]})"
+        )
         if not allow_missing or len(missing) == len(table):
             raise InputError(f"{label_file}: {told}; get them, or allow missing images (--allow-missing)")
         notes = (f"{label_file.name} {told}: left out",)
@@ -144,7 +144,9 @@ def read_boxes(source: Path, kept: pd.DataFrame) -> pd.DataFrame | None:
     """
     if not (source / BOXES).is_file():
         return None
-    boxes = pd.read_csv(source / BOXES, usecols=range(6), header=0, names=["image", "finding", "x", "y", "width", "height"])
+    boxes = pd.read_csv(
+        source / BOXES, usecols=range(6), header=0, names=["image", "finding", "x", "y", "width", "height"]
+    )
     boxes[["x", "y", "width", "height"]] /= PUBLISHED_SIDE
     paths = dict(zip(kept["source"].map(lambda path: Path(path).name), kept["path"], strict=True))
     boxes.insert(0, "path", boxes["image"].map(paths))

@@ -52,7 +52,8 @@ def load_images(
     if np.prod(shape) * dtype.itemsize <= budget:
         images = np.empty(shape, dtype)
     else:
-        images = np.memmap(tempfile.TemporaryFile(dir=cache_folder), dtype, mode="w+", shape=shape)
+        nameless = tempfile.TemporaryFile(dir=cache_folder)  # noqa: SIM115, the array keeps it open
+        images = np.memmap(nameless, dtype, mode="w+", shape=shape)
 
     def read(path: Path) -> np.ndarray:
         image = read_image(path, size=size, normalize=normalize)
@@ -80,13 +81,15 @@ def iterate_batches(
     """Yield (B, S, S, 1) float32 images and (B, 1) float32 labels, epoch after epoch.
 
     What is drawn depends on the seed, the epoch and the film alone, so that a
-    training that resumes at epoch k sees what an uninterrupted one sees. The
-    batches of an epoch differ in size by at most one: a tiny last one would
-    upset batch normalisation.
+    training that resumes at epoch k sees what an uninterrupted one sees. All
+    batches have the same size: the last one of an epoch is filled up with films
+    from its beginning. A tiny batch would upset batch normalisation, and odd
+    sizes make TensorFlow 2.21 write past its memory on processors with AVX-512.
     """
     for epoch in epochs:
         order = np.random.default_rng([seed, epoch]).permutation(len(images))
-        for chosen in np.array_split(order, steps_per_epoch(len(images), batch)):
+        filled = np.resize(order, (steps_per_epoch(len(images), batch), batch))  # repeats from the start
+        for chosen in filled:
             films = [
                 augment(as_float(images[i]), augmentation, np.random.default_rng([seed, epoch, i])) for i in chosen
             ]
@@ -107,5 +110,5 @@ def batches(images: np.ndarray, labels: np.ndarray, **options):
         tf.TensorSpec((None, side, side, 1), tf.float32),
         tf.TensorSpec((None, 1), tf.float32),
     )
-    generate = lambda: iterate_batches(images, labels, **options)  # noqa: E731
+    generate = lambda: iterate_batches(images, labels, **options)
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

@@ -6,6 +6,7 @@ not grow with the number of images; a run that was cut off is continued.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -98,10 +99,12 @@ def prepare(
         notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
     check_split(table, label_file or source)
     names = table["label"].map({1: finding, 0: NOFINDING})
-    table["path"] = [f"{name}/{PurePosixPath(path).stem}.png" for name, path in zip(names, table["source"], strict=True)]
+    table["path"] = [
+        f"{name}/{PurePosixPath(path).stem}.png" for name, path in zip(names, table["source"], strict=True)
+    ]
 
     settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    _begin(out, settings | {"allow_color": allow_color})
+    is_new = _begin(out, settings | {"allow_color": allow_color})
     for name in (finding, NOFINDING):
         (out / name).mkdir(exist_ok=True)
 
@@ -124,6 +127,8 @@ def prepare(
     kept = table[table["reason"] == ""].sort_values("path")
     counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
     if 0 in counts.values():
+        if is_new:
+            shutil.rmtree(out)
         raise InputError(
             f"{source}: of {len(table):,} images {len(rejected):,} were rejected, which leaves "
             + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
@@ -138,8 +143,8 @@ def prepare(
     return Prepared(out, counts, rejected, notes)
 
 
-def _begin(out: Path, settings: dict) -> None:
-    """Open the output folder, or refuse one that holds something else."""
+def _begin(out: Path, settings: dict) -> bool:
+    """Open the output folder, or refuse one that holds something else; return whether it is new."""
     record = out / SETTINGS
     if record.exists():
         earlier = json.loads(record.read_text())
@@ -147,8 +152,9 @@ def _begin(out: Path, settings: dict) -> None:
         if different:
             told = "; ".join(f"{k} was {a!r} and is now {b!r}" for k, (a, b) in different.items())
             raise InputError(f"{out}: holds a cohort prepared with other settings ({told}); choose another folder")
-        return
+        return False
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     write_text(record, json.dumps(settings, indent=2) + "\n")
+    return True

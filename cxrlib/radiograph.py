@@ -195,8 +195,7 @@ def _decode_picture(path: Path, data: bytes, allow_color: bool):
         start = data[:16].decode("ascii", "replace")
         reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
         raise InputError(
-            f"{path}: not a readable PNG, JPEG or DICOM file "
-            f"({len(data):,} bytes, beginning with {start!r}): {reason}"
+            f"{path}: not a readable PNG, JPEG or DICOM file ({len(data):,} bytes, beginning with {start!r}): {reason}"
         ) from None
     # OpenCV, because Pillow reduces 16-bit colour to 8 bits
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

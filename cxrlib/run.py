@@ -182,8 +182,8 @@ class Run:
             splits = [run or own for run, own in zip(splits, cohort.table["split"], strict=True)]
         elif None in splits:
             raise InputError(
-                f"{cohort.folder}: {splits.count(None):,} of {len(splits):,} films are not in {self.folder / 'split.csv'}, "
-                "so it is not known which are test; score all of them (--split all)"
+                f"{cohort.folder}: {splits.count(None):,} of {len(splits):,} films are not in "
+                f"{self.folder / 'split.csv'}, so it is not known which are test; score all of them (--split all)"
             )
         return replace(cohort, table=cohort.table.assign(split=splits))
 
@@ -198,7 +198,12 @@ def _check_array(image: np.ndarray) -> np.ndarray:
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if image.ndim != 2:
         raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
-    if not np.issubdtype(image.dtype, np.floating) or not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+    if (
+        not np.issubdtype(image.dtype, np.floating)
+        or not np.isfinite(image).all()
+        or image.min() < 0
+        or image.max() > 1
+    ):
         raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
     return image.astype(np.float32)
 
@@ -249,7 +254,9 @@ def compare(
     parts = [run.assign_split(cohort).part(split) for run in (run_a, run_b)]
     table = parts[0].table[parts[0].table["path"].isin(parts[1].table["path"])].reset_index(drop=True)
     if table["label"].nunique() < 2:
-        raise InputError(f"{cohort.folder}: of the films that are {split} for both runs ({len(table)}) none can be compared")
+        raise InputError(
+            f"{cohort.folder}: of the films that are {split} for both runs ({len(table)}) none can be compared"
+        )
     shared = replace(cohort, table=table)
     scores = [run.score_cohort(shared, progress=progress) for run in (run_a, run_b)]
     labels, patients = shared.labels, table["patient_id"]

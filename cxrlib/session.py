@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def start_session(seed: int = 0) -> None:
@@ -24,6 +25,31 @@ def start_session(seed: int = 0) -> None:
         import tensorflow as tf
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def cache_folder() -> Path:
+    """Return where the notebooks keep what they make: ``CXR_CACHE``, or data/cache."""
+    named = os.environ.get("CXR_CACHE")
+    return Path(named) if named else Path(__file__).parents[1] / "data" / "cache"
+
+
+def course_cohort() -> Path:
+    """Return the cohort that the notebooks read.
+
+    The one named in the environment variable ``CXR_COHORT``, or else the
+    course's own of 107 effusion and 1,000 nofinding films, which is simulated
+    at the first call and kept in `cache_folder`.
+    """
+    if named := os.environ.get("CXR_COHORT"):
+        return Path(named)
+    from cxrlib.phantom import simulate
+
+    folder = cache_folder() / "cohort-107-1000-128px"
+    if not folder.exists():
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+        simulate(partial, effusion=107, nofinding=1000, size=128, seed=0)
+        partial.replace(folder)  # whole, or not there
+    return folder
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def train(
     parts = {split: cohort.part(split) for split in ("train", "val", "test") if (cohort.table["split"] == split).any()}
     for split in ("train", "val"):
         _check_part(cohort, parts, split)
-    read = lambda part: load_images(part.files, size=recipe.size, normalize=recipe.normalize, progress=progress)  # noqa: E731
+    read = lambda part: load_images(part.files, size=recipe.size, normalize=recipe.normalize, progress=progress)
     images = {split: read(part) for split, part in parts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.json", recipe_text(recipe))
@@ -107,7 +107,7 @@ def train(
             verbose=0,
         )
     keeper.use_best()
-    _finish(folder, cohort, recipe, model, weight, {s: (images[s], parts[s]) for s in parts if s != "train"})
+    _finish(folder, cohort, recipe, model, weight, [(images[s], parts[s]) for s in parts if s != "train"])
     return open_run(folder)
 
 
@@ -238,10 +238,10 @@ class _Keeper(keras.callbacks.Callback):
             variable.assign(value)
 
 
-def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: dict) -> None:
+def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
     """Write the model, the scores of val and test, and last of all the operating point."""
     tables = []
-    for split, (images, part) in held_out.items():
+    for images, part in held_out:
         logits = predict_logits(model, images)
         columns = part.table[["path", "patient_id", "split", "label"]]
         tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))

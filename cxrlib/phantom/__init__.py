@@ -87,7 +87,9 @@ def draw_patients(effusion: int, nofinding: int, *, seed: int = 0) -> pd.DataFra
     table = pd.DataFrame({"label": labels, "patient_id": [f"{p:05d}" for p in patient]})
     number = table.groupby("patient_id").cumcount()
     names = np.where(labels == 1, FINDING, NOFINDING)
-    table.insert(0, "path", [f"{n}/{p}_{k:03d}.png" for n, p, k in zip(names, table["patient_id"], number, strict=True)])
+    table.insert(
+        0, "path", [f"{n}/{p}_{k:03d}.png" for n, p, k in zip(names, table["patient_id"], number, strict=True)]
+    )
     table["split"] = draw_stratified_split(table["patient_id"], labels, seed=seed)
     table["view"] = np.where(rng.random(count) < 0.4, "AP", "PA")
     table["sex"] = rng.choice(["F", "M"], count)[patient]

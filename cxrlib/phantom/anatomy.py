@@ -109,7 +109,9 @@ def build_thorax(patient: np.random.Generator, film: np.random.Generator, *, siz
     disc = ((z + 40) / 2.4) % 1.0 < 0.2
     mu = np.where(spine & ~disc, np.float32(SOFT + density * 0.12), mu)
     clavicle = np.abs(z - (apex - 2.6 + 0.18 * np.abs(x) - 0.4)) < 0.6
-    mu = np.where(clavicle & (np.abs(y + depth * 0.75) < 1.2) & (np.abs(x) > 1.5) & (np.abs(x) < width), SOFT + 0.15, mu)
+    mu = np.where(
+        clavicle & (np.abs(y + depth * 0.75) < 1.2) & (np.abs(x) > 1.5) & (np.abs(x) < width), SOFT + 0.15, mu
+    )
     trachea = ((x - 0.3) / 0.9) ** 2 + (y / 0.9) ** 2 < 1
     mu = np.where(trachea & (z > 3.5), np.float32(AIR), mu)
     bubble = ((x - 6) / 2.4) ** 2 + ((z - base + 1.5) / 1.4) ** 2 + ((y + 1) / 3) ** 2 < 1

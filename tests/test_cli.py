@@ -1,0 +1,95 @@
+import json
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+
+def cxr(*words, check=True):
+    done = subprocess.run([sys.executable, "-m", "cxrlib.cli", *map(str, words)], capture_output=True, text=True)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_whole_path(two_folders, tmp_path):
+    """prepare, train, evaluate, compare and predict by the real command."""
+    told = cxr("simulate", tmp_path / "sim", "--effusion", 30, "--nofinding", 40, "--size", 64)
+    assert "30 effusion, 40 nofinding" in told.stdout
+    told = cxr("prepare", tmp_path / "sim", tmp_path / "cohort", "--size", 48)
+    assert "30 effusion, 40 nofinding; 0 rejected" in told.stdout
+    train = ("train", tmp_path / "cohort", tmp_path / "run", "--epochs", 2, "--width", 4, "--size", 48, "--seed", 1)
+    told = cxr(*train, "--tensorboard", "--sensitivity", 0.8)
+    assert "best epoch" in told.stdout
+    assert "PPV" in told.stdout
+    assert told.stderr == ""  # TensorFlow is silent, and there is no terminal for bars
+    assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
+    assert "holds a run already" in cxr(*train, "--sensitivity", 0.8, check=False).stderr
+    assert "best epoch" in cxr(*train, "--sensitivity", 0.8, "--resume").stdout
+
+    result = json.loads(cxr("evaluate", tmp_path / "run", tmp_path / "cohort", "--json", "--prevalence", 0.1).stdout)
+    needed = {"auc", "auc_low", "auc_high", "n", "n_patients", "n_finding", "threshold", "sensitivity", "specificity"}
+    assert needed | {"ppv", "npv", "ppv_low", "npv_high", "prevalence"} <= set(result)
+    assert result["prevalence"] == 0.1
+    by_hand = cxr("evaluate", tmp_path / "run", tmp_path / "cohort", "--json", "--threshold", 0, "--split", "all")
+    assert json.loads(by_hand.stdout)["sensitivity"] == 1
+    compared = json.loads(cxr("compare", tmp_path / "run", tmp_path / "run", tmp_path / "cohort", "--json").stdout)
+    assert compared["difference"] == 0
+
+    film, bad = next((tmp_path / "cohort" / "effusion").iterdir()), tmp_path / "bad.png"
+    bad.write_text("no film")
+    done = cxr("predict", bad, film, "--run", tmp_path / "run", "--json", "--threshold", 0.0, check=False)
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1
+    assert set(first) == {"path", "error"}
+    assert set(second) == {"path", "score", "threshold", "finding", "warnings"}
+    assert second["finding"] is True
+    shown = cxr("predict", film, "--run", tmp_path / "run")
+    assert "threshold" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("prepare", "{tmp}/absent", "{tmp}/out"), "absent: no such folder"),
+        (("prepare", "{bare}", "{tmp}/out", "--size", "3"), "--size"),
+        (("train", "{tmp}/absent", "{tmp}/out"), "no such folder"),
+        (("train", "{bare}", "{tmp}/out", "--recipe", "modern"), "neither default nor classic"),
+        (("train", "{one}", "{tmp}/out"), "nofinding"),
+        (("train", "{constant}", "{tmp}/out"), "constant image"),
+        (("evaluate", "{tmp}/absent", "{bare}"), "no such folder"),
+        (("predict", "x.png", "--run", "{bare}"), "not a run folder"),
+        (("predict", "x.png", "--run", "{bare}", "--threshold", "2"), "--threshold"),
+    ],
+)
+def test_mistakes_end_in_a_sentence_and_exit_code_2(two_folders, tmp_path, film, words, message):
+    (tmp_path / "one" / "effusion").mkdir(parents=True)
+    for name in ("effusion", "nofinding"):
+        (tmp_path / "constant" / name).mkdir(parents=True)
+        for i in range(30):
+            cv2.imwrite(str(tmp_path / "constant" / name / f"{i}.png"), np.zeros_like(film))
+    places = {"tmp": tmp_path, "bare": two_folders, "one": tmp_path / "one", "constant": tmp_path / "constant"}
+    done = cxr(*[word.format(**places) for word in words], check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def best_time(words, tries=5):
+    times = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def test_help_and_import_are_quick_and_without_tensorflow():
+    assert best_time(["-m", "cxrlib.cli", "--help"]) < 0.5
+    assert best_time(["-c", "import cxrlib"]) < 0.3
+    loaded = "import cxrlib, sys; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'pandas')))"
+    subprocess.run([sys.executable, "-c", loaded], check=True)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from cxrlib.augment import Augmentation
+from cxrlib.cohort import read_cohort
+from cxrlib.pipeline import as_float, batches, iterate_batches, load_images, steps_per_epoch
+from cxrlib.radiograph import InputError, read_image
+
+PLAIN = dict(batch=4, augmentation=Augmentation(), seed=0)
+MOVING = dict(batch=4, augmentation=Augmentation(shift=0.1, rotate=5, gamma=1.3), seed=0)
+
+
+@pytest.fixture(scope="module")
+def films(sim_cohort):
+    cohort = read_cohort(sim_cohort).part("test")
+    return load_images(cohort.files, size=48), cohort
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("budget", [1 << 30, 0])
+def test_cached_films_are_what_the_reader_gives(films, tmp_path, bits, budget):
+    _, cohort = films
+    images = load_images(cohort.files, size=48, bits=bits, budget=budget, cache_folder=tmp_path)
+    assert images.dtype == np.dtype(f"uint{bits}")
+    assert isinstance(images, np.memmap) == (budget == 0)
+    for image, path in zip(images, cohort.files, strict=True):
+        np.testing.assert_allclose(as_float(image), read_image(path, size=48), atol=0.51 / (2**bits - 1))
+    assert list(tmp_path.iterdir()) == []  # the disk cache has no name to be left behind
+
+
+def test_an_epoch_holds_each_film_and_fills_up_its_last_batch(films):
+    images, cohort = films
+    made = list(iterate_batches(images, cohort.labels, epochs=[0], **PLAIN))
+    assert len(made) == steps_per_epoch(len(images), 4)
+    assert {len(y) for _, y in made} == {4}
+    pixels, labels = np.concatenate([x for x, _ in made])[..., 0], np.concatenate([y for _, y in made])[:, 0]
+    once, again = np.split(pixels, [len(images)])
+    order = [int(np.argmin(np.abs(as_float(images) - film).sum(axis=(1, 2)))) for film in once]
+    assert sorted(order) == list(range(len(images)))
+    np.testing.assert_array_equal(once, as_float(images)[order])
+    np.testing.assert_array_equal(labels[: len(order)], cohort.labels[order])
+    np.testing.assert_array_equal(again, once[: len(again)])
+
+
+def test_epochs_differ_and_a_resumed_one_is_the_same(films):
+    images, cohort = films
+    whole = list(iterate_batches(images, cohort.labels, epochs=range(3), **MOVING))
+    late = list(iterate_batches(images, cohort.labels, epochs=range(2, 3), **MOVING))
+    steps = len(late)
+    for (x, y), (xx, yy) in zip(whole[2 * steps :], late, strict=True):
+        np.testing.assert_array_equal(x, xx)
+        np.testing.assert_array_equal(y, yy)
+    assert not np.array_equal(whole[0][0], whole[steps][0])
+
+
+def test_tf_data_gives_the_same_batches(films):
+    images, cohort = films
+    expected = list(iterate_batches(images, cohort.labels, epochs=range(2), **MOVING))
+    made = list(batches(images, cohort.labels, epochs=range(2), **MOVING).as_numpy_iterator())
+    for (x, y), (xx, yy) in zip(expected, made, strict=True):
+        np.testing.assert_array_equal(x, xx)
+        np.testing.assert_array_equal(y, yy)
+
+
+def test_an_unreadable_film_stops_the_reading(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no film")
+    with pytest.raises(InputError, match=r"bad\.png"):
+        load_images([tmp_path / "bad.png"], size=32)

@@ -1,0 +1,159 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib.cohort import read_cohort
+from cxrlib.prepare import prepare
+from cxrlib.radiograph import InputError, read_image
+
+HEAD = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+
+
+@pytest.fixture
+def nih(tmp_path, film):
+    """NIH's layout: 20 patients of 2 films in two sub-folders, a label file and boxes."""
+    source = tmp_path / "nih"
+    rows = []
+    for patient in range(1, 21):
+        for visit in range(2):
+            name = f"{patient:08d}_{visit:03d}.png"
+            folder = source / f"images_{1 + patient % 2:03d}" / "images"
+            folder.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / name), np.roll(film, 3 * patient + visit, axis=0))
+            labels = "Effusion|Mass" if patient % 4 == 0 else "Mass" if patient % 4 == 1 else "No Finding"
+            age = ["58", "058Y", "009M", "414"][patient % 4]
+            rows.append(f"{name},{labels},{visit},{patient},{age},M,AP,80,96,0.168,0.168")
+    (source / "Data_Entry_2017.csv").write_text("\n".join([HEAD, *rows]) + "\n")
+    (source / "BBox_List_2017.csv").write_text(
+        "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00000004_000.png,Effusion,256.0,512.0,128.0,64.0,,,\n"
+    )
+    return source
+
+
+def test_nih_layout(nih, tmp_path):
+    made = prepare(nih, tmp_path / "out", size=48)
+    assert made.counts == {"effusion": 10, "nofinding": 20}
+    cohort = read_cohort(tmp_path / "out")
+    assert cohort.table["patient_id"].nunique() == 15
+    assert cohort.table.groupby("patient_id")["split"].nunique().max() == 1
+    row = cohort.table.set_index("path").loc["effusion/00000004_000.png"]
+    assert (row["view"], row["sex"], row["age"], row["findings"]) == ("AP", "M", 58, "Effusion|Mass")
+    ages = cohort.table.set_index("path")["age"]
+    assert ages["nofinding/00000002_000.png"] == 0  # nine months
+    assert np.isnan(ages["nofinding/00000003_000.png"])  # nobody is 414
+    boxes = pd.read_csv(tmp_path / "out" / "boxes.csv")
+    assert boxes.iloc[0].tolist() == ["effusion/00000004_000.png", "Effusion", 0.25, 0.5, 0.125, 0.0625]
+    original = nih / "images_001" / "images" / "00000004_000.png"
+    prepared = tmp_path / "out" / "effusion" / "00000004_000.png"
+    assert cv2.imread(str(prepared), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    np.testing.assert_allclose(read_image(prepared, size=48), read_image(original, size=48), atol=1 / 65535)
+
+
+def test_another_finding_against_all(nih, tmp_path):
+    made = prepare(nih, tmp_path / "out", finding="mass", against="all", size=32)
+    assert made.counts == {"mass": 20, "nofinding": 20}
+    assert set(read_cohort(tmp_path / "out").table.query("label == 0")["findings"]) == {"No Finding"}
+
+
+def test_official_lists_give_the_test_split(nih, tmp_path):
+    names = sorted(path.name for path in nih.rglob("*.png"))
+    test = [name for name in names if int(name[:8]) > 14]
+    (nih / "test_list.txt").write_text("\n".join(test))
+    with pytest.raises(InputError, match="only one of"):
+        prepare(nih, tmp_path / "out", size=32)
+    (nih / "train_val_list.txt").write_text("\n".join(set(names) - set(test)))
+    prepare(nih, tmp_path / "out", size=32)
+    table = read_cohort(tmp_path / "out").table
+    assert set(table.loc[table["split"] == "test", "path"].str[-16:]) == set(table["path"].str[-16:]) & set(test)
+    assert set(table["split"]) == {"train", "val", "test"}
+
+
+def test_unreadable_files_are_listed_and_a_second_call_continues(nih, tmp_path):
+    bad = nih / "images_001" / "images" / "00000002_000.png"
+    bad.write_bytes(bad.read_bytes()[:100])
+    out = tmp_path / "out"
+    made = prepare(nih, out, size=32)
+    rejected = pd.read_csv(out / "rejected.csv")
+    assert rejected["source"].tolist() == ["images_001/images/00000002_000.png"]
+    assert len(read_cohort(out).table) == 29
+    assert made.counts["nofinding"] == 19
+
+    first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for name in ("cohort.csv", "effusion/00000004_000.png", "nofinding/00000006_001.png"):
+        (out / name).unlink()
+    untouched = (out / "effusion" / "00000004_001.png").stat().st_mtime_ns
+    prepare(nih, out, size=32)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
+    assert (out / "effusion" / "00000004_001.png").stat().st_mtime_ns == untouched
+
+
+def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folders, tmp_path):
+    prepare(sim_cohort, tmp_path / "out", size=32)
+    before, after = read_cohort(sim_cohort).table, read_cohort(tmp_path / "out").table
+    pd.testing.assert_series_equal(before["split"], after["split"])
+    pd.testing.assert_series_equal(before["volume_ml"].astype(float), after["volume_ml"].astype(float))
+    (two_folders / "effusion" / "e0.jpg").write_bytes((two_folders / "effusion" / "e0.png").read_bytes())
+    with pytest.raises(InputError, match="two files of one name"):
+        prepare(two_folders, tmp_path / "twins")
+    assert not (tmp_path / "twins").exists()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "options", "message"),
+    [
+        (
+            lambda s: (s / "images_001/images/00000004_000.png").unlink(),
+            {},
+            r"names 30 images, of which 1 .*00000004_000",
+        ),
+        (lambda s: None, {"finding": "Efusion"}, "not one of NIH's: Atelectasis"),
+        (
+            lambda s: (s / "Data_Entry_2017.csv").write_text("Image Index,View\na.png,AP\n"),
+            {},
+            "no column Finding Labels",
+        ),
+        (
+            lambda s: (s / "copy").mkdir() or (s / "copy/00000004_000.png").write_bytes(b"x"),
+            {},
+            "two files of one name",
+        ),
+        (lambda s: None, {"finding": "Hernia"}, "0 are Hernia"),
+        (lambda s: None, {"size": 4}, "at least 8"),
+        (lambda s: None, {"against": "none"}, "against is 'none'"),
+    ],
+)
+def test_what_is_refused_writes_nothing(nih, tmp_path, break_it, options, message):
+    break_it(nih)
+    with pytest.raises(InputError, match=message):
+        prepare(nih, tmp_path / "out", **{"size": 32} | options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_images_can_be_allowed(nih, tmp_path):
+    (nih / "images_001/images/00000004_000.png").unlink()
+    made = prepare(nih, tmp_path / "out", size=32, allow_missing=True)
+    assert made.counts == {"effusion": 9, "nofinding": 20}
+    assert "of which 1" in made.notes[0]
+
+
+def test_an_output_folder_that_holds_something_else_is_refused(nih, tmp_path):
+    prepare(nih, tmp_path / "out", size=32)
+    with pytest.raises(InputError, match="size was 32 and is now 64"):
+        prepare(nih, tmp_path / "out", size=64)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    with pytest.raises(InputError, match="not made by prepare"):
+        prepare(nih, tmp_path / "mine", size=32)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
+
+
+def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
+    for path in nih.rglob("*.png"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="30 were rejected"):
+        prepare(nih, tmp_path / "out", size=32)
+    assert not (tmp_path / "out").exists()

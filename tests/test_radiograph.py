@@ -1,0 +1,186 @@
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrlib.radiograph import (
+    InputError,
+    minmax,
+    open_radiograph,
+    percentile,
+    read_image,
+    resize_to_square,
+    write_prepared,
+)
+
+
+def save(tmp_path, array, name="film.png", mode=None, **options):
+    path = tmp_path / name
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_every_8_bit_png_mode_reads_as_the_same_film(tmp_path, film, mode):
+    image = read_image(save(tmp_path, film, mode=mode))
+    assert image.dtype == np.float32
+    assert image.shape == (96, 80)
+    if mode == "P":  # a palette of 216 colours is coarse
+        assert np.abs(image - minmax(film)).max() < 0.15
+    else:
+        np.testing.assert_array_equal(image, minmax(film))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bit_png_keeps_its_depth(tmp_path, channels):
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    array = deep if channels == 1 else np.repeat(deep[..., None], channels, axis=2)
+    if channels == 4:
+        array[..., 3] = 65535
+    cv2.imwrite(str(tmp_path / "deep.png"), array)
+    image = read_image(tmp_path / "deep.png")
+    assert len(np.unique(image)) == 64 * 64
+    np.testing.assert_allclose(image, deep / deep.max(), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpeg(tmp_path, film, mode):
+    image = read_image(save(tmp_path, film, "film.jpg", mode, quality=95))
+    assert np.abs(image - minmax(film)).max() < 0.05
+
+
+def test_content_decides_not_the_name(tmp_path, film):
+    jpeg_named_png = save(tmp_path, film, "film.png", format="JPEG")
+    assert read_image(jpeg_named_png).shape == film.shape
+
+
+def test_minmax_uses_the_whole_range_where_dividing_by_255_does_not(tmp_path, film):
+    image = read_image(save(tmp_path, film))
+    assert (image.min(), image.max()) == (0, 1)
+    assert (film / 255).max() < 1
+
+
+def test_percentile_is_not_moved_by_a_hot_pixel(tmp_path, film):
+    hot = film.astype(np.uint16)
+    hot[0, 0] = 60_000
+    cv2.imwrite(str(tmp_path / "hot.png"), hot)
+    assert np.median(read_image(tmp_path / "hot.png")) < 0.01
+    robust = read_image(tmp_path / "hot.png", normalize="percentile")
+    assert abs(np.median(robust) - np.median(percentile(film))) < 0.01
+
+
+@pytest.mark.parametrize("shape", [(96, 80), (80, 96), (97, 33), (64, 64)])
+@pytest.mark.parametrize("size", [32, 50, 128])
+def test_a_square_is_made_by_padding_not_by_cropping_or_stretching(shape, size):
+    image = np.ones(shape, np.float32)
+    square = resize_to_square(image, size)
+    assert square.shape == (size, size)
+    assert square.mean() == pytest.approx(np.prod(shape) / max(shape) ** 2, abs=0.02)  # all of it is there
+    inside = square[size // 2] if shape[0] >= shape[1] else square[:, size // 2]
+    assert inside.max() == pytest.approx(1)
+
+
+def test_shrinking_averages_areas():
+    image = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    expected = image.reshape(32, 3, 32, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize_to_square(image, 32), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["square", "wide", "12-bit", "hot"])
+@pytest.mark.parametrize("normalize", ["minmax", "percentile"])
+def test_a_prepared_copy_reads_as_its_original(tmp_path, case, normalize):
+    rng = np.random.default_rng(1)
+    array = rng.integers(300, 4000 if case == "12-bit" else 3000, (300, 200 if case == "wide" else 300)).astype(
+        np.uint16
+    )
+    if case == "hot":
+        array[17, 23] = 65_000
+    cv2.imwrite(str(tmp_path / "original.png"), array)
+    direct = read_image(tmp_path / "original.png", size=64, normalize=normalize)
+    write_prepared(tmp_path / "copy.png", direct, normalize=normalize)
+    copy = read_image(tmp_path / "copy.png", size=64, normalize=normalize)
+    np.testing.assert_allclose(copy, direct, atol=1 / 65535)
+    if case == "hot" and normalize == "minmax":  # what the mark in the copy prevents
+        assert np.abs(minmax(direct) - direct).max() > 0.5
+
+
+def test_a_copy_prepared_otherwise_is_refused(tmp_path, film):
+    write_prepared(tmp_path / "copy.png", minmax(film))
+    with pytest.raises(InputError, match="prepared with normalize='minmax'"):
+        read_image(tmp_path / "copy.png", normalize="percentile")
+
+
+def test_colour_is_refused_unless_allowed(tmp_path, film):
+    color = np.stack([film, film[::-1], film], axis=-1)
+    path = save(tmp_path, color)
+    with pytest.raises(InputError, match="picture in colour"):
+        read_image(path)
+    opened = open_radiograph(path, allow_color=True)
+    assert opened.image.shape == film.shape
+    assert "luminance" in opened.warnings[0]
+
+
+def test_a_transparent_border_is_laid_on_black_and_said(tmp_path, film):
+    rgba = np.stack([film] * 3 + [np.full_like(film, 255)], axis=-1)
+    rgba[:10, :, 3] = 0
+    opened = open_radiograph(save(tmp_path, rgba))
+    assert opened.image[:10].max() == 0
+    assert "transparent" in opened.warnings[0]
+
+
+def test_enlarging_is_said(tmp_path, film):
+    assert open_radiograph(save(tmp_path, film), size=64).warnings == ()
+    assert "enlarged from 80x96 to 128" in open_radiograph(save(tmp_path, film), size=128).warnings[0]
+
+
+def damaged(tmp_path, film):
+    buffer = io.BytesIO()
+    Image.fromarray(film).save(buffer, "PNG")
+    data = buffer.getvalue()
+    jpeg = io.BytesIO()
+    Image.fromarray(film).save(jpeg, "JPEG")
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 255
+    return {
+        "cut.png": data[: len(data) // 2],
+        "flipped.png": bytes(flipped),
+        "cut.jpg": jpeg.getvalue()[: len(jpeg.getvalue()) // 2],
+        "text.png": b"version https://git-lfs.github.com/spec/v1",
+        "empty.png": b"",
+        "text.dcm": b"not a DICOM file at all",
+        "only-preamble.dcm": bytes(128) + b"DICM",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["cut.png", "flipped.png", "cut.jpg", "text.png", "empty.png", "text.dcm", "only-preamble.dcm"]
+)
+def test_damaged_files_are_refused_by_name(tmp_path, film, name, capfd):
+    path = tmp_path / name
+    path.write_bytes(damaged(tmp_path, film)[name])
+    with pytest.raises(InputError, match=name):
+        open_radiograph(path)
+    assert capfd.readouterr().err == ""  # nothing from the decoders behind our back
+
+
+def test_other_refusals(tmp_path, film):
+    with pytest.raises(InputError, match="no such file"):
+        read_image(tmp_path / "absent.png")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(tmp_path)
+    with pytest.raises(InputError, match="constant image"):
+        read_image(save(tmp_path, np.full_like(film, 7)))
+    with pytest.raises(InputError, match="normalize is 'max'"):
+        read_image(save(tmp_path, film), normalize="max")
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
+    side = 20_000
+    bomb = Image.new("1", (side, side))
+    bomb.save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 100_000
+    with pytest.raises(InputError, match=r"bomb\.png"):
+        read_image(tmp_path / "bomb.png")

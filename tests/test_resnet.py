@@ -1,0 +1,48 @@
+import keras
+import numpy as np
+import pytest
+
+from cxrlib.resnet import LAST_MAPS, build_resnet
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])
+def test_parameters_are_those_of_the_paper(depth, millions):
+    """He et al. 2016: 11.7, 21.8 and 25.6 million, less 999 of 1,000 outputs and two of three input channels."""
+    model = build_resnet(depth=depth, width=64, size=64)
+    assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_stages_halve_and_double():
+    model = build_resnet(depth=18, width=8, size=128)
+    adds = [layer.output.shape[1:] for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    assert adds == [(32, 32, 8)] * 2 + [(16, 16, 16)] * 2 + [(8, 8, 32)] * 2 + [(4, 4, 64)] * 2
+    convolutions = sum(isinstance(layer, keras.layers.Conv2D) and layer.kernel_size != (1, 1) for layer in model.layers)
+    assert convolutions + 1 == 18  # and the dense layer
+
+
+def test_it_is_flat_and_its_last_maps_have_a_name():
+    model = build_resnet(width=4, size=64)
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    assert model.get_layer(LAST_MAPS).output.shape == (None, 2, 2, 32)
+
+
+def test_any_size():
+    model = build_resnet(width=4, size=None)
+    for side in (64, 100):
+        assert model(np.zeros((1, side, side, 1), np.float32)).shape == (1, 1)
+
+
+def test_the_output_bias_is_the_first_answer():
+    model = build_resnet(width=4, size=32, output_bias=-2.2)
+    assert model.get_layer("logit").bias.numpy() == pytest.approx(-2.2)
+
+
+def test_the_seed_makes_the_weights():
+    same = [build_resnet(width=4, size=32, seed=s).get_weights() for s in (1, 1, 2)]
+    assert all(np.array_equal(a, b) for a, b in zip(same[0], same[1], strict=True))
+    assert not np.array_equal(same[0][0], same[2][0])
+
+
+def test_depths():
+    with pytest.raises(ValueError, match="one of 18, 34, 50"):
+        build_resnet(depth=20)

@@ -1,0 +1,109 @@
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from cxrlib.cohort import read_cohort
+from cxrlib.evaluation import auc
+from cxrlib.prepare import prepare
+from cxrlib.radiograph import InputError, read_image
+from cxrlib.run import compare, open_run
+
+
+def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):
+    table = tiny_run.scores
+    for row in table.iloc[::10].itertuples():
+        made = tiny_run.predict(sim_cohort / row.path)
+        assert made.score == pytest.approx(row.score, abs=1e-5)
+        assert made.finding == (row.score >= tiny_run.threshold)
+
+
+def test_predict_takes_an_array_and_a_threshold(tiny_run, sim_cohort):
+    path = sim_cohort / tiny_run.scores["path"][0]
+    by_path, by_array = tiny_run.predict(path), tiny_run.predict(read_image(path)[..., None])
+    assert by_array.score == pytest.approx(by_path.score, abs=1e-6)
+    assert tiny_run.predict(path, threshold=0.0).finding
+    assert not tiny_run.predict(path, threshold=1.0).finding
+    for wrong in (np.zeros((3, 4, 5)), np.full((8, 8), 7.0), np.zeros((8, 8), int)):
+        with pytest.raises(InputError, match="the image"):
+            tiny_run.predict(wrong)
+
+
+@pytest.mark.parametrize("case", ["wide", "12-bit", "hot"])
+def test_an_original_and_its_prepared_copy_score_alike(tiny_run, tmp_path, sim_cohort, case):
+    rng = np.random.default_rng(0)
+    for name in ("effusion", "nofinding"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for i, path in enumerate(sorted((sim_cohort / name).iterdir())[:4]):
+            film = cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), (512, 512)).astype(np.float64)
+            film += rng.normal(0, 20, film.shape)
+            if case == "wide":
+                film = film[60:440]
+            film = np.clip(film, 0, 4095).astype(np.uint16)
+            if case == "hot":
+                film[200, 100] = 30_000
+            cv2.imwrite(str(tmp_path / "source" / name / f"{i}.png"), film)
+    prepare(tmp_path / "source", tmp_path / "out", size=128)
+    differences, spread = [], []
+    for row in read_cohort(tmp_path / "out").table.itertuples():
+        original = tiny_run.predict(tmp_path / "source" / row.path).score
+        differences.append(abs(original - tiny_run.predict(tmp_path / "out" / row.path).score))
+        spread.append(original)
+    assert max(differences) < 0.005
+    assert np.ptp(spread) > 0.005  # scores that never differ would prove nothing
+
+
+def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
+    cohort = read_cohort(sim_cohort)
+    result = tiny_run.evaluate(cohort)
+    test = tiny_run.scores.query("split == 'test'")
+    assert result.auc.value == pytest.approx(auc(test["label"], test["score"]))
+    everything = tiny_run.evaluate(cohort, split="all")
+    assert everything.performance.n == 100
+    assert "were trained on" in everything.warnings[0]
+    with pytest.raises(InputError, match="not known which images are test"):
+        tiny_run.evaluate(read_cohort(two_folders))
+    assert tiny_run.evaluate(read_cohort(two_folders), split="all").warnings == ()
+    by_hand = tiny_run.evaluate(cohort, threshold=0.0)
+    assert by_hand.performance.sensitivity.value == 1
+
+
+def test_films_trained_on_stay_so_whatever_cohort_csv_says(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "copy")
+    table = read_cohort(sim_cohort).table
+    table.assign(split="test").to_csv(tmp_path / "copy" / "cohort.csv", index=False)
+    result = tiny_run.evaluate(read_cohort(tmp_path / "copy"))
+    assert result.performance.n == (table["split"] == "test").sum()
+    (tmp_path / "copy" / "cohort.csv").unlink()  # the bare folders of the same files
+    assert tiny_run.evaluate(read_cohort(tmp_path / "copy")).performance.n == result.performance.n
+
+
+def test_a_run_against_itself(tiny_run, sim_cohort):
+    made = compare(tiny_run, tiny_run, read_cohort(sim_cohort))
+    assert made.difference == (0, 0, 0)
+    assert made.auc_a == made.auc_b
+
+
+def copy_of(run, tmp_path):
+    return shutil.copytree(run.folder, tmp_path / "copy")
+
+
+def test_folders_that_are_no_run(tiny_run, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        open_run(tmp_path / "absent")
+    with pytest.raises(InputError, match="not a run folder"):
+        open_run(tmp_path)
+    copy = copy_of(tiny_run, tmp_path)
+    recipe = json.loads((copy / "recipe.json").read_text())
+    (copy / "recipe.json").write_text(json.dumps(recipe | {"format": 0}))
+    with pytest.raises(InputError, match="another version"):
+        open_run(copy)
+
+
+def test_a_damaged_model(tiny_run, tmp_path):
+    copy = copy_of(tiny_run, tmp_path)
+    (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"model\.keras: cannot be loaded"):
+        open_run(copy).predict(np.zeros((64, 64)))

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from cxrlib.evaluation import performance
+from cxrlib.radiograph import InputError
+from cxrlib.threshold import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
+
+
+@pytest.fixture(params=[0, 1, 2])
+def films(request):
+    rng = np.random.default_rng(request.param)
+    labels = rng.permutation(np.repeat([1, 0], [50, 300]))
+    scores = 1 / (1 + np.exp(-rng.normal(2 * labels - 1, 1)))
+    return labels, np.round(scores, 2) if request.param == 2 else scores  # with ties too
+
+
+@pytest.mark.parametrize("floor", [0.5, 0.9, 0.95, 0.99])
+def test_no_other_threshold_is_more_specific_at_the_floor(films, floor):
+    point = choose_by_sensitivity(*films, floor=floor)
+    chosen = performance(*films, point.threshold)
+    fpr, tpr, _ = roc_curve(*films, drop_intermediate=False)
+    assert chosen.sensitivity.value >= floor
+    assert chosen.specificity.value == pytest.approx((1 - fpr)[tpr >= floor].max())
+
+
+def test_youden_is_the_best_of_the_roc(films):
+    made = performance(*films, choose_by_youden(*films).threshold)
+    fpr, tpr, _ = roc_curve(*films, drop_intermediate=False)
+    assert made.sensitivity.value + made.specificity.value - 1 == pytest.approx((tpr - fpr).max())
+
+
+@pytest.mark.parametrize("missed", [0.05, 1, 10, 1000])
+def test_no_other_threshold_costs_less(films, missed):
+    labels, scores = films
+    cost = lambda t: missed * ((scores < t) & (labels == 1)).sum() + ((scores >= t) & (labels == 0)).sum()
+    made = choose_by_cost(labels, scores, missed=missed, false_alarm=1)
+    assert cost(made.threshold) == min(cost(t) for t in [*np.unique(scores), 2])
+
+
+def test_the_confidence_is_that_of_the_order_statistic():
+    """How often the floor really holds on new films, by simulation."""
+    rng = np.random.default_rng(0)
+    n, floor, held = 60, 0.9, []
+    for _ in range(4000):
+        findings = rng.random(n)  # uniform scores: a threshold t has the true sensitivity 1 - t
+        scores = np.concatenate([findings, rng.random(5)])
+        point = choose_by_sensitivity(np.repeat([1, 0], [n, 5]), scores, floor=floor)
+        held.append(1 - np.sort(findings)[6] >= floor)
+    assert np.mean(held) == pytest.approx(point.confidence, abs=0.025)
+
+
+def test_a_confidence_asked_for_is_kept():
+    rng = np.random.default_rng(1)
+    n, held = 80, []
+    for _ in range(2000):
+        scores = rng.random(n + 40)
+        point = choose_by_sensitivity(np.repeat([1, 0], [n, 40]), scores, floor=0.9, confidence=0.9)
+        assert point.confidence >= 0.9
+        held.append(1 - point.threshold >= 0.9)
+    assert np.mean(held) >= 0.89
+
+
+def test_too_few_findings_for_a_confidence():
+    labels, scores = np.repeat([1, 0], [10, 10]), np.linspace(0, 1, 20)
+    with pytest.raises(InputError, match="at least 22 are needed"):  # 0.9 ** 22 < 0.1 < 0.9 ** 21
+        choose_by_sensitivity(labels, scores, floor=0.9, confidence=0.9)
+
+
+def test_no_film_lies_at_the_threshold(films):
+    point = choose_by_sensitivity(*films)
+    assert not np.isin(point.threshold, films[1])
+    assert floor_confidence(10, 10, 0.9) == 0
+
+
+def test_bad_costs():
+    with pytest.raises(InputError, match="both must be above 0"):
+        choose_by_cost([1, 0], [0.2, 0.1], missed=0, false_alarm=1)

@@ -1,0 +1,164 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+
+from cxrlib.cohort import read_cohort
+from cxrlib.evaluation import auc
+from cxrlib.loss import score
+from cxrlib.radiograph import InputError
+from cxrlib.recipe import CLASSIC, Recipe
+from cxrlib.run import open_run
+from cxrlib.training import learning_rate, train
+
+FILES = {
+    "model.keras",
+    "recipe.json",
+    "history.csv",
+    "scores.csv",
+    "split.csv",
+    "operating_point.json",
+    "environment.json",
+}
+
+
+def test_the_run_folder(tiny_run):
+    assert {path.name for path in tiny_run.folder.iterdir()} == FILES
+    assert len(tiny_run.history) == TINY.epochs
+    scores = tiny_run.scores
+    assert set(scores["split"]) == {"val", "test"}
+    np.testing.assert_allclose(scores["score"], score(scores["logit"], tiny_run.weight))
+    val = scores[scores["split"] == "val"]
+    assert auc(val["label"], val["score"]) == pytest.approx(tiny_run.history["val_auc"].max())
+    point = json.loads((tiny_run.folder / "operating_point.json").read_text())
+    assert (val.loc[val["label"] == 1, "score"] >= point["threshold"]).mean() >= 0.9
+
+
+def test_it_learns(tiny_run):
+    assert tiny_run.history["loss"].iloc[-1] < tiny_run.history["loss"].iloc[0]
+    assert tiny_run.history["val_auc"].max() > 0.6
+
+
+def test_the_model_loads_in_plain_keras(tiny_run):
+    code = (
+        "import sys, keras, numpy as np\n"
+        f"model = keras.saving.load_model({str(tiny_run.folder / 'model.keras')!r}, compile=False)\n"
+        "assert 'cxrlib' not in sys.modules\n"
+        "print(model(np.zeros((1, 64, 64, 1), 'float32')).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "(1, 1)" in done.stdout
+
+
+def weights(run):
+    return run.model.get_weights()
+
+
+def test_two_trainings_are_equal_and_another_seed_is_not(tiny_run, sim_cohort, tmp_path):
+    again = train(sim_cohort, tmp_path / "again", TINY)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(tiny_run), weights(again), strict=True))
+    for name in ("history.csv", "scores.csv", "split.csv", "operating_point.json", "recipe.json"):
+        assert (tiny_run.folder / name).read_bytes() == (again.folder / name).read_bytes()
+    other = train(sim_cohort, tmp_path / "other", replace(TINY, seed=1, epochs=1))
+    assert not np.array_equal(weights(tiny_run)[0], weights(other)[0])
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(sim_cohort, tmp_path / "cut", TINY, callbacks=(Interrupt(),))
+    with pytest.raises(InputError, match=r"unfinished \(2 of 4 epochs\)"):
+        open_run(tmp_path / "cut")
+    with pytest.raises(InputError, match="holds a run already"):
+        train(sim_cohort, tmp_path / "cut", TINY)
+    with pytest.raises(InputError, match="width was 8 and is now 4"):
+        train(sim_cohort, tmp_path / "cut", replace(TINY, width=4), resume=True)
+    resumed = train(sim_cohort, tmp_path / "cut", TINY, resume=True)
+    assert {path.name for path in resumed.folder.iterdir()} == FILES
+    assert all(np.array_equal(a, b) for a, b in zip(weights(tiny_run), weights(resumed), strict=True))
+    for name in ("history.csv", "scores.csv", "operating_point.json"):
+        assert (tiny_run.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
+    done = train(sim_cohort, tmp_path / "cut", TINY, resume=True)  # complete: nothing to do
+    assert done.history.equals(resumed.history)
+
+
+def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path):
+    recipe = replace(TINY, epochs=1, width=4, size=32, split_seed=next_seed(two_folders))
+    run = train(two_folders, tmp_path / "run", recipe)
+    split = run.split
+    assert set(split["split"]) == {"train", "val", "test"}
+    assert len(split) == 12
+    cohort = run.assign_split(read_cohort(two_folders))
+    assert cohort.table["split"].tolist() == split["split"].tolist()
+    result = run.evaluate(read_cohort(two_folders))
+    assert result.performance.n == (split["split"] == "test").sum()
+
+
+def next_seed(folder):
+    """A seed whose split has both classes everywhere, as so few films rarely do."""
+    from cxrlib.cohort import draw_split
+
+    table = read_cohort(folder).table
+    for seed in range(1000):
+        splits = table.assign(split=draw_split(table["patient_id"], seed=seed))
+        if (splits.groupby("split")["label"].nunique() == 2).sum() == 3:
+            return seed
+    raise AssertionError
+
+
+def test_a_split_without_both_classes_is_refused(two_folders, tmp_path):
+    table = read_cohort(two_folders).table[["path", "label"]]
+    table.assign(split=["train"] * 11 + ["val"]).to_csv(two_folders / "cohort.csv", index=False)
+    with pytest.raises(InputError, match="the split val has 0 of effusion and 1 of nofinding"):
+        train(two_folders, tmp_path / "run", TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(sim_cohort, tmp_path):
+    wild = replace(TINY, optimizer="sgd", learning_rate=1e20, schedule="none")
+    with pytest.raises(InputError, match="the loss is"):
+        train(sim_cohort, tmp_path / "run", wild)
+
+
+def rates(recipe, steps=4):
+    schedule = learning_rate(recipe, steps)
+    return [float(schedule(step)) if callable(schedule) else schedule for step in range(steps * recipe.epochs)]
+
+
+def test_classic_halves_as_the_tutorial_did():
+    by_epoch = rates(CLASSIC)[::4]
+    np.testing.assert_allclose(by_epoch[:4], [0.01, 0.01, 0.005, 0.0025])
+    assert by_epoch[9] == pytest.approx(0.01 / 2**8)  # 4e-5
+    assert all(np.ptp(rates(CLASSIC)[4 * e : 4 * e + 4]) == 0 for e in range(10))
+
+
+def test_cosine_warms_up_and_ends_near_0():
+    made = rates(Recipe(epochs=10, hold=2, learning_rate=1e-3))
+    assert made[0] == 0
+    assert max(made) == pytest.approx(1e-3)
+    assert np.argmax(made) == 8
+    assert made[-1] < 1e-5
+    assert all(a >= b for a, b in pairwise(made[8:]))
+
+
+def test_keep_last(sim_cohort, tmp_path):
+    run = train(sim_cohort, tmp_path / "run", replace(TINY, keep="last", epochs=2))
+    val = run.scores[run.scores["split"] == "val"]
+    assert auc(val["label"], val["score"]) == pytest.approx(run.history["val_auc"].iloc[-1])
+
+
+def test_history_is_a_table_without_times(tiny_run):
+    history = pd.read_csv(tiny_run.folder / "history.csv")
+    assert list(history) == ["epoch", "learning_rate", "loss", "val_auc"]
