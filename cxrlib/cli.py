@@ -119,8 +119,8 @@ def train(
 
     callbacks = [_epoch_bar(chosen.epochs), *([_tensorboard(run)] if tensorboard else [])]
     made = fit(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=_bar("reading"))
-    best = made.history.loc[made.history["val_auc"].idxmax()]
-    typer.echo(f"{run}: best epoch {best['epoch']:.0f} of {chosen.epochs}, AUC on val {best['val_auc']:.3f}")
+    value = made.history["val_auc"][made.kept_epoch - 1]
+    typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
     if (made.scores["split"] == "test").any():
         _print_evaluation(made.evaluate(films).as_dict())
 

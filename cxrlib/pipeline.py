@@ -83,8 +83,8 @@ def iterate_batches(
     What is drawn depends on the seed, the epoch and the film alone, so that a
     training that resumes at epoch k sees what an uninterrupted one sees. All
     batches have the same size: the last one of an epoch is filled up with films
-    from its beginning. A tiny batch would upset batch normalisation, and odd
-    sizes make TensorFlow 2.21 write past its memory on processors with AVX-512.
+    from its beginning. A tiny batch would upset batch normalisation, and an odd
+    one TensorFlow (see `cxrlib.recipe.Recipe`).
     """
     for epoch in epochs:
         order = np.random.default_rng([seed, epoch]).permutation(len(images))

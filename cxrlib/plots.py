@@ -22,11 +22,10 @@ def film(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
     return ax
 
 
-def history(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the validation AUC of each epoch, the best one as a dot."""
+def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
+    """Draw the validation AUC of each epoch, the one that is kept as a dot."""
     ax.plot(table["epoch"], table["val_auc"], color=NEUTRAL)
-    best = table.loc[table["val_auc"].idxmax()]
-    ax.plot(best["epoch"], best["val_auc"], "o", color=FINDING, label=f"kept: epoch {best['epoch']:.0f}")
+    ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"kept: epoch {kept}")
     ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(0.4, 1.01))
     ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)
     ax.legend(loc="lower right")

@@ -33,6 +33,9 @@ class Recipe:
         ResNet layers (18, 34 or 50), channels of its first stage, and the side
         of the images in pixels.
     normalize : {"minmax", "percentile"}
+    standardize : bool
+        Whether the network begins by bringing each film to mean 0 and standard
+        deviation 1.
     augmentation : Augmentation
     epochs, batch : int
     optimizer : {"sgd", "adamw"}
@@ -65,6 +68,7 @@ class Recipe:
     width: int = 32
     size: int = 128
     normalize: str = "minmax"
+    standardize: bool = True
     augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(shift=0.08, scale=0.10, rotate=7.0, gamma=1.4, horizontal_flip=True)
     )
@@ -76,7 +80,7 @@ class Recipe:
     schedule: str = "cosine"
     hold: int = 2
     weight: float | str = "balanced"
-    keep: str = "best"
+    keep: str = "last"
     sensitivity: float = 0.90
     confidence: float | None = None
     seed: int = 0
@@ -87,7 +91,8 @@ class Recipe:
         for knob in fields(self):
             value, hint = getattr(self, knob.name), hints[knob.name]
             allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-            if not isinstance(value, (*allowed, int) if float in allowed else allowed) or isinstance(value, bool):
+            allowed += (int,) if float in allowed else ()
+            if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
                 raise InputError(f"recipe: {knob.name} is {value!r}; it must be of type {hint}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -98,6 +103,11 @@ class Recipe:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be above 0")
+        if self.batch % 2:
+            raise InputError(
+                f"recipe: batch is {self.batch}; it must be even (with odd ones TensorFlow 2.21 "
+                "writes past its memory on processors with AVX-512)"
+            )
         if self.size < 32:
             raise InputError(f"recipe: size is {self.size}; a ResNet needs at least 32 pixels")
         for name in ("sensitivity", "confidence"):
@@ -112,6 +122,7 @@ CLASSIC = Recipe(
     name="classic",
     width=64,
     size=256,
+    standardize=False,
     augmentation=Augmentation(rotate=10.0, share=0.5),
     epochs=10,
     optimizer="sgd",
@@ -120,6 +131,7 @@ CLASSIC = Recipe(
     schedule="halving",
     hold=1,
     weight=10.0,
+    keep="best",
 )
 """The recipe of the tutorial that this course grew from, as its code really ran:
 its callback set 0.01, 0.01, 0.005, 0.0025 ... over the 0.005 that its text names."""

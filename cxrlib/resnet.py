@@ -15,7 +15,13 @@ LAST_MAPS = "last_maps"
 
 
 def build_resnet(
-    *, depth: int = 18, width: int = 64, size: int | None = 256, output_bias: float = 0.0, seed: int = 0
+    *,
+    depth: int = 18,
+    width: int = 64,
+    size: int | None = 256,
+    standardize: bool = False,
+    output_bias: float = 0.0,
+    seed: int = 0,
 ) -> keras.Model:
     """Build a pre-activation ResNet with one logit.
 
@@ -28,6 +34,9 @@ def build_resnet(
         (ResNet-50's blocks put out four times as many).
     size : int, optional
         Side of the images in pixels; None for any.
+    standardize : bool
+        Begin by subtracting each film's mean and dividing by its standard
+        deviation: films of differing exposure then look alike.
     output_bias : float
         Initial bias of the logit: the log-odds before anything is seen.
     seed : int
@@ -71,7 +80,8 @@ def build_resnet(
         return layers.Add()([shortcut, y])
 
     image = layers.Input((size, size, 1), name="image")
-    x = conv(image, width, 7, 2, name="stem")
+    x = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(image) if standardize else image
+    x = conv(x, width, 7, 2, name="stem")
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, count in enumerate(BLOCKS[depth]):
         for index in range(count):

@@ -87,6 +87,13 @@ class Run:
         return pd.read_csv(self.folder / "history.csv")
 
     @property
+    def kept_epoch(self) -> int:
+        """The epoch, from 1, whose weights the model has."""
+        history = self.history
+        row = history["val_auc"].idxmax() if self.recipe.keep == "best" else history.index[-1]
+        return int(history.loc[row, "epoch"])
+
+    @property
     def scores(self) -> pd.DataFrame:
         """The validation and test films: path, patient_id, split, label, logit, score."""
         return pd.read_csv(self.folder / "scores.csv", dtype={"path": str, "patient_id": str, "split": str})
@@ -190,8 +197,12 @@ class Run:
 
 def predict_logits(model, images: np.ndarray, *, batch: int = 64) -> np.ndarray:
     """Return the logits (N,), float32, of cached images (N, S, S)."""
+    count = len(images)
+    if count % 2:  # batches are even; see Recipe
+        images = np.concatenate([images, images[-1:]])
     chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-    return np.concatenate([model.predict_on_batch(as_float(chunk)[..., None])[:, 0] for chunk in chunks])
+    logits = [model.predict_on_batch(as_float(chunk)[..., None])[:, 0] for chunk in chunks]
+    return np.concatenate(logits)[:count]
 
 
 def _check_array(image: np.ndarray) -> np.ndarray:

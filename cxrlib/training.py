@@ -14,8 +14,8 @@ import pandas as pd
 
 import cxrlib
 from cxrlib import loss as losses
+from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
-from cxrlib.evaluation import auc
 from cxrlib.files import atomic, write_csv, write_text
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
@@ -23,8 +23,6 @@ from cxrlib.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.resnet import build_resnet
 from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
 from cxrlib.threshold import choose_by_sensitivity
-
-CHECKPOINT = "checkpoint.npz"
 
 
 def train(
@@ -80,12 +78,13 @@ def train(
         depth=recipe.depth,
         width=recipe.width,
         size=recipe.size,
+        standardize=recipe.standardize,
         output_bias=losses.initial_bias(parts["train"].labels, weight),
         seed=recipe.seed,
     )
     model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
     model.optimizer.build(model.trainable_variables)
-    keeper = _Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
+    keeper = Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
     keeper.set_model(model)
     start = keeper.restore()
     data = batches(
@@ -106,7 +105,7 @@ def train(
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )
-    keeper.use_best()
+    keeper.use_kept()
     _finish(folder, cohort, recipe, model, weight, [(images[s], parts[s]) for s in parts if s != "train"])
     return open_run(folder)
 
@@ -181,61 +180,6 @@ def _check_part(cohort: Cohort, parts: dict[str, Cohort], split: str) -> None:
 def _split_table(cohort: Cohort) -> pd.DataFrame:
     table = cohort.table[["path", "patient_id", "split"]]
     return table.assign(bytes=[path.stat().st_size for path in cohort.files])
-
-
-class _Keeper(keras.callbacks.Callback):
-    """Scores each epoch on validation films, and keeps all that a resume needs.
-
-    One file holds it all and is renamed into place, so that it is never half
-    an epoch old.
-    """
-
-    def __init__(self, folder: Path, images: np.ndarray, labels: np.ndarray, keep: str):
-        super().__init__()
-        self.folder, self.images, self.labels, self.keep = folder, images, labels, keep
-        self.history: list[dict] = []
-        self.best: list[np.ndarray] = []
-
-    def _state(self) -> list:
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            raise InputError(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller learning rate")
-        value = auc(self.labels, predict_logits(self.model, self.images))
-        logs["val_auc"] = value
-        better = not self.history or value > max(row["val_auc"] for row in self.history)
-        self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
-        if better or self.keep == "last":
-            self.best = [keras.ops.convert_to_numpy(v) for v in self.model.variables]
-        arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
-        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
-        with atomic(self.folder / CHECKPOINT) as partial:
-            np.savez(partial, history=np.array(json.dumps(self.history)), **arrays)
-        self.write_history()
-
-    def write_history(self) -> None:
-        write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
-
-    def restore(self) -> int:
-        """Load the last whole epoch, if there is one; return how many are done."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            return 0
-        with np.load(path) as saved:  # refuses pickles
-            self.history = json.loads(str(saved["history"]))
-            for i, variable in enumerate(self._state()):
-                variable.assign(saved[f"state_{i}"])
-            self.best = [saved[f"best_{i}"] for i in range(len(self.model.variables))]
-        self.write_history()
-        return len(self.history)
-
-    def use_best(self) -> None:
-        for variable, value in zip(self.model.variables, self.best, strict=True):
-            variable.assign(value)
 
 
 def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:

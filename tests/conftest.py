@@ -18,6 +18,7 @@ TINY = Recipe(
     batch=16,
     learning_rate=4e-3,
     hold=0,
+    keep="best",
     augmentation=Augmentation(shift=0.05, scale=0.05, rotate=5.0, gamma=1.2, horizontal_flip=True),
 )
 

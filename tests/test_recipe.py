@@ -32,6 +32,7 @@ def test_changes_that_are_none_are_passed_over(tmp_path):
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 2.5}, "epochs is 2.5"),
         ({"epochs": True}, "epochs is True"),
+        ({"batch": 15}, "must be even"),
         ({"learning_rate": -1.0}, "above 0"),
         ({"weight": "heavy"}, "'heavy'"),
         ({"weight": 0.0}, "weight is 0.0"),

@@ -32,6 +32,15 @@ def test_any_size():
         assert model(np.zeros((1, side, side, 1), np.float32)).shape == (1, 1)
 
 
+def test_standardizing_forgets_exposure():
+    """The answer does not change when a film is made paler and darker: a x + b."""
+    film = np.random.default_rng(0).random((2, 64, 64, 1)).astype(np.float32)
+    for standardize, same in ((True, True), (False, False)):
+        model = build_resnet(width=4, size=None, standardize=standardize, seed=3)
+        difference = np.abs(model.predict_on_batch(0.5 * film + 0.3) - model.predict_on_batch(film)).max()
+        assert (difference < 0.01) == same
+
+
 def test_the_output_bias_is_the_first_answer():
     model = build_resnet(width=4, size=32, output_bias=-2.2)
     assert model.get_layer("logit").bias.numpy() == pytest.approx(-2.2)

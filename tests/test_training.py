@@ -156,6 +156,7 @@ def test_cosine_warms_up_and_ends_near_0():
 def test_keep_last(sim_cohort, tmp_path):
     run = train(sim_cohort, tmp_path / "run", replace(TINY, keep="last", epochs=2))
     val = run.scores[run.scores["split"] == "val"]
+    assert run.kept_epoch == 2
     assert auc(val["label"], val["score"]) == pytest.approx(run.history["val_auc"].iloc[-1])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrlib.phantom.anatomy import WATER, Thorax
 
-STIFFNESS = 0.35
+STIFFNESS = 1.0
 
 
 def add_effusion(thorax: Thorax, volume_ml: float, *, side: str, posture: str) -> np.ndarray:

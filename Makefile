@@ -1,0 +1,44 @@
+# One line of help for each target: make help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help walkthrough test lab lint format pins crossval clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+walkthrough: $(READY) ## run all that the course has, end to end
+	$(BIN)/python notebooks/walkthrough.py
+
+test: $(READY) ## unit tests, and the notebooks compared strictly
+	$(BIN)/python -m pytest
+
+lab: $(READY) ## open JupyterLab on the first notebook
+	$(BIN)/jupyter lab notebooks/00_walk_the_path.ipynb
+
+lint: $(READY) ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins: $(READY) ## resolve requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --upgrade --quiet pyproject.toml -o requirements.txt
+
+crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (two hours)
+	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
+
+clean: ## remove the environment and all that was made
+	rm -rf $(VENV) build data/cache *.egg-info

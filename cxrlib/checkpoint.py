@@ -1,0 +1,74 @@
+"""What a training needs to go on after it was interrupted, in one file an epoch."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from cxrlib.evaluation import auc
+from cxrlib.files import atomic, write_csv
+from cxrlib.radiograph import InputError
+from cxrlib.run import predict_logits
+
+CHECKPOINT = "checkpoint.npz"
+
+
+class Keeper(keras.callbacks.Callback):
+    """Scores each epoch on validation films, and keeps all that a resume needs.
+
+    One file holds it all and is renamed into place, so that it is never half
+    an epoch old.
+    """
+
+    def __init__(self, folder: Path, images: np.ndarray, labels: np.ndarray, keep: str):
+        super().__init__()
+        self.folder, self.images, self.labels, self.keep = folder, images, labels, keep
+        self.history: list[dict] = []
+        self.kept: list[np.ndarray] = []
+
+    def _state(self) -> list:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note the learning rate."""
+        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Score the validation films and write the checkpoint."""
+        if not np.isfinite(logs["loss"]):
+            raise InputError(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller learning rate")
+        value = auc(self.labels, predict_logits(self.model, self.images))
+        logs["val_auc"] = value
+        better = not self.history or value > max(row["val_auc"] for row in self.history)
+        self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
+        if better or self.keep == "last":
+            self.kept = [keras.ops.convert_to_numpy(v) for v in self.model.variables]
+        arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
+        arrays |= {f"kept_{i}": value for i, value in enumerate(self.kept)}
+        with atomic(self.folder / CHECKPOINT) as partial:
+            np.savez(partial, history=np.array(json.dumps(self.history)), **arrays)
+        self.write_history()
+
+    def write_history(self) -> None:
+        """Write history.csv, which holds no times."""
+        write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
+
+    def restore(self) -> int:
+        """Load the last whole epoch, if there is one; return how many are done."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return 0
+        with np.load(path) as saved:  # refuses pickles
+            self.history = json.loads(str(saved["history"]))
+            for i, variable in enumerate(self._state()):
+                variable.assign(saved[f"state_{i}"])
+            self.kept = [saved[f"kept_{i}"] for i in range(len(self.model.variables))]
+        self.write_history()
+        return len(self.history)
+
+    def use_kept(self) -> None:
+        """Give the model the weights of the epoch that is kept."""
+        for variable, value in zip(self.model.variables, self.kept, strict=True):
+            variable.assign(value)

@@ -1,0 +1,3 @@
+"""The notebooks run as they stand: each from a fresh kernel, in this folder."""
+
+collect_ignore = ["walkthrough.py"]

@@ -1,0 +1,116 @@
+"""The project's own files agree with each other and with the code."""
+
+import ast
+import doctest
+import importlib
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
+ORDER = (
+    "radiograph", "dicom", "files", "cohort", "nih", "prepare", "phantom", "augment", "pipeline", "resnet",
+    "loss", "evaluation", "threshold", "recipe", "run", "checkpoint", "training", "plots", "session", "cli",
+)  # fmt: skip
+"""Data walks from top to bottom: a module imports only from those above it."""
+
+LATE = {("radiograph", "dicom"), ("session", "phantom")}
+"""Imports inside a function, for the sake of start-up time, that go the other way or far."""
+
+
+def pins():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_requirements_pin_everything_that_the_project_names():
+    table = project()["project"]
+    named = [*table["dependencies"], *chain(*table["optional-dependencies"].values())]
+    for requirement in named:
+        name = re.match(r"[\w.-]+", requirement)[0].lower()
+        assert re.match(rf"{re.escape(name)}==[\d.]+", pins()[name], re.IGNORECASE), requirement
+    assert all("==" in line for line in pins().values())
+
+
+def test_each_dependency_has_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    for line in block.splitlines():
+        if re.match(r'\s+"[\w.-]+[~=]', line):
+            assert re.search(r",\s+# \S.{5,}", line), line
+
+
+def test_make_conda_and_ci_install_the_same_pins():
+    makefile, conda = (ROOT / "Makefile").read_text(), (ROOT / "environment.yml").read_text()
+    assert "pip install --quiet --disable-pip-version-check -r requirements.txt" in makefile
+    assert re.search(r"- pip:\s+- -r requirements.txt", conda)
+    assert not re.findall(r"^  - (?!python=|pip)(.*)$", conda, re.MULTILINE)  # nothing that pip's pins do not know
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    installed = ROOT / "requirements.txt"
+    from importlib.metadata import version
+
+    for name, line in pins().items():
+        if ";" not in line and name not in ("setuptools",):
+            assert version(name) == line.split("==")[1].strip(), f"{name}: installed is not what {installed.name} pins"
+
+
+def test_the_flags_are_in_pyproject_so_that_a_bare_pytest_is_strict():
+    options = project()["tool"]["pytest"]["ini_options"]
+    assert options["testpaths"] == ["tests", "notebooks"]
+    assert "--nbval " in options["addopts"]
+    assert "error" in options["filterwarnings"]
+
+
+def imports(path):
+    tree = ast.parse((ROOT / path).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cxrlib"):
+            if node.module == "cxrlib":
+                yield from (alias.name for alias in node.names)
+            else:
+                yield node.module.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_module_imports_only_from_those_above_it(path):
+    own = path.parts[1].removesuffix(".py")
+    if own == "__init__":
+        return
+    for name in imports(path):
+        if (own, name) not in LATE and name != own:
+            assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_modules_stay_small(path):
+    assert len((ROOT / path).read_text().splitlines()) <= 270
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_the_examples_in_docstrings_hold(path):
+    name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_the_library_does_not_print(path):
+    calls = [n for n in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(n, ast.Call)]
+    assert not [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+
+
+def test_the_readme_names_targets_and_commands_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)", readme)) <= targets
+    commands = set(re.findall(r"^def ([a-z]+)\(", (ROOT / "cxrlib" / "cli.py").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^cxr ([a-z]+)", readme, re.MULTILINE)) <= commands
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
