@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cxrlib.console import epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
 from cxrlib.session import start_session
 
 app = typer.Typer(
@@ -70,9 +70,9 @@ def prepare(
         seed=seed,
         allow_missing=allow_missing,
         allow_color=allow_color,
-        progress=_bar("preparing"),
+        progress=film_bar("preparing"),
     )
-    _tell(*made.notes)
+    tell(*made.notes)
     told = ", ".join(f"{count:,} {name}" for name, count in made.counts.items())
     typer.echo(f"{out}: {told}; {len(made.rejected):,} rejected" + (" (rejected.csv)" if len(made.rejected) else ""))
 
@@ -88,7 +88,7 @@ def simulate(
     """Simulate a cohort of chest films with exact truth."""
     from cxrlib.phantom import simulate as run
 
-    run(out, effusion=effusion, nofinding=nofinding, size=size, seed=seed, progress=_bar("simulating"))
+    run(out, effusion=effusion, nofinding=nofinding, size=size, seed=seed, progress=film_bar("simulating"))
     typer.echo(f"{out}: {effusion:,} effusion, {nofinding:,} nofinding")
 
 
@@ -113,16 +113,16 @@ def train(
     changes = dict(epochs=epochs, size=size, width=width, seed=seed, sensitivity=sensitivity, confidence=confidence)
     chosen = find_recipe(recipe, **changes)
     films = read_cohort(cohort)
-    _tell(*films.notes)
+    tell(*films.notes)
     start_session(chosen.seed)
     from cxrlib.training import train as fit
 
-    callbacks = [_epoch_bar(chosen.epochs), *([_tensorboard(run)] if tensorboard else [])]
-    made = fit(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=_bar("reading"))
+    callbacks = [epoch_bar(chosen.epochs), *([tensorboard_logs(run)] if tensorboard else [])]
+    made = fit(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=film_bar("reading"))
     value = made.history["val_auc"][made.kept_epoch - 1]
     typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
     if (made.scores["split"] == "test").any():
-        _print_evaluation(made.evaluate(films).as_dict())
+        print_evaluation(made.evaluate(films).as_dict())
 
 
 @app.command()
@@ -137,12 +137,12 @@ def evaluate(
     """Report AUC, sensitivity, specificity and predictive values, with intervals."""
     opened, films = _open(run), _read(cohort)
     result = opened.evaluate(
-        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=_bar("reading")
+        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=film_bar("reading")
     ).as_dict()
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        _print_evaluation(result)
+        print_evaluation(result)
 
 
 @app.command()
@@ -154,9 +154,9 @@ def compare(
     as_json: AsJson = False,
 ):
     """Compare the AUCs of two runs on the same films."""
-    from cxrlib.run import compare as hold_against
+    from cxrlib.comparison import compare as hold_against
 
-    result = hold_against(_open(run_a), _open(run_b), _read(cohort), split=split.value, progress=_bar("reading"))
+    result = hold_against(_open(run_a), _open(run_b), _read(cohort), split=split.value, progress=film_bar("reading"))
     if as_json:
         flat = {"n": result.n, "n_finding": result.n_finding, "n_patients": result.n_patients}
         for name in ("auc_a", "auc_b", "difference"):
@@ -186,10 +186,10 @@ def predict(
             made = opened.predict(path, threshold=threshold, allow_color=allow_color)
         except InputError as error:
             failed = True
-            _print_prediction({"path": str(path), "error": str(error)}, as_json)
+            print_prediction({"path": str(path), "error": str(error)}, as_json)
             continue
         result = {"path": str(path), "score": made.score, "threshold": made.threshold, "finding": made.finding}
-        _print_prediction(result | {"warnings": list(made.warnings)}, as_json, opened.finding)
+        print_prediction(result | {"warnings": list(made.warnings)}, as_json, opened.finding)
     if failed:
         raise typer.Exit(1)
 
@@ -223,86 +223,8 @@ def _read(folder: Path):
     from cxrlib.cohort import read_cohort
 
     cohort = read_cohort(folder)
-    _tell(*cohort.notes)
+    tell(*cohort.notes)
     return cohort
-
-
-def _tell(*notes: str) -> None:
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
-
-
-def _bar(what: str):
-    from tqdm import tqdm
-
-    def progress(items: Iterable, total: int) -> Iterable:
-        return tqdm(items, desc=what, total=total, unit="film", disable=None)
-
-    return progress
-
-
-def _epoch_bar(epochs: int):
-    import keras
-    from tqdm import tqdm
-
-    class Bar(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.bar = tqdm(
-                total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None
-            )
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.bar.n = epoch + 1
-            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", val_auc=f"{logs['val_auc']:.3f}")
-
-        def on_train_end(self, logs=None):
-            self.bar.close()
-
-    return Bar()
-
-
-def _tensorboard(run: Path):
-    from importlib.util import find_spec
-
-    import keras
-
-    from cxrlib.radiograph import InputError
-
-    if find_spec("tensorboard") is None:
-        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
-    return keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
-
-
-def _print_evaluation(result: dict) -> None:
-    typer.echo(
-        f"{result['split']}: {result['n']:,} films of {result['n_patients']:,} patients, "
-        f"{result['n_finding']:,} with the finding"
-    )
-    for warning in result["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
-    at = f"at threshold {result['threshold']:.4f}"
-    for name, title in {
-        "auc": "AUC",
-        "sensitivity": f"sensitivity {at}",
-        "specificity": f"specificity {at}",
-        "ppv": f"PPV at prevalence {result['prevalence']:.3f}",
-        "npv": f"NPV at prevalence {result['prevalence']:.3f}",
-    }.items():
-        value, low, high = (result[f"{name}{end}"] for end in ("", "_low", "_high"))
-        told = "not defined" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
-        typer.echo(f"{title:36} {told}")
-
-
-def _print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
-    if as_json:
-        typer.echo(json.dumps(result))
-    elif "error" in result:
-        typer.echo(f"cxr: {result['error']}", err=True)
-    else:
-        told = finding if result["finding"] else "nofinding"
-        typer.echo(f"{result['path']}: {told} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
-        for warning in result["warnings"]:
-            typer.echo(f"  warning: {warning}", err=True)
 
 
 if __name__ == "__main__":

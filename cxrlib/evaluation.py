@@ -213,8 +213,8 @@ def predictive_values(
 ) -> tuple[Estimate, Estimate]:
     """Return PPV and NPV at a given prevalence, by Bayes' theorem.
 
-    Intervals are on the logit scale with adjusted counts (Mercaldo, Lau and
-    Zhou, Statistics in Medicine 2007).
+    Intervals are on the logit scale (Mercaldo, Lau and Zhou, Statistics in
+    Medicine 2007), with half a film added to each cell (Haldane 1956).
 
     Parameters
     ----------
@@ -228,9 +228,9 @@ def predictive_values(
         return hit * share / found if found > 0 else np.nan
 
     def interval(value: float, se: float, sp: float, share: float, n1: float, n0: float) -> Estimate:
-        se, sp = (se * n1 + z**2 / 2) / (n1 + z**2), (sp * n0 + z**2 / 2) / (n0 + z**2)
+        se, sp = (se * n1 + 0.5) / (n1 + 1), (sp * n0 + 0.5) / (n0 + 1)
         centre = np.log(se * share / ((1 - sp) * (1 - share)))
-        half = z * np.sqrt((1 - se) / (se * (n1 + z**2)) + sp / ((1 - sp) * (n0 + z**2)))
+        half = z * np.sqrt((1 - se) / (se * (n1 + 1)) + sp / ((1 - sp) * (n0 + 1)))
         low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
         return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 

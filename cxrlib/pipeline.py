@@ -52,8 +52,8 @@ def load_images(
     if np.prod(shape) * dtype.itemsize <= budget:
         images = np.empty(shape, dtype)
     else:
-        nameless = tempfile.TemporaryFile(dir=cache_folder)  # noqa: SIM115, the array keeps it open
-        images = np.memmap(nameless, dtype, mode="w+", shape=shape)
+        with tempfile.TemporaryFile(dir=cache_folder) as nameless:  # the mapping outlives the name
+            images = np.memmap(nameless, dtype, mode="w+", shape=shape)
 
     def read(path: Path) -> np.ndarray:
         image = read_image(path, size=size, normalize=normalize)

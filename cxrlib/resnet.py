@@ -80,7 +80,9 @@ def build_resnet(
         return layers.Add()([shortcut, y])
 
     image = layers.Input((size, size, 1), name="image")
-    x = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False)(image) if standardize else image
+    x = image
+    if standardize:
+        x = layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-6, center=False, scale=False)(x)
     x = conv(x, width, 7, 2, name="stem")
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, count in enumerate(BLOCKS[depth]):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cxrlib import loss as losses
 from cxrlib.cohort import Cohort
-from cxrlib.evaluation import Estimate, Performance, auc_difference, auc_interval, brier, performance
+from cxrlib.evaluation import Estimate, Performance, auc_interval, brier, performance
 from cxrlib.pipeline import as_float, load_images
 from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
@@ -238,43 +238,3 @@ def open_run(folder) -> Run:
         )
     point = json.loads((folder / MADE_LAST).read_text(encoding="utf-8"))
     return Run(folder, recipe, point["finding"], point["weight"], point["threshold"])
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs on the same films: each AUC, and their difference with its paired interval."""
-
-    auc_a: Estimate
-    auc_b: Estimate
-    difference: Estimate
-    n: int
-    n_finding: int
-    n_patients: int
-
-
-def compare(
-    run_a: Run, run_b: Run, cohort: Cohort, *, split: str = "test", progress: Callable = lambda items, total: items
-) -> Comparison:
-    """Compare two runs on the films that belong to the split for both of them.
-
-    Raises
-    ------
-    InputError
-        Where no such film is known.
-    """
-    parts = [run.assign_split(cohort).part(split) for run in (run_a, run_b)]
-    table = parts[0].table[parts[0].table["path"].isin(parts[1].table["path"])].reset_index(drop=True)
-    if table["label"].nunique() < 2:
-        raise InputError(
-            f"{cohort.folder}: of the films that are {split} for both runs ({len(table)}) none can be compared"
-        )
-    shared = replace(cohort, table=table)
-    scores = [run.score_cohort(shared, progress=progress) for run in (run_a, run_b)]
-    labels, patients = shared.labels, table["patient_id"]
-    return Comparison(
-        *(auc_interval(labels, s, patients) for s in scores),
-        auc_difference(labels, *scores, patients),
-        n=len(table),
-        n_finding=int(labels.sum()),
-        n_patients=table["patient_id"].nunique(),
-    )

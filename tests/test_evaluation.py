@@ -125,16 +125,17 @@ def test_predictive_values_follow_bayes_at_any_prevalence():
     assert rare.ppv.low < rare.ppv.value < rare.ppv.high < own.ppv.low
 
 
-def test_the_interval_of_the_ppv_covers_as_often_as_it_says():
+@pytest.mark.parametrize(("se", "sp", "prevalence", "n1", "n0"), [(0.9, 0.8, 0.1, 60, 200), (0.8, 0.97, 0.05, 30, 300)])
+def test_the_intervals_of_ppv_and_npv_cover_as_often_as_they_say(se, sp, prevalence, n1, n0):
     rng = np.random.default_rng(8)
-    se, sp, prevalence, n1, n0 = 0.9, 0.8, 0.1, 60, 200
-    truth = se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
+    true_ppv = se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
+    true_npv = sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence)
     covered = []
     for _ in range(2000):
         a, b = rng.binomial(n1, se) / n1, rng.binomial(n0, sp) / n0
-        ppv, _ = predictive_values(a, b, prevalence, (n1, n0))
-        covered.append(ppv.low <= truth <= ppv.high)
-    assert 0.93 < np.mean(covered) < 0.98
+        ppv, npv = predictive_values(a, b, prevalence, (n1, n0))
+        covered.append((ppv.low <= true_ppv <= ppv.high, npv.low <= true_npv <= npv.high))
+    np.testing.assert_allclose(np.mean(covered, axis=0), 0.95, atol=0.02)
 
 
 def test_brier():

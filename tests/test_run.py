@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from cxrlib.cohort import read_cohort
+from cxrlib.comparison import compare
 from cxrlib.evaluation import auc
 from cxrlib.prepare import prepare
 from cxrlib.radiograph import InputError, read_image
-from cxrlib.run import compare, open_run
+from cxrlib.run import open_run
 
 
 def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):

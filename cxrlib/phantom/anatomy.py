@@ -118,8 +118,7 @@ def build_thorax(patient: np.random.Generator, film: np.random.Generator, *, siz
     mu = np.where(bubble & ~cavity & (patient.random() < 0.7), np.float32(AIR), mu)
     if patient.random() < 0.5:
         mu = mu + _breasts(patient, x, y, z, width, depth, base)
-    pleura = cavity & (np.abs(x) > 1.2) & ~heart
-    return Thorax(mu.astype(np.float32), pleura & (x < 0), pleura & (x > 0), gap, x, y, z)
+    return Thorax(mu.astype(np.float32), inside & (x < 0), inside & (x > 0), gap, x, y, z)
 
 
 def _patchy(mu, inside, patient, film, x, y, z):

@@ -1,0 +1,91 @@
+"""What the command line shows: progress, notes and tables."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+
+def tell(*notes: str) -> None:
+    """Say what was assumed, apart from the result."""
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def film_bar(what: str):
+    """Return a progress bar over films, for a terminal only."""
+    from tqdm import tqdm
+
+    def progress(items: Iterable, total: int) -> Iterable:
+        return tqdm(items, desc=what, total=total, unit="film", disable=None)
+
+    return progress
+
+
+def epoch_bar(epochs: int):
+    """Return a Keras callback that shows the epochs, for a terminal only."""
+    import keras
+    from tqdm import tqdm
+
+    class Bar(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.bar = tqdm(
+                total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None
+            )
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.bar.n = epoch + 1
+            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", val_auc=f"{logs['val_auc']:.3f}")
+
+        def on_train_end(self, logs=None):
+            self.bar.close()
+
+    return Bar()
+
+
+def tensorboard_logs(run: Path):
+    """Return the Keras callback that logs to RUN/tensorboard."""
+    from importlib.util import find_spec
+
+    import keras
+
+    from cxrlib.radiograph import InputError
+
+    if find_spec("tensorboard") is None:
+        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard")
+    return keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)
+
+
+def print_evaluation(result: dict) -> None:
+    """Print an evaluation as a table."""
+    typer.echo(
+        f"{result['split']}: {result['n']:,} films of {result['n_patients']:,} patients, "
+        f"{result['n_finding']:,} with the finding"
+    )
+    for warning in result["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    at = f"at threshold {result['threshold']:.4f}"
+    for name, title in {
+        "auc": "AUC",
+        "sensitivity": f"sensitivity {at}",
+        "specificity": f"specificity {at}",
+        "ppv": f"PPV at prevalence {result['prevalence']:.3f}",
+        "npv": f"NPV at prevalence {result['prevalence']:.3f}",
+    }.items():
+        value, low, high = (result[f"{name}{end}"] for end in ("", "_low", "_high"))
+        told = "not defined" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+        typer.echo(f"{title:36} {told}")
+
+
+def print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
+    """Print one film's score, or why it has none."""
+    if as_json:
+        typer.echo(json.dumps(result))
+    elif "error" in result:
+        typer.echo(f"cxr: {result['error']}", err=True)
+    else:
+        told = finding if result["finding"] else "nofinding"
+        typer.echo(f"{result['path']}: {told} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
+        for warning in result["warnings"]:
+            typer.echo(f"  warning: {warning}", err=True)

@@ -1,0 +1,67 @@
+"""Odd but real files, where CXR_ODD_DATA names their folder: each gets what it is owed."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrlib.radiograph import InputError, open_radiograph, read_image
+
+FOLDER = os.environ.get("CXR_ODD_DATA")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="CXR_ODD_DATA names no folder of odd files")
+ODD = Path(FOLDER or "")
+
+
+def test_all_originals_are_read_to_one_channel():
+    paths = sorted((ODD / "originals").glob("*.png"))
+    assert len(paths) == 27
+    for path in paths:
+        opened = open_radiograph(path, size=256)
+        assert opened.image.shape == (256, 256)
+        assert opened.image.dtype == np.float32
+        assert 0 <= opened.image.min() < opened.image.max() <= 1
+        assert opened.warnings == ()
+
+
+def test_monochrome1_is_inverted():
+    """Both files store the same pixels, so what the tag turns over must differ by the inversion alone."""
+    two, one = (read_image(ODD / f"cxr_monochrome{k}.dcm") for k in (2, 1))
+    assert two.shape == (1024, 1024)
+    np.testing.assert_allclose(one, 1 - two, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ct_slice_16bit.dcm", "Modality CT"),
+        ("lfs_pointer_not_an_image.png", "version https"),
+        ("README.md", "unknown format"),
+        # its pixels are a heat map laid over the film, and lungs painted green: pictures in colour
+        ("nih_rgb.jpg", "picture in colour"),
+        ("nih_lung_masked_rgb.png", "picture in colour"),
+    ],
+)
+def test_what_is_no_radiograph_is_refused_by_name(name, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_image(ODD / name)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nih_rgb.jpg", "nih_lung_masked_rgb.png"])
+def test_pictures_in_colour_are_read_on_request(name):
+    opened = open_radiograph(ODD / name, size=128, allow_color=True)
+    assert opened.image.shape == (128, 128)
+    assert "luminance" in opened.warnings[0]
+
+
+def test_a_film_that_is_not_square_is_padded():
+    image = read_image(ODD / "cxr_1036x885_rgb.jpg", size=256)
+    content = round(256 * 885 / 1036)
+    rows = np.flatnonzero(image.max(axis=1) > 0.02)
+    assert rows[-1] - rows[0] + 1 == pytest.approx(content, abs=3)
+    assert image[: (256 - content) // 2 - 2].max() == 0
+
+
+def test_a_small_film_is_read_with_a_warning():
+    assert "enlarged from 64x64" in open_radiograph(ODD / "nih_64px_rgb.png", size=128).warnings[0]
