@@ -118,7 +118,7 @@ def film(row: dict, *, size: int = 128, seed: int = 0) -> np.ndarray:
     portable = row["view"] == "AP"
     thorax = build_thorax(patient, moment, size=size, magnify=1.08 if portable else 1.0)
     if row["volume_ml"] > 0:
-        posture = "supine" if portable and moment.random() < 0.5 else "upright"
+        posture = "supine" if portable and moment.random() < 0.3 else "upright"
         add_effusion(thorax, row["volume_ml"], side=row["side"], posture=posture)
     return expose(line_integral(thorax), moment, SITES[row["site"]], portable=portable)
 

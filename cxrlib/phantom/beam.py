@@ -25,7 +25,7 @@ def expose(depth: np.ndarray, film: np.random.Generator, site: dict, *, portable
     depth = depth + _lines(film, size, portable)
     depth = _place(depth, film)
     transmitted = np.exp(-depth)
-    scatter = cv2.GaussianBlur(transmitted, (0, 0), size * 0.08) * film.uniform(0.2, 0.8)
+    scatter = cv2.GaussianBlur(transmitted, (0, 0), size * 0.08) * film.uniform(0.1, 0.5)
     quanta = film.uniform(0.6, 1.6) * 4e6 * (128 / size) ** 2 * (transmitted + scatter)
     noisy = np.maximum(quanta + np.sqrt(quanta) * film.standard_normal(quanta.shape), 1)
     signal = cv2.GaussianBlur(np.log(noisy).astype(np.float32), (0, 0), film.uniform(0.3, 0.7) * size / 128)
