@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from cxrlib.evaluation import auc, performance, roc
 
@@ -27,6 +28,7 @@ def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
     ax.plot(table["epoch"], table["val_auc"], color=NEUTRAL)
     ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"kept: epoch {kept}")
     ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(0.4, 1.01))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)
     ax.legend(loc="lower right")
     return ax
@@ -36,6 +38,7 @@ def learning_rates(table: pd.DataFrame, ax: Axes) -> Axes:
     """Draw the learning rate of each epoch."""
     ax.plot(table["epoch"], table["learning_rate"], ".-", color=NEUTRAL)
     ax.set(xlabel="epoch", ylabel="learning rate at its start", ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -53,15 +56,19 @@ def roc_curve(labels, scores, ax: Axes, *, threshold: float | None = None) -> Ax
 
 
 def threshold_sweep(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
-    """Draw sensitivity and specificity against the threshold."""
+    """Draw sensitivity and specificity against the threshold.
+
+    The axis is logarithmic: where a finding is rare, most scores are small.
+    """
     false_positive, sensitivity, thresholds = roc(labels, scores)
     inside = thresholds <= 1
     ax.step(thresholds[inside], sensitivity[inside], where="pre", color=FINDING, label="sensitivity")
     ax.step(thresholds[inside], 1 - false_positive[inside], where="pre", color=NOFINDING, label="specificity")
     if threshold is not None:
         ax.axvline(threshold, color=NEUTRAL, linestyle="--", linewidth=1, label="the chosen threshold")
-    ax.set(xlabel="threshold on the score", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    ax.legend(loc="center right")
+    lowest = max(1e-4, 0.8 * thresholds.min())
+    ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=(-0.01, 1.01))
+    ax.legend(loc="lower center")
     return ax
 
 

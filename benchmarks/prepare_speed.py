@@ -1,0 +1,92 @@
+"""How fast `prepare` is beside the bare decoder, and whether its memory stays flat.
+
+    python benchmarks/prepare_speed.py FILMS
+
+FILMS is a folder of PNG originals (1024 px), which are replicated by links. The
+peer does the least that any reader must: ``cv2.imdecode`` and an area resize on
+two threads, nothing normalised and nothing written. Both run in turns in one
+process each; memory is the peak of a fresh process.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import typer
+
+from cxrlib.prepare import prepare
+
+SIZE, THREADS = 256, 2
+
+
+def replicate(films: Path, out: Path, count: int) -> Path:
+    """Fill two class folders with `count` links to the films."""
+    originals = sorted(films.glob("*.png"))
+    for i in range(count):
+        place = out / ("effusion" if i % 10 == 0 else "nofinding") / f"{i:06d}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(originals[i % len(originals)].resolve(), place)
+    return out
+
+
+def bare(source: Path) -> float:
+    """Return images a second of the bare decoder."""
+
+    def read(path: Path) -> None:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+    paths = sorted(source.rglob("*.png"))
+    start = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(read, paths))
+    return len(paths) / (time.perf_counter() - start)
+
+
+def ours(source: Path, out: Path) -> float:
+    """Return images a second of prepare, files written and all."""
+    start = time.perf_counter()
+    made = prepare(source, out, size=SIZE)
+    return sum(made.counts.values()) / (time.perf_counter() - start)
+
+
+def peak_megabytes(source: Path, out: Path) -> float:
+    """Return the peak memory of a process that prepares the source."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--measure", source, out], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def main(films: Path, repeats: int = 5, count: int = 216, many: int = 10_000) -> None:
+    """Print the ratio of speeds and the peak memory at 100 and at many images."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        source = replicate(films, folder / "source", count)
+        bare(source)  # the files are in the system's cache for both
+        pairs = [(ours(source, folder / f"out{i}"), bare(source)) for i in range(repeats)]
+        ratio = [a / b for a, b in pairs]
+        mine, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
+        typer.echo(f"prepare {mine:.0f} images/s, bare decoder {peer:.0f} images/s, {repeats} turns")
+        typer.echo(f"ratio {statistics.median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})")
+        for n in (100, many):
+            source = replicate(films, folder / f"source{n}", n)
+            typer.echo(f"{n:6,} images: peak memory {peak_megabytes(source, folder / f'made{n}'):.0f} MB")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        prepare(sys.argv[2], sys.argv[3], size=SIZE)
+        sys.stdout.write(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    else:
+        typer.run(main)
