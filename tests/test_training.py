@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
+from tiny import TINY
 
 from cxrlib.cohort import read_cohort
 from cxrlib.evaluation import auc

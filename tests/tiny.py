@@ -1,0 +1,16 @@
+"""The smallest training that still learns."""
+
+from cxrlib.augment import Augmentation
+from cxrlib.recipe import Recipe
+
+TINY = Recipe(
+    name="tiny",
+    width=8,
+    size=64,
+    epochs=4,
+    batch=16,
+    learning_rate=4e-3,
+    hold=0,
+    keep="best",
+    augmentation=Augmentation(shift=0.05, scale=0.05, rotate=5.0, gamma=1.2, horizontal_flip=True),
+)
