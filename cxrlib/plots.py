@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from cxrlib.evaluation import auc, performance, roc
+from cxrlib.evaluation import auc_interval, performance, roc
 
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
 
@@ -27,7 +27,7 @@ def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
     """Draw the validation AUC of each epoch, the one that is kept as a dot."""
     ax.plot(table["epoch"], table["val_auc"], color=NEUTRAL)
     ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"kept: epoch {kept}")
-    ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(0.4, 1.01))
+    ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(-0.02, 1.02))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)
     ax.legend(loc="lower right")
@@ -42,15 +42,15 @@ def learning_rates(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def roc_curve(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
-    """Draw the ROC curve in the whole unit square, and the threshold as a dot."""
+def roc_curve(labels, scores, ax: Axes, *, patients=None, threshold: float | None = None) -> Axes:
+    """Draw the ROC curve in the whole unit square, its AUC with the interval, and the threshold as a dot."""
     false_positive, sensitivity, _ = roc(labels, scores)
-    ax.plot(false_positive, sensitivity, color=NEUTRAL, label=f"AUC {auc(labels, scores):.2f}")
+    ax.plot(false_positive, sensitivity, color=NEUTRAL, label=f"AUC {auc_interval(labels, scores, patients):.2f}")
     ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
     if threshold is not None:
         at = performance(labels, scores, threshold)
         ax.plot(1 - at.specificity.value, at.sensitivity.value, "o", color=FINDING, label="the chosen threshold")
-    ax.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    ax.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     ax.legend(loc="lower right")
     return ax
 
@@ -62,12 +62,13 @@ def threshold_sweep(labels, scores, ax: Axes, *, threshold: float | None = None)
     """
     false_positive, sensitivity, thresholds = roc(labels, scores)
     inside = thresholds <= 1
-    ax.step(thresholds[inside], sensitivity[inside], where="pre", color=FINDING, label="sensitivity")
-    ax.step(thresholds[inside], 1 - false_positive[inside], where="pre", color=NOFINDING, label="specificity")
+    ax.step(thresholds[inside], sensitivity[inside], where="post", color=FINDING, label="sensitivity")
+    ax.step(thresholds[inside], 1 - false_positive[inside], where="post", color=NOFINDING, label="specificity")
     if threshold is not None:
         ax.axvline(threshold, color=NEUTRAL, linestyle="--", linewidth=1, label="the chosen threshold")
     lowest = max(1e-4, 0.8 * thresholds.min())
     ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=(-0.01, 1.01))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(loc="lower center")
     return ax
 
