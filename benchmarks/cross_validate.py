@@ -4,7 +4,8 @@
 
 SOURCE is in NIH's layout; where it holds a ``sources.csv`` (image, group), AUCs
 are also given by group. Each fold's patients are scored by a network that never
-saw them: of the others, 15 % choose the epoch and the rest train. OUT keeps the
+saw them: of the others, 15 % are for validation (they choose the epoch, where
+the recipe keeps the best one, and the threshold) and the rest train. OUT keeps the
 runs, so that a second call goes on where the first was stopped, and gets
 ``scores.csv`` (out-of-fold) and ``folds.csv`` (an AUC a fold and a subset).
 """
@@ -21,9 +22,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from cxrlib.cohort import Cohort, draw_stratified_split, read_cohort
-from cxrlib.evaluation import auc, auc_interval
+from cxrlib.evaluation import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv
-from cxrlib.prepare import prepare
+from cxrlib.preparation import prepare
 from cxrlib.recipe import find_recipe
 from cxrlib.training import train
 
@@ -42,19 +43,25 @@ def main(
     keras.utils.set_random_seed(train_seed)
     cohort = read_cohort(prepare(source, out / "cohort").folder)
     cohort = with_groups(cohort, source)
-    tables = []
+    tables, oof = [], []
     for name in recipe:
         label = Path(name).stem
         scores = [
-            score_fold(cohort, out / f"{label}-fold{seed}.{fold}-seed{train_seed}", name, train_seed, rows, fold)
+            score_fold(
+                cohort, out / f"{label}-fold{seed}.{fold}of{folds}-seed{train_seed}", name, train_seed, rows, fold
+            )
             for fold, rows in enumerate(deal(cohort, folds, seed)[: only or folds])
         ]
         scores = pd.concat(scores, ignore_index=True).assign(recipe=label)
         write_csv(out / f"scores-{label}.csv", scores)
         tables.append(summarize(scores))
+        oof.append(scores)
     summary = pd.concat(tables, ignore_index=True)
     write_csv(out / "folds.csv", summary)
     typer.echo(summary.round(3).to_string(index=False))
+    for other in oof[1:]:
+        typer.echo(f"\n{oof[0]['recipe'][0]} - {other['recipe'][0]}, paired, by patient:")
+        typer.echo(hold_against(oof[0], other).round(3).to_string(index=False))
 
 
 def with_groups(cohort: Cohort, source: Path) -> Cohort:
@@ -88,16 +95,37 @@ def score_fold(cohort: Cohort, folder: Path, name: str, train_seed: int, rows: n
     run = train(Cohort(cohort.folder, cohort.finding, table), folder, recipe, resume=True, callbacks=(show,))
     bar.close()
     test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
-    return test.merge(table[["path", "patient_id", "view", "group"]], on="path").assign(fold=fold)
+    known = [column for column in ("path", "patient_id", "view", "group") if column in table]
+    return test.merge(table[known], on="path").assign(fold=fold)
+
+
+def subsets_of(scores: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return which rows belong to each subset: all films, a view, a group."""
+    subsets = {"all": scores.index == scores.index}
+    for column in ("view", "group"):
+        if column in scores:
+            subsets |= {name: scores[column] == name for name in sorted(scores[column].dropna().unique())}
+    return subsets
+
+
+def hold_against(ours: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each subset, the difference of the two pooled AUCs on the same films, with its paired interval."""
+    both = ours.merge(other[["path", "score"]], on="path", suffixes=("", "_other"))
+    rows = []
+    for subset, chosen in subsets_of(both).items():
+        part = both[chosen]
+        if part["label"].nunique() == 2:
+            made = auc_difference(part["label"], part["score"], part["score_other"], part["patient_id"])
+            rows.append(
+                {"subset": subset, "n": len(part), "difference": made.value, "low": made.low, "high": made.high}
+            )
+    return pd.DataFrame(rows)
 
 
 def summarize(scores: pd.DataFrame) -> pd.DataFrame:
     """Return, for each subset of films, the AUC of each fold, their mean, and the pooled AUC."""
-    subsets = {"all": scores.index == scores.index}
-    subsets |= {view: scores["view"] == view for view in ("AP", "PA")}
-    subsets |= {group: scores["group"] == group for group in scores["group"].dropna().unique()}
     rows = []
-    for subset, chosen in subsets.items():
+    for subset, chosen in subsets_of(scores).items():
         part = scores[chosen]
         by_fold = [auc(f["label"], f["score"]) for _, f in part.groupby("fold") if f["label"].nunique() == 2]
         if len(by_fold) < part["fold"].nunique():

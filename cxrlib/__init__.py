@@ -15,7 +15,7 @@ _HOME = {
     "open_radiograph": "radiograph",
     "read_image": "radiograph",
     "read_cohort": "cohort",
-    "prepare": "prepare",
+    "prepare": "preparation",
     "simulate": "phantom",
     "Augmentation": "augment",
     "Recipe": "recipe",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cxrlib.radiograph import InputError
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -40,6 +42,15 @@ class Augmentation:
     horizontal_flip: bool = False
     share: float = 1.0
 
+    def __post_init__(self):
+        limits = {"shift": (0, 0.5), "scale": (0, 0.9), "rotate": (0, 180), "gamma": (1, 10), "share": (0, 1)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise InputError(f"augmentation: {name} is {value!r}; it must be a number from {low} to {high}")
+        if not isinstance(self.horizontal_flip, bool):
+            raise InputError(f"augmentation: horizontal_flip is {self.horizontal_flip!r}; it must be true or false")
+
     @property
     def is_identity(self) -> bool:
         """Whether no film is ever changed."""
@@ -66,7 +77,7 @@ def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator)
 
 
 def augment(image: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Return a randomly transformed copy of one film.
+    """Return one film, randomly transformed; untouched, it is the same array.
 
     Parameters
     ----------

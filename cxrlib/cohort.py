@@ -160,6 +160,11 @@ def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[p
         wrong = table.loc[~table["label"].isin(["0", "1"]), "label"].iloc[0]
         raise InputError(f"{table_file}: label {wrong!r}; 1 is {finding}, 0 is {NOFINDING}")
     table["label"] = table["label"].astype(int)
+    if "patient_id" in table and (table["patient_id"] == "").any():
+        raise InputError(
+            f"{table_file}: {int((table['patient_id'] == '').sum()):,} films have no patient_id; "
+            "give each its patient, or leave the column out"
+        )
     if table["path"].duplicated().any():
         twice = table.loc[table["path"].duplicated(), "path"].iloc[0]
         raise InputError(f"{table_file}: {twice} is listed twice")

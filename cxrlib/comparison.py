@@ -31,7 +31,7 @@ def compare(
     InputError
         Where no such film is known.
     """
-    parts = [run.assign_split(cohort).part(split) for run in (run_a, run_b)]
+    parts = [run.part_of(cohort, split) for run in (run_a, run_b)]
     table = parts[0].table[parts[0].table["path"].isin(parts[1].table["path"])].reset_index(drop=True)
     if table["label"].nunique() < 2:
         raise InputError(

@@ -30,9 +30,7 @@ def epoch_bar(epochs: int):
 
     class Bar(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            self.bar = tqdm(
-                total=epochs, initial=self.params["epochs"] - epochs, desc="training", unit="epoch", disable=None
-            )
+            self.bar = tqdm(total=epochs, desc="training", unit="epoch", disable=None)
 
         def on_epoch_end(self, epoch, logs=None):
             self.bar.n = epoch + 1

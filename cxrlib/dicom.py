@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, convert_color_space
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from cxrlib.radiograph import CHEST_MODALITIES, MAX_PIXELS, InputError
 
@@ -29,15 +29,14 @@ def decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
             dataset = pydicom.dcmread(io.BytesIO(data))
         except Exception as error:  # pydicom raises many kinds for broken files
             raise InputError(f"{path}: not a readable DICOM file ({type(error).__name__})") from None
-        photometric = _check(path, dataset)
         try:
-            return _pixels(path, dataset, photometric)
+            return _pixels(path, dataset, _check(path, dataset))
         except InputError:
             raise
         except Exception as error:  # as above
             syntax = getattr(dataset.file_meta, "TransferSyntaxUID", "unknown")
             name = getattr(syntax, "name", syntax)
-            raise InputError(f"{path}: the pixels cannot be decoded ({name}): {error}") from None
+            raise InputError(f"{path}: cannot be decoded ({name}): {error}") from None
 
 
 def _check(path: Path, dataset: pydicom.Dataset) -> str:
@@ -61,9 +60,7 @@ def _check(path: Path, dataset: pydicom.Dataset) -> str:
 
 def _pixels(path: Path, dataset: pydicom.Dataset, photometric: str) -> tuple[np.ndarray, tuple[str, ...]]:
     stored = dataset.pixel_array
-    if stored.ndim == 3:  # colour, whose channels must be equal
-        if photometric.startswith("YBR"):
-            stored = convert_color_space(stored, photometric, "RGB")
+    if stored.ndim == 3:  # RGB, which pydicom makes of YBR too; the channels must be equal
         if np.ptp(stored.astype(int), axis=-1).max() > 8:
             raise InputError(f"{path}: a picture in colour ({photometric}); a radiograph has one channel")
         stored, photometric = stored[..., 1], "MONOCHROME2"

@@ -1,11 +1,11 @@
-"""AUC with its interval, operating points, and what they mean on new films.
+"""AUC and shares of films, with intervals.
 
 Labels are (N,) with 1 = the finding; scores are (N,), higher for the finding;
 patients are (N,) ids. Intervals are 95 % unless a level is given, and allow
 for several films of one patient.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy import stats
 from cxrlib.radiograph import InputError
 
 RESAMPLES = 2000
+BLOCK = 50  # resamples at a time: memory does not grow with their number
 LEVEL = 0.95
 
 
@@ -43,27 +44,30 @@ def auc(labels, scores) -> float:
     >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
-    labels, scores = _check(labels, scores)
+    labels, scores = check_scores(labels, scores)
     return float(_weighted_aucs(labels, scores, np.ones((1, len(labels))))[0])
 
 
 def auc_interval(labels, scores, patients=None, *, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Return the AUC and its percentile interval by bootstrap over patients."""
-    labels, scores = _check(labels, scores)
-    samples = _weighted_aucs(labels, scores, _resample(labels, patients, seed))
+    labels, scores = check_scores(labels, scores)
+    samples = [_weighted_aucs(labels, scores, weights) for weights in _resample(labels, patients, seed)]
     return Estimate(auc(labels, scores), *_percentiles(samples, level))
 
 
 def auc_difference(labels, scores_a, scores_b, patients=None, *, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Return AUC(a) - AUC(b) on the same films, with its paired bootstrap interval."""
-    labels, scores_a = _check(labels, scores_a)
-    _, scores_b = _check(labels, scores_b)
-    weights = _resample(labels, patients, seed)
-    samples = _weighted_aucs(labels, scores_a, weights) - _weighted_aucs(labels, scores_b, weights)
+    labels, scores_a = check_scores(labels, scores_a)
+    _, scores_b = check_scores(labels, scores_b)
+    samples = [
+        _weighted_aucs(labels, scores_a, weights) - _weighted_aucs(labels, scores_b, weights)
+        for weights in _resample(labels, patients, seed)
+    ]
     return Estimate(auc(labels, scores_a) - auc(labels, scores_b), *_percentiles(samples, level))
 
 
-def _check(labels, scores) -> tuple[np.ndarray, np.ndarray]:
+def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels as int and scores as float, (N,) each, or refuse them."""
     labels, scores = np.asarray(labels).astype(int).ravel(), np.asarray(scores, dtype=float).ravel()
     if labels.shape != scores.shape:
         raise InputError(f"{labels.size} labels but {scores.size} scores")
@@ -74,18 +78,19 @@ def _check(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
-def _resample(labels: np.ndarray, patients, seed: int) -> np.ndarray:
-    """Return (RESAMPLES, N) weights: how often each film's patient was drawn."""
+def _resample(labels: np.ndarray, patients, seed: int) -> Iterator[np.ndarray]:
+    """Yield (BLOCK, N) weights, RESAMPLES rows in all: how often each film's patient was drawn."""
     groups = np.arange(len(labels)) if patients is None else np.unique(patients, return_inverse=True)[1]
     count = groups.max() + 1
     rng = np.random.default_rng(seed)
-    weights = np.empty((RESAMPLES, len(labels)), np.float32)
-    for row in weights:
-        while True:
-            row[:] = np.bincount(rng.integers(count, size=count), minlength=count)[groups]
-            if row[labels == 1].any() and row[labels == 0].any():  # else it has no AUC
-                break
-    return weights
+    for _ in range(RESAMPLES // BLOCK):
+        weights = np.empty((BLOCK, len(labels)))
+        for row in weights:
+            while True:
+                row[:] = np.bincount(rng.integers(count, size=count), minlength=count)[groups]
+                if row[labels == 1].any() and row[labels == 0].any():  # else it has no AUC
+                    break
+        yield weights
 
 
 def _weighted_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -94,15 +99,15 @@ def _weighted_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) 
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # of runs of equal scores
     positive = weights[:, order] * labels[order]
     negative = weights[:, order] * (1 - labels[order])
-    positive = np.add.reduceat(positive, starts, axis=1, dtype=np.float64)
-    negative = np.add.reduceat(negative, starts, axis=1, dtype=np.float64)
+    positive = np.add.reduceat(positive, starts, axis=1)
+    negative = np.add.reduceat(negative, starts, axis=1)
     below = np.cumsum(negative, axis=1) - negative
     wins = (positive * (below + negative / 2)).sum(axis=1)
     return wins / (positive.sum(axis=1) * negative.sum(axis=1))
 
 
-def _percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+def _percentiles(samples: list[np.ndarray], level: float) -> tuple[float, float]:
+    low, high = np.quantile(np.concatenate(samples), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -145,112 +150,9 @@ def effective_size(hits: np.ndarray, patients=None) -> float:
     return len(hits) / max(1.0, design_effect)
 
 
-@dataclass(frozen=True)
-class Performance:
-    """What a threshold does on a set of films; see `performance`."""
-
-    threshold: float
-    n: int
-    n_finding: int
-    n_patients: int
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-    prevalence: float
-    sensitivity: Estimate
-    specificity: Estimate
-    ppv: Estimate
-    npv: Estimate
-
-    def as_dict(self) -> dict:
-        """Return plain numbers, intervals as ``sensitivity_low`` and so on."""
-        flat = {}
-        for name, value in asdict(self).items():
-            flat[name] = value.value if isinstance(value, Estimate) else value
-            if isinstance(value, Estimate):
-                flat |= {f"{name}_low": value.low, f"{name}_high": value.high}
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in flat.items()}
-
-
-def performance(labels, scores, threshold: float, patients=None, *, prevalence: float | None = None) -> Performance:
-    """Return sensitivity, specificity and predictive values of finding = score >= threshold.
-
-    Parameters
-    ----------
-    prevalence : float in (0, 1), optional
-        Of the finding among the films that the predictive values are for; by
-        default that of these films.
-    """
-    labels, scores = _check(labels, scores)
-    if prevalence is not None and not 0 < prevalence < 1:
-        raise InputError(f"prevalence is {prevalence}; it must lie between 0 and 1")
-    patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
-    called, ill = scores >= threshold, labels == 1
-    sensitivity = proportion(called[ill], patients[ill])
-    specificity = proportion(~called[~ill], patients[~ill])
-    if prevalence is None:
-        ppv = proportion(ill[called], patients[called])
-        npv = proportion(~ill[~called], patients[~called])
-    else:
-        sizes = effective_size(called[ill] * 1.0, patients[ill]), effective_size(~called[~ill] * 1.0, patients[~ill])
-        ppv, npv = predictive_values(sensitivity.value, specificity.value, prevalence, sizes)
-    return Performance(
-        threshold=float(threshold),
-        n=len(labels),
-        n_finding=int(ill.sum()),
-        n_patients=len(np.unique(patients)),
-        tp=int((called & ill).sum()),
-        fp=int((called & ~ill).sum()),
-        fn=int((~called & ill).sum()),
-        tn=int((~called & ~ill).sum()),
-        prevalence=float(ill.mean() if prevalence is None else prevalence),
-        sensitivity=sensitivity,
-        specificity=specificity,
-        ppv=ppv,
-        npv=npv,
-    )
-
-
-def predictive_values(
-    sensitivity: float, specificity: float, prevalence: float, sizes: tuple[float, float]
-) -> tuple[Estimate, Estimate]:
-    """Return PPV and NPV at a given prevalence, by Bayes' theorem.
-
-    Intervals are on the logit scale (Mercaldo, Lau and Zhou, Statistics in
-    Medicine 2007), with half a film added to each cell (Haldane 1956).
-
-    Parameters
-    ----------
-    sizes : (float, float)
-        Films with and without the finding that the two rates come from.
-    """
-    z = stats.norm.ppf((1 + LEVEL) / 2)
-
-    def bayes(hit: float, error: float, share: float) -> float:
-        found = hit * share + error * (1 - share)
-        return hit * share / found if found > 0 else np.nan
-
-    def interval(value: float, se: float, sp: float, share: float, n1: float, n0: float) -> Estimate:
-        se, sp = (se * n1 + 0.5) / (n1 + 1), (sp * n0 + 0.5) / (n0 + 1)
-        centre = np.log(se * share / ((1 - sp) * (1 - share)))
-        half = z * np.sqrt((1 - se) / (se * (n1 + 1)) + sp / ((1 - sp) * (n0 + 1)))
-        low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
-        return Estimate(float(value), float(min(low, value)), float(max(high, value)))
-
-    n1, n0 = sizes
-    ppv = bayes(sensitivity, 1 - specificity, prevalence)
-    npv = bayes(specificity, 1 - sensitivity, 1 - prevalence)
-    # the NPV is the PPV of the test for "nofinding", with the roles exchanged
-    return (
-        interval(ppv, sensitivity, specificity, prevalence, n1, n0),
-        interval(npv, specificity, sensitivity, 1 - prevalence, n0, n1),
-    )
-
-
 def brier(labels, scores) -> float:
     """Return the Brier score: the mean squared error of a probability."""
-    labels, scores = _check(labels, scores)
+    labels, scores = check_scores(labels, scores)
     return float(np.mean((scores - labels) ** 2))
 
 
@@ -258,11 +160,11 @@ def roc(labels, scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return false positive rate, sensitivity and threshold along the ROC curve."""
     from sklearn.metrics import roc_curve
 
-    return roc_curve(*_check(labels, scores), drop_intermediate=False)
+    return roc_curve(*check_scores(labels, scores), drop_intermediate=False)
 
 
 def precision_recall(labels, scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return precision (PPV), recall (sensitivity) and threshold."""
     from sklearn.metrics import precision_recall_curve
 
-    return precision_recall_curve(*_check(labels, scores))
+    return precision_recall_curve(*check_scores(labels, scores))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a partial file's path; rename it into place if nothing was raised."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)
@@ -27,7 +28,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_csv(path: Path, table) -> None:
     """Write a DataFrame as CSV, whole or not at all, with the same bytes on every system."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text(path, csv_text(table))
+
+
+def csv_text(table) -> str:
+    """Return a DataFrame as CSV."""
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def map_in_order(function: Callable, items: Iterable, *, workers: int | None = None) -> Iterator:

@@ -55,6 +55,9 @@ def list_images(
     if against not in ("nofinding", "all"):
         raise InputError(f"against is {against!r}; it must be nofinding or all")
     entries = read_csv(label_file, needed=("Image Index", "Finding Labels"))
+    twice = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
+    if len(twice):
+        raise InputError(f"{label_file}: {len(twice):,} images are listed twice (first: {twice.iloc[0]})")
     found = entries["Finding Labels"].str.split("|")
     positive = found.map(lambda labels: name in labels)
     negative = ~positive if against == "all" else found.map(lambda labels: labels == ["No Finding"])
@@ -133,21 +136,23 @@ def _official_split(source: Path, table: pd.DataFrame, notes: tuple[str, ...]):
     return table.drop(columns="image"), notes
 
 
-def read_boxes(source: Path, kept: pd.DataFrame) -> pd.DataFrame | None:
-    """Carry along NIH's boxes of the prepared images.
+def read_boxes(source: Path) -> pd.DataFrame | None:
+    """Read NIH's boxes.
 
     Returns
     -------
     DataFrame or None
-        ``path``, ``finding``, and ``x``, ``y``, ``width``, ``height`` as shares
-        of the image's side, from its top left corner; None without a box file.
+        ``image``, ``finding``, and ``x``, ``y``, ``width``, ``height`` as
+        shares of the image's side, from its top left corner; None without a
+        box file.
     """
-    if not (source / BOXES).is_file():
+    path = source / BOXES
+    if not path.is_file():
         return None
-    boxes = pd.read_csv(
-        source / BOXES, usecols=range(6), header=0, names=["image", "finding", "x", "y", "width", "height"]
-    )
-    boxes[["x", "y", "width", "height"]] /= PUBLISHED_SIDE
-    paths = dict(zip(kept["source"].map(lambda path: Path(path).name), kept["path"], strict=True))
-    boxes.insert(0, "path", boxes["image"].map(paths))
-    return boxes.dropna(subset="path").drop(columns="image").round(6)
+    names = ["image", "finding", "x", "y", "width", "height"]
+    try:
+        boxes = pd.read_csv(path, usecols=range(6), header=0, names=names, dtype=dict.fromkeys(names[2:], float))
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: needed are an image, a finding and four numbers a row: {error}") from None
+    boxes[names[2:]] = (boxes[names[2:]] / PUBLISHED_SIDE).round(6)
+    return boxes

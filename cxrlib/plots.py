@@ -10,7 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from cxrlib.evaluation import auc_interval, performance, roc
+from cxrlib.evaluation import auc_interval, roc
+from cxrlib.performance import performance
 
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
 

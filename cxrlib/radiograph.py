@@ -23,6 +23,7 @@ PERCENTILES = (0.5, 99.5)
 MAX_PIXELS = 100_000_000
 """A file that declares more pixels than this is refused before it is decoded."""
 
+PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff")  # PNG, JPEG
 MARK = "cxrlib"  # the PNG text chunk that says: already normalised and padded
 CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
 COLOR_SPREAD, COLOR_SHARE = 0.1, 0.001
@@ -57,7 +58,8 @@ def open_radiograph(
     Parameters
     ----------
     path : path-like
-        PNG (8 or 16 bit), JPEG or DICOM, recognised by content, not by name.
+        PNG (8 or 16 bit), JPEG or DICOM, recognised by content first; a DICOM
+        file without its preamble, by its name.
     size : int, optional
         Side of the square result in pixels. A non-square film is padded with 0
         to a square, never cropped and never stretched. Without it the film
@@ -89,7 +91,8 @@ def open_radiograph(
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if data[128:132] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom"):
+    named_dicom = path.suffix.lower() in (".dcm", ".dicom") and not data.startswith(PICTURE_STARTS)
+    if data[128:132] == b"DICM" or named_dicom:
         pixels, warnings = _decode_dicom(path, data)
         mark = None
     else:

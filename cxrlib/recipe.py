@@ -1,6 +1,7 @@
 """A Recipe: every knob of a training in one frozen place, and the two named ones."""
 
 import json
+import math
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -45,8 +46,8 @@ class Recipe:
     schedule : {"none", "halving", "cosine"}
         Constant; halved each epoch; or along half a cosine to 0.
     hold : int
-        Epochs before the decay: at the full rate for "halving", and a linear
-        warm-up for "cosine".
+        Epochs by which the decay is put off: at the full rate for "halving", in
+        a linear warm-up for "cosine".
     weight : float or "balanced"
         Weight of a missed finding in the loss; "balanced" is n0 / n1.
     keep : {"best", "last"}
@@ -101,8 +102,11 @@ class Recipe:
             raise InputError(f"recipe: weight is {self.weight!r}; it must be a number or 'balanced'")
         positive = ("width", "epochs", "batch", "learning_rate") + (("weight",) if self.weight != "balanced" else ())
         for name in positive:
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be above 0")
+        for name in ("weight_decay", "hold", "seed", "split_seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be at least 0")
         if self.batch % 2:
             raise InputError(
                 f"recipe: batch is {self.batch}; it must be even (with odd ones TensorFlow 2.21 "

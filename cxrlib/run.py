@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cxrlib import loss as losses
-from cxrlib.cohort import Cohort
-from cxrlib.evaluation import Estimate, Performance, auc_interval, brier, performance
+from cxrlib.cohort import Cohort, check_split
+from cxrlib.evaluation import Estimate, auc_interval, brier
+from cxrlib.performance import Performance, performance
 from cxrlib.pipeline import as_float, load_images
 from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
@@ -153,18 +154,16 @@ class Run:
         InputError
             Where it cannot be known which films belong to the split.
         """
-        part = self.assign_split(cohort).part(split)
+        part = self.part_of(cohort, split)
         scores = self.score_cohort(part, progress=progress)
         patients = part.table["patient_id"]
         threshold = self.threshold if threshold is None else threshold
-        learned = set(self.split.loc[self.split["split"] == "train", "path"]) if split == "all" else set()
-        seen = int((part.table["split"] == "train").sum()) if learned and part.has_split else 0
         return Evaluation(
             split=split,
             auc=auc_interval(part.labels, scores, patients),
             brier=brier(part.labels, scores),
             performance=performance(part.labels, scores, threshold, patients, prevalence=prevalence),
-            warnings=(f"{seen:,} of these films were trained on",) if seen else (),
+            warnings=self._warn_of_acquaintance(part),
         )
 
     def score_cohort(self, cohort: Cohort, *, progress: Callable = lambda items, total: items) -> np.ndarray:
@@ -173,36 +172,62 @@ class Run:
         images = load_images(cohort.files, size=recipe.size, normalize=recipe.normalize, progress=progress)
         return self.score_images(images)
 
-    def assign_split(self, cohort: Cohort) -> Cohort:
-        """Return a cohort with the splits that are known of its films.
+    def part_of(self, cohort: Cohort, split: str) -> Cohort:
+        """Return the cohort's films of one split, as far as the run knows them.
 
-        Films that the run was trained with keep the run's split, whatever a
-        cohort.csv says now; a film is recognised by its path within the cohort
-        and its size in bytes.
+        Films that the run was trained or chosen on keep the run's split and
+        patient, whatever a cohort.csv says now. A film is recognised by its
+        path within the cohort and its size in bytes.
+
+        Raises
+        ------
+        InputError
+            Where it cannot be known which films belong to the split, or a
+            patient would be in two.
         """
-        known = {(row.path, row.bytes): row.split for row in self.split.itertuples()}
-        keys = [(path, file.stat().st_size) for path, file in zip(cohort.table["path"], cohort.files, strict=True)]
-        splits = [known.get(key) for key in keys]
-        if all(split is None for split in splits):
-            return cohort
-        if cohort.has_split:
-            splits = [run or own for run, own in zip(splits, cohort.table["split"], strict=True)]
-        elif None in splits:
+        known = self._known(cohort)
+        if split == "all" or all(film is None for film in known):
+            return cohort.part(split)
+        if not cohort.has_split and None in known:
             raise InputError(
-                f"{cohort.folder}: {splits.count(None):,} of {len(splits):,} films are not in "
-                f"{self.folder / 'split.csv'}, so it is not known which are test; score all of them (--split all)"
+                f"{cohort.folder}: {known.count(None):,} of {len(known):,} films are not in "
+                f"{self.folder / 'split.csv'}, so it is not known which are {split}; score all of them (--split all)"
             )
-        return replace(cohort, table=cohort.table.assign(split=splits))
+        table = cohort.table.copy()
+        for column in ("split", "patient_id"):
+            said = table.get(column, [None] * len(table))
+            table[column] = [getattr(film, column) if film else own for film, own in zip(known, said, strict=True)]
+        check_split(table, f"{cohort.folder}, as split by {self.folder}")
+        return replace(cohort, table=table).part(split)
+
+    def _known(self, cohort: Cohort) -> list:
+        """Return the run's own row for each film, or None."""
+        rows = {(row.path, row.bytes): row for row in self.split.itertuples()}
+        films = zip(cohort.table["path"], cohort.files, strict=True)
+        return [rows.get((path, file.stat().st_size)) for path, file in films]
+
+    def _warn_of_acquaintance(self, part: Cohort) -> tuple[str, ...]:
+        """Say which films, or at least whose, the run has learned from."""
+        split = self.split
+        learned = np.array([film is not None and film.split == "train" for film in self._known(part)])
+        patients = set(split.loc[split["split"] == "train", "patient_id"])
+        met = part.table["patient_id"].isin(patients).to_numpy() & ~learned
+        told = []
+        if learned.any():
+            told.append(f"{learned.sum():,} of these films were trained on")
+        if met.any():
+            told.append(f"{met.sum():,} of these films have the patient_id of one trained on: the same people?")
+        return tuple(told)
 
 
 def predict_logits(model, images: np.ndarray, *, batch: int = 64) -> np.ndarray:
     """Return the logits (N,), float32, of cached images (N, S, S)."""
-    count = len(images)
-    if count % 2:  # batches are even; see Recipe
-        images = np.concatenate([images, images[-1:]])
-    chunks = [images[i : i + batch] for i in range(0, len(images), batch)]
-    logits = [model.predict_on_batch(as_float(chunk)[..., None])[:, 0] for chunk in chunks]
-    return np.concatenate(logits)[:count]
+    logits = []
+    for start in range(0, len(images), batch):
+        chunk = as_float(images[start : start + batch])[..., None]
+        even = np.concatenate([chunk, chunk[-1:]]) if len(chunk) % 2 else chunk  # see Recipe
+        logits.append(model.predict_on_batch(even)[: len(chunk), 0])
+    return np.concatenate(logits)
 
 
 def _check_array(image: np.ndarray) -> np.ndarray:
@@ -236,5 +261,8 @@ def open_run(folder) -> Run:
         raise InputError(
             f"{folder}: the run is unfinished ({done} of {recipe.epochs} epochs); continue it with `cxr train --resume`"
         )
-    point = json.loads((folder / MADE_LAST).read_text(encoding="utf-8"))
-    return Run(folder, recipe, point["finding"], point["weight"], point["threshold"])
+    try:
+        point = json.loads((folder / MADE_LAST).read_text(encoding="utf-8"))
+        return Run(folder, recipe, point["finding"], float(point["weight"]), float(point["threshold"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / MADE_LAST}: is damaged ({error!r})") from None

@@ -42,14 +42,10 @@ def course_cohort() -> Path:
     """
     if named := os.environ.get("CXR_COHORT"):
         return Path(named)
-    from cxrlib.phantom import simulate
+    from cxrlib.phantom import VERSION, simulate
 
-    folder = cache_folder() / "cohort-107-1000-128px"
-    if not folder.exists():
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        simulate(partial, effusion=107, nofinding=1000, size=128, seed=0)
-        partial.replace(folder)  # whole, or not there
-    return folder
+    folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
+    return folder if folder.exists() else simulate(folder, effusion=107, nofinding=1000, size=128, seed=0)
 
 
 @contextmanager

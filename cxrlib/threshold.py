@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from cxrlib.evaluation import _check
+from cxrlib.evaluation import check_scores
 from cxrlib.radiograph import InputError
 
 
@@ -55,6 +55,29 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
     return float(stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
 
 
+def most_missed(n_finding: int, floor: float, confidence: float | None = None) -> int:
+    """Return how many of these films with the finding may fall below the threshold.
+
+    Raises
+    ------
+    InputError
+        Too few films with the finding for that confidence.
+    """
+    for name, value in {"sensitivity": floor, "confidence": confidence}.items():
+        if value is not None and not 0 < value < 1:
+            raise InputError(f"{name} is {value}; it must lie between 0 and 1")
+    if confidence is None:
+        return int(np.floor(n_finding * (1 - floor) + 1e-9))
+    allowed = [m for m in range(n_finding) if floor_confidence(n_finding, m, floor) >= confidence]
+    if not allowed:
+        needed = int(np.ceil(np.log(1 - confidence) / np.log(floor)))
+        raise InputError(
+            f"{n_finding} validation films with the finding cannot show a sensitivity of {floor:g} "
+            f"with a confidence of {confidence:g}; at least {needed} are needed"
+        )
+    return max(allowed)
+
+
 def choose_by_sensitivity(labels, scores, *, floor: float = 0.90, confidence: float | None = None) -> OperatingPoint:
     """Choose the highest specificity with sensitivity >= floor.
 
@@ -70,20 +93,10 @@ def choose_by_sensitivity(labels, scores, *, floor: float = 0.90, confidence: fl
     InputError
         Too few films with the finding for that confidence.
     """
-    labels, scores = _check(labels, scores)
+    labels, scores = check_scores(labels, scores)
     findings = np.sort(scores[labels == 1])
     n = len(findings)
-    if confidence is None:
-        missed = int(np.floor(n * (1 - floor) + 1e-9))
-    else:
-        allowed = [m for m in range(n) if floor_confidence(n, m, floor) >= confidence]
-        if not allowed:
-            needed = int(np.ceil(np.log(1 - confidence) / np.log(floor)))
-            raise InputError(
-                f"{n} films with the finding cannot show a sensitivity of {floor:g} "
-                f"with a confidence of {confidence:g}; at least {needed} are needed"
-            )
-        missed = max(allowed)
+    missed = most_missed(n, floor, confidence)
     threshold = _just_below(findings[missed], scores)
     missed = int((findings < threshold).sum())
     rule = f"highest specificity with sensitivity >= {floor:g}"
@@ -106,7 +119,7 @@ def choose_by_cost(labels, scores, *, missed: float, false_alarm: float) -> Oper
 
 
 def _choose_least(labels, scores, missed: float, false_alarm: float, rule: str, by_rate: bool = False):
-    labels, scores = _check(labels, scores)
+    labels, scores = check_scores(labels, scores)
     findings, others = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     candidates = findings[::-1]  # between two findings, the higher threshold is never worse
     cost = missed * np.searchsorted(findings, candidates) / (len(findings) if by_rate else 1)

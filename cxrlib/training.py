@@ -16,13 +16,13 @@ import cxrlib
 from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
-from cxrlib.files import atomic, write_csv, write_text
+from cxrlib.files import atomic, csv_text, write_csv, write_text
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.resnet import build_resnet
 from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
-from cxrlib.threshold import choose_by_sensitivity
+from cxrlib.threshold import choose_by_sensitivity, most_missed
 
 
 def train(
@@ -60,17 +60,19 @@ def train(
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
-    if _begin(folder, recipe, resume):
-        return open_run(folder)
     cohort = with_split(cohort, recipe.split_seed)
+    split = _split_table(cohort)
+    if _begin(folder, recipe, split, resume):
+        return open_run(folder)
     parts = {split: cohort.part(split) for split in ("train", "val", "test") if (cohort.table["split"] == split).any()}
-    for split in ("train", "val"):
-        _check_part(cohort, parts, split)
+    for name in ("train", "val"):
+        _check_part(cohort, parts, name)
+    most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)  # or say now that it cannot be
     read = lambda part: load_images(part.files, size=recipe.size, normalize=recipe.normalize, progress=progress)
-    images = {split: read(part) for split, part in parts.items()}
+    images = {name: read(part) for name, part in parts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.json", recipe_text(recipe))
-    write_csv(folder / "split.csv", _split_table(cohort))
+    write_csv(folder / "split.csv", split)
 
     weight = losses.class_weight(recipe.weight, parts["train"].labels)
     steps = steps_per_epoch(len(images["train"]), recipe.batch)
@@ -150,7 +152,7 @@ def with_split(cohort: Cohort, seed: int) -> Cohort:
     return replace(cohort, table=table)
 
 
-def _begin(folder: Path, recipe: Recipe, resume: bool) -> bool:
+def _begin(folder: Path, recipe: Recipe, split: pd.DataFrame, resume: bool) -> bool:
     """Refuse a folder that is taken; return whether the run in it is complete."""
     if not folder.exists() or not any(folder.iterdir()):
         return False
@@ -163,6 +165,8 @@ def _begin(folder: Path, recipe: Recipe, resume: bool) -> bool:
         old, new = asdict(earlier), asdict(recipe)
         told = "; ".join(f"{k} was {old[k]!r} and is now {new[k]!r}" for k in old if old[k] != new[k])
         raise InputError(f"{folder}: was begun with another recipe ({told})")
+    if (folder / "split.csv").exists() and (folder / "split.csv").read_text() != csv_text(split):
+        raise InputError(f"{folder}: was begun on other films, or on another split of them, than this cohort's")
     return (folder / MADE_LAST).exists()
 
 

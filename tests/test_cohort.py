@@ -71,6 +71,8 @@ def break_cohort(folder, how):
         table["label"] = ["yes", "no"]
     elif how == "shared patient":
         table = table.assign(patient_id="7", split=["train", "test"])
+    elif how == "blank patient":
+        table = table.assign(patient_id=["7", ""])
     elif how == "unknown split":
         table = table.assign(split=["train", "dev"])
     elif how == "no rows":
@@ -89,6 +91,7 @@ def break_cohort(folder, how):
         ("wrong class", "other class folder"),
         ("label", "label 'yes'"),
         ("shared patient", "1 patients are in more than one split"),
+        ("blank patient", "1 films have no patient_id"),
         ("unknown split", "split 'dev'"),
         ("no rows", "no rows"),
         ("twice", "listed twice"),

@@ -42,6 +42,14 @@ def test_monochrome1_is_inverted(tmp_path, ramp):
     np.testing.assert_allclose(read_image(path), minmax(ramp), atol=1e-6)
 
 
+def test_gray_in_ybr_is_read(tmp_path):
+    gray = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32) // 5
+    ybr = np.stack([gray, np.full_like(gray, 128), np.full_like(gray, 128)], axis=-1)
+    tags = dict(SamplesPerPixel=3, PlanarConfiguration=0, PhotometricInterpretation="YBR_FULL")
+    tags |= dict(BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=ybr.tobytes())
+    np.testing.assert_allclose(read_image(write(tmp_path / "a.dcm", ybr, **tags)), minmax(gray), atol=0.02)
+
+
 def test_window_clips_by_the_formula_of_the_standard(tmp_path, ramp):
     center, width = 2000, 1000
     image = read_image(write(tmp_path / "a.dcm", ramp, WindowCenter=center, WindowWidth=width))

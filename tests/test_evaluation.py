@@ -9,10 +9,9 @@ from cxrlib.evaluation import (
     auc_interval,
     brier,
     effective_size,
-    performance,
-    predictive_values,
     proportion,
 )
+from cxrlib.performance import performance, predictive_values
 from cxrlib.radiograph import InputError
 
 
@@ -136,6 +135,12 @@ def test_the_intervals_of_ppv_and_npv_cover_as_often_as_they_say(se, sp, prevale
         ppv, npv = predictive_values(a, b, prevalence, (n1, n0))
         covered.append((ppv.low <= true_ppv <= ppv.high, npv.low <= true_npv <= npv.high))
     np.testing.assert_allclose(np.mean(covered, axis=0), 0.95, atol=0.02)
+
+
+def test_a_value_that_is_not_defined_has_no_interval():
+    made = performance([1, 0, 0], [0.1, 0.2, 0.3], 0.9, prevalence=0.5)
+    assert made.as_dict()["ppv"] is None
+    assert made.as_dict()["ppv_low"] is None
 
 
 def test_brier():

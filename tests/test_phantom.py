@@ -1,5 +1,6 @@
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -82,6 +83,12 @@ def test_volumes_and_patients_are_as_stated():
     np.testing.assert_allclose(np.quantile(volumes, [0.05, 0.95]), [120, 2000], rtol=0.15)
     check_split(table, "drawn")
     assert 1.1 < len(table) / table["patient_id"].nunique() < 1.8
+
+
+def test_a_row_of_a_cohort_gives_its_film_again(sim_cohort):
+    row = read_cohort(sim_cohort).table.iloc[0].to_dict()
+    stored = cv2.imread(str(sim_cohort / row["path"]), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(film(row, size=64, seed=3), stored)
 
 
 def test_refusals(tmp_path):

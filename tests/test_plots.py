@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -5,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from cxrlib import plots
-from cxrlib.evaluation import performance
+from cxrlib.performance import performance
 
 mpl.use("agg")
 
@@ -27,7 +29,7 @@ def films():
 def height_at(line, x):
     """The height of a step curve at x, read off its drawn path."""
     points = line.get_path().vertices
-    flat = [(a, b) for a, b in zip(points[:-1], points[1:], strict=True) if a[1] == b[1]]
+    flat = [(a, b) for a, b in pairwise(points) if a[1] == b[1]]
     heights = {round(a[1], 9) for a, b in flat if min(a[0], b[0]) < x < max(a[0], b[0])}
     assert len(heights) == 1
     return heights.pop()

@@ -1,10 +1,13 @@
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxrlib.cohort import read_cohort
-from cxrlib.prepare import prepare
+from cxrlib.preparation import prepare
 from cxrlib.radiograph import InputError, read_image
 
 HEAD = (
@@ -123,6 +126,12 @@ def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folde
         ),
         (lambda s: None, {"finding": "Hernia"}, "0 are Hernia"),
         (lambda s: None, {"size": 4}, "at least 8"),
+        (lambda s: (s / "BBox_List_2017.csv").write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: needed are"),
+        (
+            lambda s: (s / "Data_Entry_2017.csv").write_text((s / "Data_Entry_2017.csv").read_text() * 2),
+            {},
+            "images are listed twice",
+        ),
         (lambda s: None, {"against": "none"}, "against is 'none'"),
     ],
 )
@@ -144,6 +153,17 @@ def test_an_output_folder_that_holds_something_else_is_refused(nih, tmp_path):
     prepare(nih, tmp_path / "out", size=32)
     with pytest.raises(InputError, match="size was 32 and is now 64"):
         prepare(nih, tmp_path / "out", size=64)
+    label_file = nih / "Data_Entry_2017.csv"
+    label_file.write_text(
+        label_file.read_text().replace("00000004_000.png,Effusion|Mass", "00000004_000.png,No Finding")
+    )
+    with pytest.raises(InputError, match="other films or labels"):
+        prepare(nih, tmp_path / "out", size=32)
+    with pytest.raises(InputError, match="lies in the source"):
+        prepare(nih, nih / "prepared", size=32)
+    (tmp_path / "out" / "prepare.json").write_text("{")
+    with pytest.raises(InputError, match=r"prepare\.json: is damaged"):
+        prepare(nih, tmp_path / "out", size=32)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
     with pytest.raises(InputError, match="not made by prepare"):
@@ -157,3 +177,23 @@ def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
     with pytest.raises(InputError, match="30 were rejected"):
         prepare(nih, tmp_path / "out", size=32)
     assert not (tmp_path / "out").exists()
+
+
+def test_memory_does_not_grow_with_the_number_of_films(tmp_path, film):
+    """The peak of a fresh process at 100 and at 2,000 films, which as arrays would be 500 MB."""
+    code = (
+        "import resource, sys; from cxrlib.preparation import prepare; prepare(sys.argv[1], sys.argv[2], size=32);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    big = cv2.resize(film, (256, 256))
+    peaks = []
+    for count in (100, 2000):
+        for i in range(count):
+            place = tmp_path / str(count) / ("effusion" if i % 2 else "nofinding") / f"{i}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if i == 0:
+                cv2.imwrite(str(tmp_path / "film.png"), big)
+            place.symlink_to(tmp_path / "film.png")
+        words = [sys.executable, "-c", code, tmp_path / str(count), tmp_path / f"out{count}"]
+        peaks.append(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout))
+    assert peaks[1] - peaks[0] < 40

@@ -55,6 +55,8 @@ def test_jpeg(tmp_path, film, mode):
 def test_content_decides_not_the_name(tmp_path, film):
     jpeg_named_png = save(tmp_path, film, "film.png", format="JPEG")
     assert read_image(jpeg_named_png).shape == film.shape
+    png_named_dicom = save(tmp_path, film, "film.dcm", format="PNG")
+    assert read_image(png_named_dicom).shape == film.shape
 
 
 def test_minmax_uses_the_whole_range_where_dividing_by_255_does_not(tmp_path, film):

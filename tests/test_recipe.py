@@ -41,6 +41,12 @@ def test_changes_that_are_none_are_passed_over(tmp_path):
         ({"colour": "red"}, "unknown knob 'colour'"),
         ({"augmentation": {"vertical_flip": True}}, "unknown knob 'vertical_flip'"),
         ({"augmentation": 3}, "recipe.json"),
+        ({"augmentation": {"shift": "a"}}, "shift is 'a'"),
+        ({"augmentation": {"gamma": 0.5}}, "gamma is 0.5"),
+        ({"augmentation": {"horizontal_flip": 1}}, "horizontal_flip is 1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"hold": -3}, "hold is -3"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
         ({"format": 99}, "another version"),
     ],
 )

@@ -3,12 +3,14 @@ import shutil
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrlib.cohort import read_cohort
 from cxrlib.comparison import compare
 from cxrlib.evaluation import auc
-from cxrlib.prepare import prepare
+from cxrlib.phantom import simulate
+from cxrlib.preparation import prepare
 from cxrlib.radiograph import InputError, read_image
 from cxrlib.run import open_run
 
@@ -63,7 +65,9 @@ def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
     assert result.auc.value == pytest.approx(auc(test["label"], test["score"]))
     everything = tiny_run.evaluate(cohort, split="all")
     assert everything.performance.n == 100
-    assert "were trained on" in everything.warnings[0]
+    learned = (read_cohort(sim_cohort).table["split"] == "train").sum()
+    assert everything.warnings == (f"{learned:,} of these films were trained on",)
+    assert result.warnings == ()
     with pytest.raises(InputError, match="not known which images are test"):
         tiny_run.evaluate(read_cohort(two_folders))
     assert tiny_run.evaluate(read_cohort(two_folders), split="all").warnings == ()
@@ -79,6 +83,38 @@ def test_films_trained_on_stay_so_whatever_cohort_csv_says(tiny_run, sim_cohort,
     assert result.performance.n == (table["split"] == "test").sum()
     (tmp_path / "copy" / "cohort.csv").unlink()  # the bare folders of the same files
     assert tiny_run.evaluate(read_cohort(tmp_path / "copy")).performance.n == result.performance.n
+
+
+def test_a_cohort_that_the_run_does_not_know(tiny_run, sim_cohort, tmp_path):
+    """Its own split counts; people of the same id as one trained on are spoken of."""
+    other = simulate(tmp_path / "other", effusion=10, nofinding=20, size=64, seed=9)
+    result = tiny_run.evaluate(read_cohort(other), split="all")
+    assert result.performance.n == 30
+    assert "patient_id of one trained on" in result.warnings[0]
+    assert "were trained on" not in result.warnings[0]
+
+
+def test_all_films_can_be_scored_when_some_are_new(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "grown")
+    (tmp_path / "grown" / "cohort.csv").unlink()
+    shutil.copy(next((sim_cohort / "effusion").iterdir()), tmp_path / "grown" / "effusion" / "new.png")
+    grown = read_cohort(tmp_path / "grown")
+    assert tiny_run.evaluate(grown, split="all").performance.n == 101
+    with pytest.raises(InputError, match="not known which are test"):
+        tiny_run.evaluate(grown)
+
+
+def test_a_new_film_of_a_patient_trained_on_cannot_be_test(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "leak")
+    table = read_cohort(sim_cohort).table
+    shutil.copy(sim_cohort / table["path"][0], tmp_path / "leak" / "effusion" / "again.png")
+    patient = table.loc[table["split"] == "train", "patient_id"].iloc[0]
+    row = {"path": "effusion/again.png", "label": 1, "patient_id": patient, "split": "test"}
+    rest = table[table["patient_id"] != patient]
+    grown = pd.concat([rest, pd.DataFrame([row])])
+    grown.to_csv(tmp_path / "leak" / "cohort.csv", index=False)
+    told = tiny_run.evaluate(read_cohort(tmp_path / "leak")).warnings
+    assert "1 of these films have the patient_id of one trained on" in told[0]
 
 
 def test_a_run_against_itself(tiny_run, sim_cohort):
@@ -100,6 +136,10 @@ def test_folders_that_are_no_run(tiny_run, tmp_path):
     recipe = json.loads((copy / "recipe.json").read_text())
     (copy / "recipe.json").write_text(json.dumps(recipe | {"format": 0}))
     with pytest.raises(InputError, match="another version"):
+        open_run(copy)
+    (copy / "recipe.json").write_text(json.dumps(recipe))
+    (copy / "operating_point.json").write_text('{"finding": "effusion"}')
+    with pytest.raises(InputError, match=r"operating_point\.json: is damaged"):
         open_run(copy)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from cxrlib.evaluation import performance
+from cxrlib.performance import performance
 from cxrlib.radiograph import InputError
 from cxrlib.threshold import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
 
@@ -65,6 +65,12 @@ def test_too_few_findings_for_a_confidence():
     labels, scores = np.repeat([1, 0], [10, 10]), np.linspace(0, 1, 20)
     with pytest.raises(InputError, match="at least 22 are needed"):  # 0.9 ** 22 < 0.1 < 0.9 ** 21
         choose_by_sensitivity(labels, scores, floor=0.9, confidence=0.9)
+
+
+@pytest.mark.parametrize("floor", [0, 1, 1.2])
+def test_a_floor_that_is_no_share(films, floor):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        choose_by_sensitivity(*films, floor=floor)
 
 
 def test_no_film_lies_at_the_threshold(films):

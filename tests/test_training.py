@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -100,8 +101,9 @@ def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path)
     split = run.split
     assert set(split["split"]) == {"train", "val", "test"}
     assert len(split) == 12
-    cohort = run.assign_split(read_cohort(two_folders))
-    assert cohort.table["split"].tolist() == split["split"].tolist()
+    for name in ("train", "val", "test"):
+        known = split.loc[split["split"] == name, "path"].tolist()
+        assert run.part_of(read_cohort(two_folders), name).table["path"].tolist() == known
     result = run.evaluate(read_cohort(two_folders))
     assert result.performance.n == (split["split"] == "test").sum()
 
@@ -116,6 +118,19 @@ def next_seed(folder):
         if (splits.groupby("split")["label"].nunique() == 2).sum() == 3:
             return seed
     raise AssertionError
+
+
+def test_a_run_does_not_go_on_with_other_films(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "other")
+    next((tmp_path / "other" / "nofinding").iterdir()).write_bytes(b"another film")
+    with pytest.raises(InputError, match="begun on other films"):
+        train(tmp_path / "other", tiny_run.folder, TINY, resume=True)
+
+
+def test_a_confidence_out_of_reach_is_refused_before_the_training(sim_cohort, tmp_path):
+    with pytest.raises(InputError, match="at least 22 are needed"):
+        train(sim_cohort, tmp_path / "run", replace(TINY, confidence=0.9))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_split_without_both_classes_is_refused(two_folders, tmp_path):

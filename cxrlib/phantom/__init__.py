@@ -5,6 +5,7 @@ A first sketch of a voxel thorax with parallel rays: `anatomy` builds a patient,
 and come back.
 """
 
+import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,14 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.cohort import NOFINDING, draw_stratified_split
-from cxrlib.files import atomic, map_in_order, write_csv
+from cxrlib.files import map_in_order, write_csv
 from cxrlib.phantom.anatomy import build_thorax
 from cxrlib.phantom.beam import expose, line_integral
 from cxrlib.phantom.fluid import add_effusion
 from cxrlib.radiograph import InputError
+
+VERSION = 1
+"""Of the films that a seed makes: another version makes others."""
 
 FINDING = "effusion"
 MEDIAN_ML, SPREAD = 500.0, 0.86
@@ -64,16 +68,22 @@ def simulate(
     for name, count in ((FINDING, effusion), (NOFINDING, nofinding)):
         if count < 1:
             raise InputError(f"{name} is {count}; at least 1 film of each class is needed")
-    if not 32 <= size <= 1024:
-        raise InputError(f"size is {size}; it must be 32 to 1024 pixels")
+    if not 32 <= size <= 512:
+        raise InputError(f"size is {size}; it must be 32 to 512 pixels")
     table = draw_patients(effusion, nofinding, seed=seed)
-    for name in (FINDING, NOFINDING):
-        (out / name).mkdir(parents=True)
-    rows = table.to_dict("records")
-    write = partial(_write_film, out, size, seed)
-    for _ in progress(map_in_order(write, rows), len(rows)):
-        pass
-    write_csv(out / "cohort.csv", table)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as made:
+        folder = Path(made) / out.name
+        for name in (FINDING, NOFINDING):
+            (folder / name).mkdir(parents=True)
+        rows = table.to_dict("records")
+        write = partial(_write_film, folder, size, seed)
+        for _ in progress(map_in_order(write, rows), len(rows)):
+            pass
+        write_csv(folder / "cohort.csv", table)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)  # whole, or not there
     return out
 
 
@@ -117,12 +127,12 @@ def film(row: dict, *, size: int = 128, seed: int = 0) -> np.ndarray:
     moment = np.random.default_rng([seed, 2, number, visit])
     portable = row["view"] == "AP"
     thorax = build_thorax(patient, moment, size=size, magnify=1.08 if portable else 1.0)
-    if row["volume_ml"] > 0:
+    volume = float(row["volume_ml"])
+    if volume > 0:
         posture = "supine" if portable and moment.random() < 0.3 else "upright"
-        add_effusion(thorax, row["volume_ml"], side=row["side"], posture=posture)
-    return expose(line_integral(thorax), moment, SITES[row["site"]], portable=portable)
+        add_effusion(thorax, volume, side=row["side"], posture=posture)
+    return expose(line_integral(thorax), moment, SITES[int(row["site"])], portable=portable)
 
 
 def _write_film(out: Path, size: int, seed: int, row: dict) -> None:
-    with atomic(out / row["path"]) as partial_file:
-        cv2.imwrite(str(partial_file), film(row, size=size, seed=seed))
+    cv2.imwrite(str(out / row["path"]), film(row, size=size, seed=seed))

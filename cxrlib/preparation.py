@@ -5,6 +5,7 @@ and writes 16-bit gray PNG in two class folders with a cohort.csv. Memory does
 not grow with the number of images; a run that was cut off is continued.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ import pandas as pd
 
 from cxrlib import nih
 from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
-from cxrlib.files import atomic, map_in_order, write_csv, write_text
+from cxrlib.files import atomic, csv_text, map_in_order, write_csv, write_text
 from cxrlib.radiograph import InputError, open_radiograph, write_prepared
 
 SETTINGS = "prepare.json"
@@ -77,6 +78,8 @@ def prepare(
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise InputError(f"{source}: {'is a file, not a folder' if source.exists() else 'no such folder'}")
+    if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
     if size < 8:
         raise InputError(f"size is {size}; it must be at least 8 pixels")
     label_file = nih.find_label_file(source)
@@ -103,8 +106,9 @@ def prepare(
         f"{name}/{PurePosixPath(path).stem}.png" for name, path in zip(names, table["source"], strict=True)
     ]
 
+    boxes = nih.read_boxes(source) if label_file else None
     settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    is_new = _begin(out, settings | {"allow_color": allow_color})
+    is_new = _begin(out, settings | {"allow_color": allow_color, "films": _fingerprint(source, table)})
     for name in (finding, NOFINDING):
         (out / name).mkdir(exist_ok=True)
 
@@ -136,18 +140,32 @@ def prepare(
         )
     columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason")]
     write_csv(out / "rejected.csv", rejected)
-    boxes = nih.read_boxes(source, kept)
     if boxes is not None:
-        write_csv(out / "boxes.csv", boxes)
+        paths = dict(zip(kept["source"].map(lambda path: PurePosixPath(path).name), kept["path"], strict=True))
+        boxes.insert(0, "path", boxes["image"].map(paths))
+        write_csv(out / "boxes.csv", boxes.dropna(subset="path").drop(columns="image"))
     write_csv(out / "cohort.csv", kept[list(dict.fromkeys(columns))])
     return Prepared(out, counts, rejected, notes)
+
+
+def _fingerprint(source: Path, table: pd.DataFrame) -> str:
+    """Return a hash of which files become which films: paths, labels, splits and sizes in bytes."""
+    sizes = [(source / path).stat().st_size for path in table["source"]]
+    return hashlib.sha256(csv_text(table.assign(bytes=sizes)).encode()).hexdigest()
 
 
 def _begin(out: Path, settings: dict) -> bool:
     """Open the output folder, or refuse one that holds something else; return whether it is new."""
     record = out / SETTINGS
     if record.exists():
-        earlier = json.loads(record.read_text())
+        try:
+            earlier = dict(json.loads(record.read_text()))
+        except (ValueError, TypeError):
+            raise InputError(f"{record}: is damaged; remove {out} and prepare it anew") from None
+        if earlier.get("films") != settings["films"]:
+            raise InputError(
+                f"{out}: was prepared from other films or labels than the source has now; choose another folder"
+            )
         different = {k: (earlier.get(k), v) for k, v in settings.items() if earlier.get(k) != v}
         if different:
             told = "; ".join(f"{k} was {a!r} and is now {b!r}" for k, (a, b) in different.items())

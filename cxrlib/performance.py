@@ -1,0 +1,117 @@
+"""What a threshold does on a set of films, and what its answers are worth.
+
+finding = score >= threshold; labels, scores and patients as in `evaluation`.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import stats
+
+from cxrlib.evaluation import LEVEL, Estimate, check_scores, effective_size, proportion
+from cxrlib.radiograph import InputError
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a threshold does on a set of films; see `performance`."""
+
+    threshold: float
+    n: int
+    n_finding: int
+    n_patients: int
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    prevalence: float
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+
+    def as_dict(self) -> dict:
+        """Return plain numbers, intervals as ``sensitivity_low`` and so on."""
+        flat = {}
+        for name, value in asdict(self).items():
+            flat[name] = value.value if isinstance(value, Estimate) else value
+            if isinstance(value, Estimate):
+                flat |= {f"{name}_low": value.low, f"{name}_high": value.high}
+        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in flat.items()}
+
+
+def performance(labels, scores, threshold: float, patients=None, *, prevalence: float | None = None) -> Performance:
+    """Return sensitivity, specificity and predictive values of finding = score >= threshold.
+
+    Parameters
+    ----------
+    prevalence : float in (0, 1), optional
+        Of the finding among the films that the predictive values are for; by
+        default that of these films.
+    """
+    labels, scores = check_scores(labels, scores)
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise InputError(f"prevalence is {prevalence}; it must lie between 0 and 1")
+    patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
+    called, ill = scores >= threshold, labels == 1
+    sensitivity = proportion(called[ill], patients[ill])
+    specificity = proportion(~called[~ill], patients[~ill])
+    if prevalence is None:
+        ppv = proportion(ill[called], patients[called])
+        npv = proportion(~ill[~called], patients[~called])
+    else:
+        sizes = effective_size(called[ill] * 1.0, patients[ill]), effective_size(~called[~ill] * 1.0, patients[~ill])
+        ppv, npv = predictive_values(sensitivity.value, specificity.value, prevalence, sizes)
+    return Performance(
+        threshold=float(threshold),
+        n=len(labels),
+        n_finding=int(ill.sum()),
+        n_patients=len(np.unique(patients)),
+        tp=int((called & ill).sum()),
+        fp=int((called & ~ill).sum()),
+        fn=int((~called & ill).sum()),
+        tn=int((~called & ~ill).sum()),
+        prevalence=float(ill.mean() if prevalence is None else prevalence),
+        sensitivity=sensitivity,
+        specificity=specificity,
+        ppv=ppv,
+        npv=npv,
+    )
+
+
+def predictive_values(
+    sensitivity: float, specificity: float, prevalence: float, sizes: tuple[float, float]
+) -> tuple[Estimate, Estimate]:
+    """Return PPV and NPV at a given prevalence, by Bayes' theorem.
+
+    Intervals are on the logit scale (Mercaldo, Lau and Zhou, Statistics in
+    Medicine 2007), with half a film added to each cell (Haldane 1956).
+
+    Parameters
+    ----------
+    sizes : (float, float)
+        Films with and without the finding that the two rates come from.
+    """
+    z = stats.norm.ppf((1 + LEVEL) / 2)
+
+    def bayes(hit: float, error: float, share: float) -> float:
+        found = hit * share + error * (1 - share)
+        return hit * share / found if found > 0 else np.nan
+
+    def interval(value: float, se: float, sp: float, share: float, n1: float, n0: float) -> Estimate:
+        se, sp = (se * n1 + 0.5) / (n1 + 1), (sp * n0 + 0.5) / (n0 + 1)
+        centre = np.log(se * share / ((1 - sp) * (1 - share)))
+        half = z * np.sqrt((1 - se) / (se * (n1 + 1)) + sp / ((1 - sp) * (n0 + 1)))
+        low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
+        if np.isnan(value):
+            return Estimate(np.nan, np.nan, np.nan)
+        return Estimate(float(value), float(min(low, value)), float(max(high, value)))
+
+    n1, n0 = sizes
+    ppv = bayes(sensitivity, 1 - specificity, prevalence)
+    npv = bayes(specificity, 1 - sensitivity, 1 - prevalence)
+    # the NPV is the PPV of the test for "nofinding", with the roles exchanged
+    return (
+        interval(ppv, sensitivity, specificity, prevalence, n1, n0),
+        interval(npv, specificity, sensitivity, 1 - prevalence, n0, n1),
+    )
