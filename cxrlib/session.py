@@ -29,8 +29,7 @@ def start_session(seed: int = 0) -> None:
 
 def cache_folder() -> Path:
     """Return where the notebooks keep what they make: ``CXR_CACHE``, or data/cache."""
-    named = os.environ.get("CXR_CACHE")
-    return Path(named) if named else Path(__file__).parents[1] / "data" / "cache"
+    return _named_folder("CXR_CACHE") or Path(__file__).parents[1] / "data" / "cache"
 
 
 def course_cohort() -> Path:
@@ -40,12 +39,22 @@ def course_cohort() -> Path:
     course's own of 107 effusion and 1,000 nofinding films, which is simulated
     at the first call and kept in `cache_folder`.
     """
-    if named := os.environ.get("CXR_COHORT"):
-        return Path(named)
+    if named := _named_folder("CXR_COHORT"):
+        return named
     from cxrlib.phantom import VERSION, simulate
 
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
     return folder if folder.exists() else simulate(folder, effusion=107, nofinding=1000, size=128, seed=0)
+
+
+def _named_folder(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, if it does."""
+    from cxrlib.radiograph import InputError
+
+    named = os.environ.get(variable)
+    if named and not Path(named).is_absolute():
+        raise InputError(f"{variable} is {named!r}; give the whole path, for each notebook runs in its own folder")
+    return Path(named) if named else None
 
 
 @contextmanager
