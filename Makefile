@@ -37,7 +37,7 @@ format: $(READY) ## let ruff mend what it can
 pins: $(READY) ## resolve requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --upgrade --quiet pyproject.toml -o requirements.txt
 
-crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (two hours)
+crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
 
 clean: ## remove the environment and all that was made

@@ -122,7 +122,7 @@ def build_thorax(patient: np.random.Generator, film: np.random.Generator, *, siz
 
 
 def _patchy(mu, inside, patient, film, x, y, z):
-    """Add opacities that are no effusion: consolidation, old scars, a fat pad; in both classes."""
+    """Add round opacities that are no effusion, in both classes; some stay with the patient."""
     for rng, chance in ((patient, 0.25), (film, 0.25)):
         while rng.random() < chance:
             cx, cy, cz = rng.uniform(-11, 11), rng.uniform(-6, 6), rng.uniform(-9, 8)
