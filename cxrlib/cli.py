@@ -30,6 +30,18 @@ class Normalize(StrEnum):
     percentile = "percentile"
 
 
+class Simulated(StrEnum):
+    effusion = "effusion"
+    cardiomegaly = "cardiomegaly"
+    pneumothorax = "pneumothorax"
+    nodule = "nodule"
+
+
+class FilmFormat(StrEnum):
+    png = "png"
+    dicom = "dicom"
+
+
 class Split(StrEnum):
     test = "test"
     val = "val"
@@ -80,16 +92,38 @@ def prepare(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    effusion: Annotated[int, typer.Option(min=1, help="Films with an effusion.")] = 107,
-    nofinding: Annotated[int, typer.Option(min=1, help="Films without.")] = 1000,
-    size: Annotated[int, typer.Option(min=32, max=512, help="Side in pixels.")] = 128,
+    films: Annotated[int, typer.Option(min=2, help="How many.")] = 1107,
+    finding: Annotated[Simulated, typer.Option(help="What to look for.")] = Simulated.effusion,
+    prevalence: Annotated[float, typer.Option(help="Share of the films filed under the finding.")] = 0.0967,
+    label_noise: Annotated[
+        tuple[float, float],
+        typer.Option(help="Share filed under the finding without it, and share filed as nofinding with it."),
+    ] = (0.0, 0.0),
+    shortcut: Annotated[
+        float, typer.Option(help="Share of films whose view, site and devices the label decides.")
+    ] = 0.0,
+    size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
+    format: Annotated[FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ):
     """Simulate a cohort of chest films with exact truth."""
+    from cxrlib.cohort import NOFINDING
     from cxrlib.phantom import simulate as run
 
-    run(out, effusion=effusion, nofinding=nofinding, size=size, seed=seed, progress=film_bar("simulating"))
-    typer.echo(f"{out}: {effusion:,} effusion, {nofinding:,} nofinding")
+    run(
+        out,
+        films=films,
+        finding=finding.value,
+        prevalence=prevalence,
+        label_noise=label_noise,
+        shortcut=shortcut,
+        size=size,
+        format=format.value,
+        seed=seed,
+        progress=film_bar("simulating"),
+    )
+    positives = round(films * prevalence)
+    typer.echo(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
 
 
 @app.command()

@@ -44,7 +44,7 @@ def course_cohort() -> Path:
     from cxrlib.phantom import VERSION, simulate
 
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
-    return folder if folder.exists() else simulate(folder, effusion=107, nofinding=1000, size=128, seed=0)
+    return folder if folder.exists() else simulate(folder, films=1107, prevalence=107 / 1107, size=128, seed=0)
 
 
 def _named_folder(variable: str) -> Path | None:

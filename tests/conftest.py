@@ -12,7 +12,7 @@ from cxrlib.phantom import simulate
 
 @pytest.fixture(scope="session")
 def sim_cohort(tmp_path_factory) -> Path:
-    return simulate(tmp_path_factory.mktemp("sim") / "cohort", effusion=40, nofinding=60, size=64, seed=3)
+    return simulate(tmp_path_factory.mktemp("sim") / "cohort", films=100, prevalence=0.4, size=64, seed=3)
 
 
 @pytest.fixture(scope="session")

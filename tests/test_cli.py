@@ -17,7 +17,7 @@ def cxr(*words, check=True):
 
 def test_the_whole_path(two_folders, tmp_path):
     """prepare, train, evaluate, compare and predict by the real command."""
-    told = cxr("simulate", tmp_path / "sim", "--effusion", 30, "--nofinding", 40, "--size", 64)
+    told = cxr("simulate", tmp_path / "sim", "--films", 70, "--prevalence", 0.43, "--size", 64)
     assert "30 effusion, 40 nofinding" in told.stdout
     told = cxr("prepare", tmp_path / "sim", tmp_path / "cohort", "--size", 48)
     assert "30 effusion, 40 nofinding; 0 rejected" in told.stdout

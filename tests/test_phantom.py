@@ -1,103 +1,253 @@
-import hashlib
+"""The simulator's physics: held against tables, formulas and what is known of the signs."""
 
-import cv2
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cxrlib.cohort import check_split, read_cohort
-from cxrlib.phantom import draw_patients, film, simulate
-from cxrlib.phantom.anatomy import build_thorax
-from cxrlib.phantom.beam import line_integral
-from cxrlib.phantom.fluid import add_effusion
+from cxrlib.phantom import Order, take_film
+from cxrlib.phantom.beam import detect
+from cxrlib.phantom.chest import cross_wall
+from cxrlib.phantom.fluid import space_ml
+from cxrlib.phantom.heart import cardiothoracic_ratio, heart_shadow
+from cxrlib.phantom.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
+from cxrlib.phantom.patient import draw_geometry, draw_patient, pushed
+from cxrlib.phantom.rays import Geometry, ellipsoid, path
+from cxrlib.phantom.signs import blunting
 from cxrlib.radiograph import InputError
 
-
-def thorax(seed=0):
-    return build_thorax(np.random.default_rng(seed), np.random.default_rng(seed + 100), size=96, magnify=1.0)
-
-
-@pytest.mark.parametrize("volume", [100, 500, 1500])
-@pytest.mark.parametrize("posture", ["upright", "supine"])
-def test_the_fluid_has_the_volume_asked_for(volume, posture):
-    body = thorax()
-    fluid = add_effusion(body, volume, side="right", posture=posture)
-    assert fluid.sum() * body.voxel_ml == pytest.approx(volume, rel=0.02)
-    assert not (fluid & body.left).any()
+LINEAR = {  # 1/cm, FACTS: soft tissue and bone as tabulated there, water of density 1
+    ("water", 65): 0.1987,
+    ("soft tissue", 60): 0.217,
+    ("soft tissue", 70): 0.203,
+    ("cortical bone", 60): 0.605,
+    ("cortical bone", 65): 0.541,
+    ("cortical bone", 70): 0.494,
+}
 
 
-def test_upright_fluid_lies_low_and_climbs_at_the_wall():
-    body = thorax()
-    fluid = add_effusion(body, 600, side="left", posture="upright")
-    z = np.broadcast_to(body.z, fluid.shape)
-    assert z[fluid].mean() < z[body.left].mean() - 3
-    at_wall = fluid & (body.gap < 1.5)
-    inwards = fluid & (body.gap > 3)
-    assert z[at_wall].max() > z[inwards].max() + 1
+@pytest.mark.parametrize(("what", "value"), LINEAR.items(), ids=str)
+def test_attenuation_is_the_tables(what, value):
+    assert attenuation(*what) == pytest.approx(value, rel=0.01)
 
 
-def test_supine_fluid_layers_behind():
-    body = thorax()
-    fluid = add_effusion(body, 600, side="left", posture="supine")
-    y = np.broadcast_to(body.y, fluid.shape)
-    assert y[fluid].mean() > y[body.left].mean() + 2
+def test_attenuation_falls_with_energy_and_between_the_tabulated_ones():
+    for material, row in MASS_ATTENUATION.items():
+        values = [attenuation(material, energy) for energy in np.linspace(40, 100, 61)]
+        assert (np.diff(values) < 0).all()
+        assert values[0] == pytest.approx(row[0] * DENSITIES[material])
+    assert AIR < FAT < attenuation("water") < attenuation("soft tissue")
+    with pytest.raises(ValueError, match="30 keV; the table goes from 40 to 100"):
+        attenuation("water", 30)
 
 
-def test_fluid_absorbs():
-    before = line_integral(thorax())
-    body = thorax()
-    fluid = add_effusion(body, 500, side="right", posture="upright")
-    added = line_integral(body) - before
-    assert (added[~fluid.any(axis=1)] == 0).all()
-    assert added[fluid.any(axis=1)].mean() > 0.1
+@pytest.mark.parametrize("thickness", [0.5, 5.0, 15.0])
+def test_a_water_slab_obeys_beer_and_lambert(thickness):
+    slab = np.full((200, 200), thickness * attenuation("water"))
+    quanta = 1e7
+    counted = detect(slab, np.random.default_rng(0), quanta=quanta)
+    assert -np.log(counted.mean() / quanta) == pytest.approx(0.1987 * thickness, rel=1e-3)
 
 
-def test_the_patients_left_is_on_the_images_right():
-    row = {"patient_id": "1", "path": "a/00001_000.png", "view": "PA", "volume_ml": 0.0, "side": "", "site": 0}
-    without = film(row).astype(float)
-    left = film(row | {"volume_ml": 1500.0, "side": "left"}).astype(float) - without
-    assert left[:, 64:].mean() > left[:, :64].mean() + 50
+def test_noise_has_the_variance_of_its_mean():
+    for mean in (300, 3_000, 300_000):
+        counted = detect(np.zeros((400, 400)), np.random.default_rng(1), quanta=mean)
+        assert counted.var() == pytest.approx(mean, rel=0.02)
+        assert counted.mean() == pytest.approx(mean, rel=0.01)
 
 
-def test_the_same_seed_gives_the_same_films(tmp_path):
-    def hashes(folder, seed):
-        simulate(folder, effusion=3, nofinding=5, size=48, seed=seed)
-        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.*"))]
-
-    assert hashes(tmp_path / "a", 1) == hashes(tmp_path / "b", 1)
-    assert hashes(tmp_path / "a2", 2) != hashes(tmp_path / "b2", 1)
-
-
-def test_the_cohort_is_one(sim_cohort):
-    cohort = read_cohort(sim_cohort)
-    assert cohort.labels.sum() == 40
-    assert cohort.notes == ()
-    table = cohort.table
-    assert (table.loc[table["label"] == 1, "volume_ml"].astype(float) > 0).all()
-    assert (table.loc[table["label"] == 0, "volume_ml"].astype(float) == 0).all()
+def test_the_way_through_a_sphere():
+    rays = Geometry(distance=183.0, detector=12.0, field=30.0).cast(301)
+    way = path(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0))[1])
+    assert way[150, 150] == pytest.approx(8.0, rel=1e-4)
+    shadow = (way > 0)[150].sum() * rays.pixel / 2
+    tangent = 183 / np.sqrt((183 - 12) ** 2 - 4**2) * 4  # of the cone that touches the sphere
+    assert shadow == pytest.approx(tangent, abs=rays.pixel)
 
 
-def test_volumes_and_patients_are_as_stated():
-    table = draw_patients(2000, 2000)
-    volumes = table.loc[table["label"] == 1, "volume_ml"]
-    assert np.median(volumes) == pytest.approx(500, rel=0.06)
-    np.testing.assert_allclose(np.quantile(volumes, [0.05, 0.95]), [120, 2000], rtol=0.15)
-    check_split(table, "drawn")
-    assert 1.1 < len(table) / table["patient_id"].nunique() < 1.8
+def test_points_fall_where_rays_pass_them():
+    geometry = Geometry(view="AP", distance=130.0, centre=(1.0, -2.0), tilt=6.0, yaw=5.0, roll=3.0)
+    rays = geometry.cast(200)
+    for point in ([3.0, 4.0, 5.0], [-6.0, -7.0, 2.0]):
+        column, row = geometry.project(np.array(point)) / rays.pixel
+        x, z = rays.at(point[1])
+        at = int(row), int(column)
+        assert x[at] == pytest.approx(point[0], abs=2 * rays.pixel)
+        assert z[at] == pytest.approx(point[2], abs=2 * rays.pixel)
 
 
-def test_a_row_of_a_cohort_gives_its_film_again(sim_cohort):
-    row = read_cohort(sim_cohort).table.iloc[0].to_dict()
-    stored = cv2.imread(str(sim_cohort / row["path"]), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(film(row, size=64, seed=3), stored)
+@pytest.mark.parametrize("distance", [127, 140, 152])
+def test_the_heart_is_larger_on_ap_by_chons_formula(distance):
+    def shadow(patient, view, distance):
+        geometry = replace(
+            draw_geometry(patient, view), view=view, distance=distance, yaw=0.0, roll=0.0, tilt=0.0, field=50.0
+        )
+        rays = geometry.cast(800)
+        columns = np.flatnonzero(heart_shadow(rays, patient).any(axis=0))
+        return (columns[-1] - columns[0] + 1) * rays.pixel, cardiothoracic_ratio(
+            rays, patient, cross_wall(rays, patient)
+        )
+
+    ratios = []
+    for number in range(12):
+        patient = draw_patient(number)
+        (pa, ctr_pa), (ap, ctr_ap) = shadow(patient, "PA", 183.0), shadow(patient, "AP", distance)
+        ratios.append(pa / ap)
+        assert ctr_ap > ctr_pa
+    assert np.mean(ratios) == pytest.approx(0.00099 * distance + 0.79, rel=0.03)
 
 
-def test_refusals(tmp_path):
-    with pytest.raises(InputError, match="effusion is 0"):
-        simulate(tmp_path / "a", effusion=0)
-    with pytest.raises(InputError, match="size is 8"):
-        simulate(tmp_path / "a", size=8)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "x").write_text("x")
-    with pytest.raises(InputError, match="not empty"):
-        simulate(tmp_path / "mine")
-    assert not (tmp_path / "a").exists()
+def test_lungs_are_as_large_as_lungs():
+    volumes = [sum(space_ml(p, draw_geometry(p, "PA"))) for p in map(draw_patient, range(60))]
+    assert 3800 < np.median(volumes) < 4800  # CT, lying: 4.1 to 4.5 L
+
+
+def test_the_right_dome_is_higher_by_one_or_two_cm_in_most():
+    higher = np.array([p.domes[0] - p.domes[1] for p in map(draw_patient, range(300))])
+    assert ((higher >= 1) & (higher <= 2)).mean() > 0.8
+
+
+@pytest.mark.parametrize("volume", [60, 250, 900])
+@pytest.mark.parametrize(("posture", "view"), [("upright", "PA"), ("supine", "AP"), ("semi-erect", "AP")])
+@pytest.mark.parametrize("side", ["right", "both"])
+def test_the_fluid_drawn_is_the_fluid_asked_for(volume, posture, view, side):
+    for patient in range(4):
+        film = take_film(Order(patient=patient, amount=volume, posture=posture, view=view, side=side), size=96)
+        assert film.volume_ml == pytest.approx(volume, rel=0.02)
+
+
+def test_blunting_of_the_angle_comes_with_volume():
+    volumes = (50, 200, 500)
+    blunted = {volume: [] for volume in volumes}
+    for patient in range(50):
+        side = ("right", "left")[patient % 2]
+        opacity = [blunting(take_film(Order(patient=patient, amount=v, side=side), size=96), side) for v in volumes]
+        assert opacity == sorted(opacity)
+        for volume, value in zip(volumes, opacity, strict=True):
+            blunted[volume].append(value > 0.5)
+    assert np.mean(blunted[50]) <= 0.10
+    assert np.mean(blunted[200]) > 0.5
+    assert np.mean(blunted[500]) >= 0.90
+
+
+def upper_edge(film, *, least=0.5):
+    """The height in cm, by column, of the highest ray that passes more fluid than lung; the opaque part's edge."""
+    rows = film.filled.shape[0]
+    opaque = film.filled > least * np.maximum(film.lung + film.filled, 1)
+    return np.where(opaque.any(axis=0), rows - opaque.argmax(axis=0), np.nan) * film.geometry.field / rows
+
+
+def test_the_meniscus_is_concave_and_higher_at_the_wall():
+    drops = []
+    for patient in range(20):
+        film = take_film(Order(patient=patient, amount=700, side="left"), size=192)
+        edge = upper_edge(film)
+        columns = np.flatnonzero(~np.isnan(edge))
+        wall, inner = columns.max(), columns.min()
+        places = wall - np.array([0.1, 0.3, 0.5]) * (wall - inner)
+        near, between, middle = (np.nanmean(edge[int(place) - 3 : int(place) + 4]) for place in places)
+        drops.append((near - between, between - middle))
+    outer, inner = np.mean(drops, axis=0)
+    assert outer > 1.0  # cm: it climbs to the wall
+    assert outer > inner + 0.5  # ever more steeply: concave
+
+
+def test_lying_fluid_is_a_haze_without_an_edge():
+    for patient in range(5):
+        order = Order(patient=patient, amount=400, side="right", view="AP")
+        lying = take_film(replace(order, posture="supine"), size=128)
+        standing = take_film(order, size=128)
+        lung = (lying.lung + lying.filled) > 3
+        lung[:, 64:] = False
+        veiled = (lying.filled > 0.3) & lung
+        assert veiled.sum() > 1.5 * ((standing.filled > 0.3) & lung).sum()  # spread over the lung
+        assert (lying.lung[veiled] > 1).mean() > 0.85  # with lung in front of it, and its vessels
+        steep = [np.quantile(np.abs(np.diff(film.filled, axis=0))[lung[1:]], 0.98) for film in (lying, standing)]
+        assert steep[0] < 0.6 * steep[1]
+
+
+def test_fluid_absorbs_as_water_and_less_than_a_whole_chest():
+    dry, wet = (take_film(Order(patient=5, amount=a, side="right"), size=96) for a in (0, 400))
+    added = wet.attenuation - dry.attenuation
+    deep = wet.filled > 4
+    assert added[deep].mean() / wet.filled[deep].mean() == pytest.approx(0.15, abs=0.03)  # water less lung
+    assert np.abs(added[(wet.filled == 0) & (wet.lung == 0)]).max() < 0.05
+
+
+@pytest.mark.parametrize("view", ["PA", "AP"])
+def test_the_patients_left_is_on_the_images_right(view):
+    film = take_film(Order(patient=2, amount=800, side="left", view=view), size=64)
+    assert film.mask[:, 32:].sum() > 10 * film.mask[:, :32].sum()
+    dry = take_film(Order(patient=2, view=view), size=64)
+    assert film.pixels[film.mask].mean() > dry.pixels[film.mask].mean()
+
+
+def test_a_large_effusion_pushes_the_heart_away():
+    patient = next(n for n in range(50) if draw_patient(n).width > 13.5)
+    assert pushed(draw_patient(patient), 1500, 0).heart_centre[0] > draw_patient(patient).heart_centre[0] + 0.5
+    assert pushed(draw_patient(patient), 0, 1500).heart_centre[0] < draw_patient(patient).heart_centre[0] - 0.5
+    assert pushed(draw_patient(patient), 400, 0).shift == 0
+
+
+def test_gas_rises_and_is_dark():
+    dry = take_film(Order(patient=3), size=96)
+    film = take_film(Order(patient=3, finding="pneumothorax", amount=600, side="right"), size=96)
+    rows = np.flatnonzero(film.mask.any(axis=1))
+    lung = np.flatnonzero((dry.lung > 1).any(axis=1))
+    assert rows.min() <= lung.min() + 3
+    assert film.attenuation[film.filled > 3].mean() < dry.attenuation[film.filled > 3].mean()
+
+
+@pytest.mark.parametrize("diameter", [1.5, 4.0])
+def test_a_nodule_has_its_size(diameter):
+    film = take_film(Order(patient=4, finding="nodule", amount=diameter), size=512)
+    pixel = film.geometry.field / 512
+    breadth = film.mask.any(axis=0).sum() * pixel
+    assert breadth == pytest.approx(diameter * film.geometry.magnification(0.0), rel=0.12)
+
+
+@pytest.mark.parametrize("ratio", [0.42, 0.55, 0.65])
+def test_a_heart_has_the_ratio_asked_for(ratio):
+    for patient in range(4):
+        film = take_film(Order(patient=patient, finding="cardiomegaly", amount=ratio), size=256)
+        assert film.ctr == pytest.approx(ratio, abs=0.015)
+        assert film.mask.any()
+
+
+def test_a_patient_comes_back():
+    first, again, later = (take_film(Order(patient=p, visit=v), size=64).pixels for p, v in ((7, 0), (7, 0), (7, 1)))
+    np.testing.assert_array_equal(first, again)
+    assert (first != later).mean() > 0.5
+    bones = [
+        (p.width, p.spacing, p.slope, p.heart) for p in (draw_patient(7), draw_patient(7, visit=1), draw_patient(8))
+    ]
+    assert bones[0] == bones[1] != bones[2]
+
+
+def test_a_film_is_the_same_at_another_resolution():
+    small = take_film(Order(patient=9, amount=500), size=64)
+    large = take_film(Order(patient=9, amount=500), size=256)
+    shrunk = large.attenuation.reshape(64, 4, 64, 4).mean(axis=(1, 3))
+    assert np.corrcoef(small.attenuation.ravel(), shrunk.ravel())[0, 1] > 0.99
+    assert small.volume_ml == pytest.approx(large.volume_ml, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"view": "lateral"}, "view is 'lateral'; it must be PA or AP"),
+        ({"finding": "hernia"}, "finding is 'hernia'; it must be one of effusion"),
+        ({"amount": -5.0}, "amount is -5.0; it must be at least 0"),
+        ({"amount": float("nan")}, "amount is nan"),
+        ({"amount": 100.0, "side": "front"}, "side is 'front'; it must be one of right"),
+        ({"amount": 100.0, "posture": "sitting"}, "posture is 'sitting'; it must be one of upright"),
+        ({"amount": 9000.0}, "9,000 mL on the right: this patient's pleural space holds"),
+        ({"amount": 0.95, "finding": "cardiomegaly"}, "ratio of 0.95 is asked for"),
+        ({"patient": -1}, "patient is -1"),
+        ({"site": 7}, "site is 7"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        take_film(Order(**wrong))

@@ -87,7 +87,7 @@ def test_films_trained_on_stay_so_whatever_cohort_csv_says(tiny_run, sim_cohort,
 
 def test_a_cohort_that_the_run_does_not_know(tiny_run, sim_cohort, tmp_path):
     """Its own split counts; people of the same id as one trained on are spoken of."""
-    other = simulate(tmp_path / "other", effusion=10, nofinding=20, size=64, seed=9)
+    other = simulate(tmp_path / "other", films=30, prevalence=1 / 3, size=64, seed=9)
     result = tiny_run.evaluate(read_cohort(other), split="all")
     assert result.performance.n == 30
     assert "patient_id of one trained on" in result.warnings[0]

@@ -1,80 +1,129 @@
-"""From a thorax to a film: Beer-Lambert, scatter, noise, look-up, and what lies on the plate."""
+"""From attenuation to a film: Beer-Lambert, scatter, quantum noise, blur, and each site's look-up."""
+
+from dataclasses import dataclass
+from math import exp
 
 import cv2
 import numpy as np
 
-from cxrlib.phantom.anatomy import DEPTH, Thorax
+from cxrlib.phantom.rays import Geometry
+
+QUANTA = 3.0e7
+"""Detected quanta for each square cm behind nothing but air."""
 
 
-def line_integral(thorax: Thorax) -> np.ndarray:
-    """Return -ln T (Z, X) along parallel rays from front to back."""
-    return thorax.mu.sum(axis=1) * (DEPTH / thorax.mu.shape[1])
+@dataclass(frozen=True)
+class Site:
+    """How one hospital's system turns exposure into a picture.
+
+    Attributes
+    ----------
+    low, high : int
+        What the darkest and the brightest becomes, of 12 bits.
+    gamma : float
+        Above 1, the middle is darker.
+    detail : float
+        How much of the local contrast is added again (unsharp masking).
+    contrast : float
+        Steepness of the curve from exposure to gray, as of film: flat at both ends.
+    grid : float
+        Scatter behind the thickest part that reaches the detector, as a share
+        of the primary beam.
+    monochrome1 : bool
+        Whether its DICOM files hold the picture inverted.
+    shutters : float
+        How often black borders are laid around the collimated field.
+    """
+
+    low: int
+    high: int
+    gamma: float
+    detail: float
+    contrast: float
+    grid: float
+    monochrome1: bool
+    shutters: float
 
 
-def expose(depth: np.ndarray, film: np.random.Generator, site: dict, *, portable: bool) -> np.ndarray:
-    """Return a 12-bit film (H, W), uint16, dense bright.
+SITES = (
+    Site(0, 4095, 0.6, 0.35, 4.0, 0.12, False, 0.05),
+    Site(300, 3800, 0.42, 0.6, 3.2, 0.2, True, 0.1),
+    Site(0, 3000, 0.8, 0.2, 5.0, 0.35, False, 0.2),
+)
+
+
+def detect(attenuation: np.ndarray, rng: np.random.Generator, *, quanta: float, scatter: float = 0.0) -> np.ndarray:
+    """Return detected quanta (H, W) in each pixel, with their noise.
 
     Parameters
     ----------
-    depth : ndarray, (H, W)
-        The line integral of the attenuation.
-    site : dict
-        ``gamma``, ``low`` and ``high`` of the site's look-up.
+    attenuation : ndarray, (H, W)
+        -ln T along each ray.
+    quanta : float
+        Expected for a pixel behind nothing: Beer-Lambert gives quanta * T.
+    scatter : float
+        Scattered quanta, smeared over the film, as a share of the mean of the
+        primary ones.
+
+    Notes
+    -----
+    Quantum noise is Poisson's, whose variance is its mean; at the thousands of
+    quanta in a pixel its distribution is the normal one, which is drawn here
+    because it takes the same random numbers on every processor.
     """
-    size = depth.shape[0]
-    depth = depth + _lines(film, size, portable)
-    depth = _place(depth, film)
-    transmitted = np.exp(-depth)
-    scatter = cv2.GaussianBlur(transmitted, (0, 0), size * 0.08) * film.uniform(0.1, 0.5)
-    quanta = film.uniform(0.6, 1.6) * 4e6 * (128 / size) ** 2 * (transmitted + scatter)
-    noisy = np.maximum(quanta + np.sqrt(quanta) * film.standard_normal(quanta.shape), 1)
-    signal = cv2.GaussianBlur(np.log(noisy).astype(np.float32), (0, 0), film.uniform(0.3, 0.7) * size / 128)
-    low, high = np.percentile(signal, [0.5, 99.0])
-    shown = np.clip((high - signal) / (high - low), 0, 1) ** (site["gamma"] * np.exp(film.normal(0, 0.15)))
-    shown = _collimate(shown.astype(np.float32), film)
-    shown = _mark(shown, film, portable)
-    return np.rint(site["low"] + shown * (site["high"] - site["low"])).astype(np.uint16)
+    expected = quanta * np.exp(-attenuation.astype(np.float64))
+    if scatter:
+        expected = expected + scatter * smear(np.minimum(expected, 0.25 * quanta))
+    return np.maximum(expected + np.sqrt(expected) * rng.standard_normal(expected.shape), 1.0)
 
 
-def _place(depth: np.ndarray, film: np.random.Generator) -> np.ndarray:
-    """Turn, shift and frame the patient as one stands before the plate."""
-    size = depth.shape[0]
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), film.normal(0, 2.0), film.uniform(0.92, 1.12))
-    matrix[:, 2] += film.normal(0, 0.02, 2) * size
-    return cv2.warpAffine(depth.astype(np.float32), matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
+def smear(image: np.ndarray, *, share: float = 0.10) -> np.ndarray:
+    """Return the image blurred over a share of its side, by way of a small copy."""
+    size = image.shape[0]
+    small = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 48 * share)
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _lines(film: np.random.Generator, size: int, portable: bool) -> np.ndarray:
-    """Return the attenuation of cables and tubes, more of them on a portable film."""
-    drawn = np.zeros((size * 2, size * 2), np.float32)
-    for _ in range(film.poisson(1.5 if portable else 0.2)):
-        points = film.uniform(0.05, 0.95, (4, 2)) * size * 2
-        t = np.linspace(0, 1, 40)[:, None]
-        curve = (1 - t) ** 3 * points[0] + 3 * t * (1 - t) ** 2 * points[1]
-        curve = curve + 3 * t**2 * (1 - t) * points[2] + t**3 * points[3]
-        cv2.polylines(drawn, [np.rint(curve).astype(np.int32)], False, film.uniform(0.1, 0.5), max(1, size // 64))
-    return cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def _collimate(shown: np.ndarray, film: np.random.Generator) -> np.ndarray:
-    if film.random() < 0.25:
-        size = shown.shape[0]
-        top, bottom, left, right = (film.uniform(0, 0.05, 4) * size).astype(int)
-        framed = np.zeros_like(shown)
-        framed[top : size - bottom, left : size - right] = shown[top : size - bottom, left : size - right]
-        return framed
+def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometry: Geometry) -> np.ndarray:
+    """Return what the site's system shows (H, W), float64 in [0, 1], dense bright."""
+    system, size = SITES[site], attenuation.shape[0]
+    pixel = geometry.field / size
+    quanta = QUANTA * pixel**2 * exp(rng.normal(0.0, 1.0))
+    scatter = system.grid * rng.uniform(0.6, 1.4) * (4.0 if geometry.view == "AP" else 1.0)
+    counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
+    sharp = rng.uniform(0.02, 0.06) * (2.0 if geometry.view == "AP" else 1.0) / pixel  # 0.2 to 1.2 mm
+    if sharp > 0.2:
+        counted = cv2.GaussianBlur(counted, (0, 0), max(sharp, 0.3))
+    signal = -np.log(counted / quanta)
+    signal = signal + system.detail * rng.uniform(0.5, 1.5) * (signal - smear(signal, share=0.07))
+    edge, step = size // 8, max(1, size // 128)
+    low, middle, high = np.quantile(signal[edge:-edge:step, edge:-edge:step], (0.05, 0.5, 0.95))
+    steep = system.contrast * exp(rng.normal(0, 0.25)) / max(high - low, 1e-6)
+    shown = 1 / (1 + np.exp(steep * (middle + rng.normal(0, 0.1) * (high - low) - signal)))
+    shown = shown ** (system.gamma * exp(rng.normal(0, 0.25)))
+    if rng.random() < system.shutters:
+        top, bottom, right, left = (rng.uniform(0, 0.06, 4) * size).astype(int)
+        shown[:top] = shown[size - bottom :] = 0
+        shown[:, :right] = shown[:, size - left :] = 0
     return shown
 
 
-def _mark(shown: np.ndarray, film: np.random.Generator, portable: bool) -> np.ndarray:
-    """Burn in the side marker (the patient's left is on the image's right) and PORTABLE."""
-    size = shown.shape[0]
-    at = film.uniform(0.84, 0.93), film.uniform(0.08, 0.16)
-    texts = [("L", at, 0.5)] if film.random() < 0.8 else []
-    if portable and film.random() < 0.5:
-        texts.append(("PORTABLE", (film.uniform(0.05, 0.3), 0.06), 0.25))
-    lead = np.zeros(shown.shape, np.uint8)
-    for text, (column, row), scale in texts:
-        place = round(column * size), round(row * size)
-        cv2.putText(lead, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale * size / 128, 255, 1, cv2.LINE_AA)
-    return np.maximum(shown, lead.astype(np.float32) / 255)
+def mark(shown: np.ndarray, rng: np.random.Generator, site: int, *, portable: bool) -> np.ndarray:
+    """Burn in the side marker and PORTABLE, and return the film (H, W), uint16 of 12 bits."""
+    system, size = SITES[site], shown.shape[0]
+    texts = []
+    if rng.random() < 0.8:  # L lies on the image's right, R on its left
+        letter, column = ("L", rng.uniform(0.86, 0.94)) if rng.random() < 0.7 else ("R", rng.uniform(0.03, 0.1))
+        texts.append((letter, (column, rng.uniform(0.06, 0.16)), rng.uniform(0.03, 0.055)))
+    if portable:
+        texts.append(("PORTABLE", (rng.uniform(0.05, 0.6), rng.uniform(0.03, 0.07)), rng.uniform(0.02, 0.03)))
+    finer = max(1, 512 // size)
+    lead = np.zeros((size * finer, size * finer), np.uint8)
+    for text, (column, row), height in texts:
+        place = round(column * lead.shape[1]), round(row * lead.shape[0])
+        scale = height * lead.shape[0] / 22
+        cv2.putText(lead, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(1, round(scale * 2)), cv2.LINE_8)
+    lead = cv2.resize(lead, (size, size), interpolation=cv2.INTER_AREA) / 255.0
+    shown = np.maximum(shown, lead)
+    return np.rint(system.low + shown * (system.high - system.low)).astype(np.uint16)

@@ -1,0 +1,122 @@
+"""Train on simulated films only, and score real ones.
+
+    python benchmarks/transfer.py SOURCE OUT [--seeds 3] [--look]
+
+SOURCE is in NIH's layout with a ``sources.csv`` (image, group). Settings of the
+simulator are chosen by the AUCs within AP and within PA of the groups other than
+``one-per-patient``; with ``--look`` that group is scored too, and each such look
+becomes a row of ``benchmarks/looks.csv``. The network is the last epoch's: no
+real film chooses anything. OUT keeps films and runs, so that a second call goes on
+where the first was stopped.
+"""
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import typer
+from cross_validate import with_groups
+from scipy import stats
+from tqdm import tqdm
+
+from cxrlib.cohort import read_cohort
+from cxrlib.evaluation import auc, auc_interval
+from cxrlib.files import write_csv
+from cxrlib.phantom import VERSION, simulate
+from cxrlib.preparation import prepare
+from cxrlib.recipe import find_recipe
+from cxrlib.training import train
+
+HELD = "one-per-patient"
+LOOKS = Path(__file__).with_name("looks.csv")
+
+
+def main(
+    source: Path,
+    out: Path,
+    films: Annotated[int, typer.Option(help="simulated films to train on")] = 4000,
+    prevalence: float = 0.4,
+    recipe: str = "default",
+    epochs: Annotated[int | None, typer.Option()] = None,
+    size: Annotated[int | None, typer.Option()] = None,
+    width: Annotated[int | None, typer.Option()] = None,
+    seeds: Annotated[int, typer.Option(help="trainings, each on films and weights of its own")] = 1,
+    first_seed: int = 0,
+    note: Annotated[str, typer.Option(help="what is tried, for looks.csv")] = "",
+    look: Annotated[bool, typer.Option("--look", help="score one-per-patient, and say so in looks.csv")] = False,
+) -> None:
+    """Train on simulation, score real films, print AUCs within AP and within PA."""
+    tf.config.experimental.enable_op_determinism()
+    chosen = find_recipe(recipe, epochs=epochs, size=size, width=width)
+    real = with_groups(read_cohort(prepare(source, out / "real").folder), source)
+    rows = []
+    for seed in range(first_seed, first_seed + seeds):
+        run = train_on_simulation(out, chosen, seed, films, prevalence)
+        table = real.table.assign(score=run.score_cohort(real))
+        write_csv(run.folder / "real.csv", table)
+        rows.append({"seed": seed, "val": run.history["val_auc"].iloc[-1]} | aucs_of(table, look=look))
+        typer.echo(pd.DataFrame(rows[-1:]).round(3).to_string(index=False))
+        if look:
+            settings = {"films": films, "size": chosen.size, "width": chosen.width, "epochs": chosen.epochs}
+            note_look(
+                {"date": datetime.date.today().isoformat(), "version": VERSION} | settings | rows[-1] | {"note": note}
+            )
+    for name in [name for name in rows[0] if name not in ("seed", "val")]:
+        typer.echo(f"{name}: {mean_interval([row[name] for row in rows])}")
+
+
+def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: float):
+    """Simulate films and train on them; both are kept."""
+    cohort = out / f"films-v{VERSION}-{films}-{prevalence:g}-{recipe.size}px-{seed}"
+    if not cohort.exists():
+        simulate(
+            cohort,
+            films=films,
+            prevalence=prevalence,
+            size=recipe.size,
+            seed=1000 + seed,
+            progress=lambda items, total: tqdm(items, total=total, desc="simulating"),
+        )
+    keras.utils.set_random_seed(seed)
+    recipe = find_recipe(recipe.name, **{k: getattr(recipe, k) for k in ("epochs", "size", "width")}, seed=seed)
+    folder = out / f"run-{cohort.name}-w{recipe.width}-e{recipe.epochs}"
+    bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
+    show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
+    run = train(read_cohort(cohort), folder, recipe, resume=True, callbacks=(show,))
+    bar.close()
+    return run
+
+
+def aucs_of(table: pd.DataFrame, *, look: bool) -> dict[str, float]:
+    """Return AUCs within AP and within PA of the other groups; of the held group where it is looked at."""
+    held = table["group"] == HELD
+    parts = {view: table[~held & (table["view"] == view)] for view in ("AP", "PA")}
+    made = {name: auc(part["label"], part["score"]) for name, part in parts.items()}
+    if look:
+        part = table[held]
+        whole = auc_interval(part["label"], part["score"], part["patient_id"])
+        made |= {HELD: whole.value, "low": whole.low, "high": whole.high}
+    return made
+
+
+def note_look(row: dict) -> None:
+    """Add a row to the list of looks at the held group."""
+    kept = pd.read_csv(LOOKS) if LOOKS.exists() else pd.DataFrame()
+    write_csv(LOOKS, pd.concat([kept, pd.DataFrame([row]).round(4)], ignore_index=True))
+
+
+def mean_interval(values: list[float]) -> str:
+    """Return the mean over trainings with its 95 % interval by Student's t, where there are several."""
+    mean = np.mean(values)
+    if len(values) < 2:
+        return f"{mean:.3f} (one training)"
+    low, high = stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))
+    return f"{mean:.3f} ({low:.3f} to {high:.3f} over {len(values)} trainings)"
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,66 @@
+"""A simulated film as DICOM, with tags that say what it is."""
+
+from pathlib import Path
+
+import numpy as np
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from cxrlib.phantom.beam import SITES
+from cxrlib.phantom.film import Film
+
+KILOVOLTS = 110  # whose spectrum has about 65 keV on average behind a chest
+MAKER = "cxrlib simulator"
+
+
+def write_dicom(path: Path, film: Film, row: dict) -> None:
+    """Write a film as 12-bit DICOM: a synthetic image, uncompressed.
+
+    At a site of MONOCHROME1 the stored values are inverted, as its tag says.
+
+    Parameters
+    ----------
+    path : Path
+    film : Film
+    row : dict
+        Of cohort.csv: ``path``, ``patient_id``, ``sex``, ``age``, ``view``, ``site``, ``posture``.
+    """
+    inverted = SITES[int(row["site"])].monochrome1
+    data = Dataset()
+    data.SOPClassUID = uid.SecondaryCaptureImageStorage
+    # the same film has the same UIDs, and another film, or another version of it, has others
+    name, pixels = Path(row["path"]).stem, film.pixels.tobytes()
+    data.SOPInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, name, pixels.hex()])
+    data.StudyInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "study", data.SOPInstanceUID])
+    data.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "series", data.SOPInstanceUID])
+    data.PatientID = str(row["patient_id"])
+    data.PatientName = f"Simulated^{row['patient_id']}"
+    data.PatientSex = row["sex"]
+    data.PatientAge = f"{int(row['age']):03d}Y"
+    data.Modality = "DX"
+    data.ConversionType = "SYN"
+    data.ImageType = ["DERIVED", "SECONDARY"]
+    data.Manufacturer = MAKER
+    data.InstitutionName = f"Site {row['site']}"
+    data.BodyPartExamined = "CHEST"
+    data.ViewPosition = row["view"]
+    data.PatientOrientation = ["L", "F"]
+    data.DistanceSourceToDetector = round(film.geometry.distance * 10, 1)
+    data.KVP = KILOVOLTS
+    data.BurnedInAnnotation = "YES"
+    data.ImageComments = f"{row['posture']}; simulated, shows no real person"
+    data.StudyDate = data.StudyTime = data.AccessionNumber = data.StudyID = ""
+    data.PatientBirthDate = data.ReferringPhysicianName = ""
+    data.SeriesNumber = data.InstanceNumber = 1
+    rows, columns = film.pixels.shape
+    data.Rows, data.Columns = rows, columns
+    spacing = round(film.geometry.field * 10 / columns, 5)
+    data.ImagerPixelSpacing = [spacing, spacing]
+    data.SamplesPerPixel, data.PixelRepresentation = 1, 0
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+    data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
+    stored = np.uint16(4095) - film.pixels if inverted else film.pixels
+    data.PixelData = stored.astype("<u2").tobytes()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    data.save_as(path, enforce_file_format=True)

@@ -1,0 +1,200 @@
+"""Simulated cohorts: who is in them, what is filed, and what is written."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+
+from cxrlib.cohort import check_split, read_cohort
+from cxrlib.phantom import draw_roster, order_of, simulate, take_film
+from cxrlib.phantom.beam import SITES
+from cxrlib.radiograph import InputError, read_image
+
+FILMS_OF_SEED_5 = "f54dfaebc11fa9ac3d3ad3a084aef9ff9f10a5aece979c5cb4cead7b9eabf9a9"
+"""Of the pixels and masks of ten films: on every processor, until phantom.VERSION changes."""
+
+OTHER_PROCESSOR = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENCV_CPU_DISABLE": "AVX2,FMA3",
+}
+
+
+def films_hash():
+    digest = hashlib.sha256()
+    for row in draw_roster(10, prevalence=0.5, seed=5).to_dict("records"):
+        film = take_film(order_of(row, seed=5), size=96)
+        digest.update(film.pixels.astype("<u2").tobytes() + np.packbits(film.mask).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_same_seed_gives_the_same_films_always():
+    assert films_hash() == FILMS_OF_SEED_5
+
+
+def test_the_same_films_on_another_processor():
+    code = "import sys; sys.path.insert(0, 'tests'); from test_simulate import films_hash; print(films_hash())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | OTHER_PROCESSOR, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == FILMS_OF_SEED_5
+
+
+def tree(folder):
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
+
+
+def test_in_one_process_or_in_several_the_files_are_the_same(tmp_path, monkeypatch):
+    options = dict(films=30, prevalence=0.4, size=48, seed=1)
+    several = tree(simulate(tmp_path / "several", **options))
+    monkeypatch.setattr("cxrlib.phantom.FEW", 1000)
+    assert tree(simulate(tmp_path / "one", **options)) == several
+    assert tree(simulate(tmp_path / "other", **options | {"seed": 2})) != several
+
+
+def test_the_cohort_is_one(sim_cohort):
+    cohort = read_cohort(sim_cohort)
+    assert cohort.labels.sum() == 40
+    assert cohort.notes == ()
+    table = cohort.table
+    assert (table["volume_ml"].astype(float) > 0).equals(table["label"] == 1)
+    assert (table["true_label"].astype(int) == table["label"]).all()
+    masks = {p.relative_to(sim_cohort / "masks").as_posix() for p in (sim_cohort / "masks").rglob("*.png")}
+    assert masks == set(table.loc[table["label"] == 1, "path"])
+
+
+def test_a_row_of_a_cohort_gives_its_film_again(sim_cohort):
+    table = read_cohort(sim_cohort).table
+    for row in table.iloc[[0, 50, 99]].to_dict("records"):
+        film = take_film(order_of(row, seed=3), size=64)
+        np.testing.assert_array_equal(film.pixels, cv2.imread(str(sim_cohort / row["path"]), cv2.IMREAD_UNCHANGED))
+        assert film.pixels.max() < 4096
+        if row["label"]:
+            mask = cv2.imread(str(sim_cohort / "masks" / row["path"]), cv2.IMREAD_UNCHANGED)
+            np.testing.assert_array_equal(mask > 0, film.mask)
+            assert film.volume_ml == pytest.approx(float(row["volume_ml"]), rel=0.03)
+
+
+def test_volumes_patients_and_views_are_as_stated():
+    table = draw_roster(4000, prevalence=0.5)
+    volumes = table.loc[table["label"] == 1, "volume_ml"]
+    assert np.median(volumes) == pytest.approx(500, rel=0.06)
+    np.testing.assert_allclose(np.quantile(volumes, [0.05, 0.95]), [120, 2000], rtol=0.12)
+    check_split(table, "drawn")
+    assert 1.1 < len(table) / table["patient_id"].nunique() < 1.8
+    assert (table["view"] == "AP").mean() == pytest.approx(0.4, abs=0.03)
+    assert set(table.loc[table["view"] == "PA", "posture"]) == {"upright"}
+    both = table.groupby("patient_id")["label"].nunique()
+    assert (both == 2).any()  # some patients have an effusion on one visit and none on another
+
+
+def test_without_a_shortcut_nothing_but_the_film_tells():
+    table = draw_roster(6000, prevalence=0.5, seed=1)
+    for column in ("view", "site", "sex"):
+        shares = table.groupby(table[column].astype(str))["label"].mean()
+        assert shares.between(0.46, 0.54).all(), shares
+    assert table.groupby("label")["devices"].apply(lambda d: (d != "").mean()).diff().abs().max() < 0.04
+
+
+def test_a_shortcut_decides_view_site_and_devices():
+    table = draw_roster(600, prevalence=0.3, shortcut=1.0)
+    positive = table["label"] == 1
+    assert set(table.loc[positive, "view"]) == {"AP"}
+    assert set(table.loc[~positive, "view"]) == {"PA"}
+    assert set(table.loc[positive, "site"]).isdisjoint(table.loc[~positive, "site"])
+    assert (table.loc[positive, "devices"].str.contains("drain")).all()
+    assert (table.loc[~positive, "devices"] == "").all()
+    half = draw_roster(6000, prevalence=0.3, shortcut=0.5)
+    assert half.groupby("label")["view"].apply(lambda view: (view == "AP").mean()).tolist() == pytest.approx(
+        [0.2, 0.7], abs=0.04
+    )
+
+
+def test_label_noise_keeps_the_truth():
+    table = draw_roster(1000, prevalence=0.2, label_noise=(0.1, 0.05))
+    filed = table.groupby("label")["true_label"].agg(["size", "sum"])
+    assert filed.loc[1].tolist() == [200, 180]
+    assert filed.loc[0].tolist() == [800, 40]
+    assert (table["volume_ml"] > 0).equals(table["true_label"] == 1)
+    gas = draw_roster(200, finding="pneumothorax", prevalence=0.2, label_noise=(0, 0.2))
+    missed = gas[(gas["label"] == 0) & (gas["true_label"] == 1)].iloc[0].to_dict()
+    assert order_of(missed, finding="pneumothorax").finding == "pneumothorax"
+    wrong = table[(table["label"] == 1) & (table["true_label"] == 0)].iloc[0].to_dict()
+    assert not take_film(order_of(wrong), size=32).mask.any()
+
+
+@pytest.mark.parametrize(
+    ("finding", "measure"), [("cardiomegaly", "ctr"), ("pneumothorax", "volume_ml"), ("nodule", "diameter_cm")]
+)
+def test_other_findings_by_the_same_method(tmp_path, finding, measure):
+    folder = simulate(tmp_path / "cohort", finding=finding, films=24, prevalence=0.5, size=64)
+    cohort = read_cohort(folder)
+    assert cohort.finding == finding
+    table = cohort.table
+    amounts = table.groupby("label")[measure].agg(lambda column: column.astype(float).mean())
+    assert amounts[1] > amounts[0]
+    for row in table[table["label"] == 1].to_dict("records"):
+        assert cv2.imread(str(folder / "masks" / row["path"]), cv2.IMREAD_UNCHANGED).any(), row
+        stored = cv2.imread(str(folder / row["path"]), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(take_film(order_of(row, finding=finding), size=64).pixels, stored)
+
+
+def test_dicom_says_what_it_is(tmp_path):
+    options = dict(films=12, prevalence=0.5, size=64, seed=4)
+    folder, pictures = simulate(tmp_path / "dicom", format="dicom", **options), simulate(tmp_path / "png", **options)
+    table = read_cohort(folder).table
+    inverted = set()
+    for row in table.to_dict("records"):
+        path = folder / row["path"]
+        data = pydicom.dcmread(path)
+        assert (data.PatientID, data.ViewPosition, data.PatientSex) == (row["patient_id"], row["view"], row["sex"])
+        assert int(data.PatientAge[:3]) == row["age"]
+        assert (data.BitsStored, data.HighBit, data.ConversionType) == (12, 11, "SYN")
+        distance = float(data.DistanceSourceToDetector)
+        assert distance == 1830 if row["view"] == "PA" else 1270 <= distance <= 1520
+        expected = "MONOCHROME1" if SITES[int(row["site"])].monochrome1 else "MONOCHROME2"
+        assert data.PhotometricInterpretation == expected
+        inverted.add(expected)
+        picture = read_image(pictures / row["path"].replace(".dcm", ".png"))
+        np.testing.assert_allclose(read_image(path), picture, atol=1e-6)  # dense is bright in both
+    assert len(inverted) == 2
+    assert len({pydicom.dcmread(folder / p).SOPInstanceUID for p in table["path"]}) == 12
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"finding": "fracture"}, "finding is 'fracture'; the simulator knows effusion"),
+        ({"prevalence": 1.5}, "prevalence is 1.5; it must lie between 0 and 1"),
+        ({"prevalence": 0.0}, "at least 1 film of each class is needed"),
+        ({"films": 3, "prevalence": 0.01}, "3 films at a prevalence of 0.01 are 0 effusion and 3 nofinding"),
+        ({"films": -5}, "-5 films"),
+        ({"label_noise": (0.2, 1.2)}, r"label_noise \(nofinding\) is 1.2"),
+        ({"label_noise": (0.2,)}, "two shares are needed"),
+        ({"shortcut": -0.1}, "shortcut is -0.1"),
+        ({"size": 8}, "size is 8; it must be 32 to 1024"),
+        ({"format": "jpeg"}, "format is 'jpeg'; it must be one of png, dicom"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+    ids=str,
+)
+def test_refusals_write_nothing(tmp_path, wrong, message):
+    with pytest.raises(InputError, match=message):
+        simulate(tmp_path / "new", **{"films": 10, "prevalence": 0.5, "size": 32} | wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x").write_text("x")
+    with pytest.raises(InputError, match="not empty"):
+        simulate(tmp_path / "mine")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["x"]
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="not empty"):
+        simulate(tmp_path / "file")
