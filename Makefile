@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test lab lint format pins crossval clean
+.PHONY: help walkthrough test lab lint format pins crossval transfer contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ pins: $(READY) ## resolve requirements.txt anew from pyproject.toml
 
 crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
+
+transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (a quarter of an hour)
+	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --size 96 --epochs 12 --seeds 3 --look
+
+contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DATA)
+	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png
 
 clean: ## remove the environment and all that was made
 	rm -rf $(VENV) build data/cache *.egg-info

@@ -137,6 +137,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
     confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Begin with the weights of this run (fine-tuning).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
 ):
@@ -149,10 +150,19 @@ def train(
     films = read_cohort(cohort)
     tell(*films.notes)
     start_session(chosen.seed)
+    from cxrlib.run import open_run
     from cxrlib.training import train as fit
 
     callbacks = [epoch_bar(chosen.epochs), *([tensorboard_logs(run)] if tensorboard else [])]
-    made = fit(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=film_bar("reading"))
+    made = fit(
+        films,
+        run,
+        chosen,
+        start=start and open_run(start),
+        resume=resume,
+        callbacks=tuple(callbacks),
+        progress=film_bar("reading"),
+    )
     value = made.history["val_auc"][made.kept_epoch - 1]
     typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
     if made.scores.loc[made.scores["split"] == "test", "label"].nunique() == 2:

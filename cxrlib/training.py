@@ -30,6 +30,7 @@ def train(
     folder,
     recipe: Recipe | None = None,
     *,
+    start: Run | None = None,
     resume: bool = False,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     progress: Callable = lambda items, total: items,
@@ -47,6 +48,9 @@ def train(
         A new or empty folder.
     recipe : Recipe, optional
         `cxrlib.recipe.DEFAULT` if not given.
+    start : Run, optional
+        Begin with this run's weights in place of random ones (fine-tuning); its
+        network must be of the same depth and width.
     resume : bool
         Continue an interrupted run of the same recipe; start where there is
         none yet; do nothing where it is complete.
@@ -60,6 +64,8 @@ def train(
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
+    if start:
+        _check_start(start, recipe)
     cohort = with_split(cohort, recipe.split_seed)
     split = _split_table(cohort)
     if _begin(folder, recipe, split, resume):
@@ -88,19 +94,21 @@ def train(
     model.optimizer.build(model.trainable_variables)
     keeper = Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
     keeper.set_model(model)
-    start = keeper.restore()
+    if start:
+        model.set_weights(start.model.get_weights())
+    done = keeper.restore()
     data = batches(
         images["train"],
         parts["train"].labels,
         batch=recipe.batch,
         augmentation=recipe.augmentation,
         seed=recipe.seed,
-        epochs=range(start, recipe.epochs),
+        epochs=range(done, recipe.epochs),
     )
-    if start < recipe.epochs:
+    if done < recipe.epochs:
         model.fit(
             data,
-            initial_epoch=start,
+            initial_epoch=done,
             epochs=recipe.epochs,
             steps_per_epoch=steps,
             callbacks=[keeper, *callbacks],
@@ -108,8 +116,16 @@ def train(
             verbose=0,
         )
     keeper.use_kept()
-    _finish(folder, cohort, recipe, model, weight, [(images[s], parts[s]) for s in parts if s != "train"])
+    _finish(folder, cohort, recipe, model, weight, [(images[s], parts[s]) for s in parts if s != "train"], start)
     return open_run(folder)
+
+
+def _check_start(start: Run, recipe: Recipe) -> None:
+    """Refuse to begin with the weights of another kind of network."""
+    for knob in ("depth", "width", "standardize"):
+        theirs, ours = getattr(start.recipe, knob), getattr(recipe, knob)
+        if theirs != ours:
+            raise InputError(f"{start.folder}: its network has {knob} {theirs}, this recipe's {ours}; they must agree")
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -186,7 +202,9 @@ def _split_table(cohort: Cohort) -> pd.DataFrame:
     return table.assign(bytes=[path.stat().st_size for path in cohort.files])
 
 
-def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
+def _finish(
+    folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list, start: Run | None
+) -> None:
     """Write the model, the scores of val and test, and last of all the operating point."""
     tables = []
     for images, part in held_out:
@@ -200,7 +218,10 @@ def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, we
     with atomic(folder / "model.keras") as partial:
         bare.save(partial)
     write_csv(folder / "scores.csv", scores)
-    write_text(folder / "environment.json", json.dumps(environment(cohort), indent=2) + "\n")
+    write_text(
+        folder / "environment.json",
+        json.dumps(environment(cohort) | {"start": start and start.folder.name}, indent=2) + "\n",
+    )
     text = {"finding": cohort.finding, "weight": weight} | asdict(point)
     write_text(folder / MADE_LAST, json.dumps(text, indent=2) + "\n")
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -46,9 +46,9 @@ class Site:
 
 
 SITES = (
-    Site(0, 4095, 0.6, 0.35, 4.0, 0.12, False, 0.05),
-    Site(300, 3800, 0.42, 0.6, 3.2, 0.2, True, 0.1),
-    Site(0, 3000, 0.8, 0.2, 5.0, 0.35, False, 0.2),
+    Site(0, 4095, 0.6, 0.25, 4.0, 0.12, False, 0.05),
+    Site(300, 3800, 0.42, 0.45, 3.2, 0.2, True, 0.1),
+    Site(0, 3000, 0.8, 0.15, 5.0, 0.35, False, 0.2),
 )
 
 
@@ -92,7 +92,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     quanta = QUANTA * pixel**2 * exp(rng.normal(0.0, 1.0))
     scatter = system.grid * rng.uniform(0.6, 1.4) * (4.0 if geometry.view == "AP" else 1.0)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
-    sharp = rng.uniform(0.02, 0.06) * (2.0 if geometry.view == "AP" else 1.0) / pixel  # 0.2 to 1.2 mm
+    sharp = rng.uniform(0.03, 0.12) * (2.0 if geometry.view == "AP" else 1.0) / pixel  # of focus, motion and screen
     if sharp > 0.2:
         counted = cv2.GaussianBlur(counted, (0, 0), max(sharp, 0.3))
     signal = -np.log(counted / quanta)

@@ -44,7 +44,7 @@ def _ribs(rays: Rays, patient: Patient, inner: Cavity, outer: Cavity) -> np.ndar
             edge = np.abs(x) / np.float32(0.48 * patient.width) - 1
             rib = rib * np.clip(edge * 3, 0, 1)
         total += rib * np.minimum(way, 2) * rays.length * np.float32(mineral)
-    return total * np.float32(0.42 * patient.bone * (BONE - SOFT))
+    return total * np.float32(0.36 * patient.bone * (BONE - SOFT))
 
 
 def _spine(rays: Rays, patient: Patient) -> np.ndarray:
@@ -91,7 +91,7 @@ def _shoulders(rays: Rays, patient: Patient, geometry: Geometry) -> np.ndarray:
         plates.append(corners)
         tubes.append((corners[1:5], np.full(4, 0.32), 0.5))
         head = np.array([[side * reach, 1.0, patient.apex - 5.0 + lift]])
-        tubes.append((np.concatenate([head, head + [[side * 14.0 * bend, 0, -14.0]]]), np.full(2, 1.1), 1.0))
+        tubes.append((np.concatenate([head, head + np.array([side * 14.0 * bend, 0, -14.0])]), np.full(2, 1.1), 1.0))
         tubes.append((np.concatenate([head, head + 0.01]), np.full(2, 2.1), 1.6))
     size = rays.x0.shape[0]
     finer = max(1, 384 // size)

@@ -17,7 +17,7 @@ MEASURES = {"effusion": "volume_ml", "pneumothorax": "volume_ml", "cardiomegaly"
 MEDIAN_ML, SPREAD, LEAST_ML, MOST_ML = 500.0, 0.855, 20.0, 4000.0
 """Volumes are log-normal; 5 to 95 % of them lie between about 120 and 2,000 mL."""
 
-SURE_ML = 900.0  # a side of every patient holds this much
+SURE_ML = 450.0  # a side of every patient holds this much
 AP_SHARE, RETURNING = 0.4, 0.25
 POSTURES_AP = {"upright": 0.35, "semi-erect": 0.35, "supine": 0.30}
 DEVICE_SHARES = {
