@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from cxrlib.cohort import read_cohort
+
 
 def cxr(*words, check=True):
     done = subprocess.run([sys.executable, "-m", "cxrlib.cli", *map(str, words)], capture_output=True, text=True)
@@ -93,3 +95,39 @@ def test_help_and_import_are_quick_and_without_tensorflow():
     assert best_time(["-c", "import cxrlib"]) < 0.3
     loaded = "import cxrlib, sys; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'pandas')))"
     subprocess.run([sys.executable, "-c", loaded], check=True)
+
+
+def test_simulate_has_an_option_for_each(tmp_path):
+    options = ("--finding", "nodule", "--films", 12, "--prevalence", 0.5, "--label-noise", 0.34, 0.17, "--seed", 2)
+    told = cxr("simulate", tmp_path / "sim", *options, "--shortcut", 1, "--format", "dicom", "--size", 48)
+    assert "6 nodule, 6 nofinding" in told.stdout
+    table = read_cohort(tmp_path / "sim").table
+    assert table.groupby("label")["true_label"].agg(lambda truth: truth.astype(int).sum()).tolist() == [1, 4]
+    assert table.groupby("label")["view"].unique().map(list).tolist() == [["PA"], ["AP"]]
+    assert len(list((tmp_path / "sim" / "masks").rglob("*.png"))) == 5
+    refused = cxr("simulate", tmp_path / "sim", check=False)
+    assert refused.returncode == 2
+    assert "not empty" in refused.stderr
+    refused = cxr("simulate", tmp_path / "new", "--prevalence", 2, check=False)
+    assert refused.returncode == 2
+    assert "prevalence is 2.0; it must lie between 0 and 1" in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_train_starts_from_another_run(tiny_run, sim_cohort, tmp_path):
+    words = (
+        "train",
+        sim_cohort,
+        tmp_path / "run",
+        "--epochs",
+        1,
+        "--width",
+        4,
+        "--size",
+        48,
+        "--start",
+        tiny_run.folder,
+    )
+    refused = cxr(*words, check=False)
+    assert refused.returncode == 2
+    assert "they must agree" in refused.stderr

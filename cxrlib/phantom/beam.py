@@ -96,12 +96,12 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     if sharp > 0.2:
         counted = cv2.GaussianBlur(counted, (0, 0), max(sharp, 0.3))
     signal = -np.log(counted / quanta)
-    signal = signal + system.detail * rng.uniform(0.5, 1.5) * (signal - smear(signal, share=0.07))
+    signal = signal + system.detail * rng.uniform(0.0, 2.5) * (signal - smear(signal, share=0.07))
     edge, step = size // 8, max(1, size // 128)
     low, middle, high = np.quantile(signal[edge:-edge:step, edge:-edge:step], (0.05, 0.5, 0.95))
-    steep = system.contrast * exp(rng.normal(0, 0.25)) / max(high - low, 1e-6)
+    steep = system.contrast * exp(rng.normal(0, 0.3)) / max(high - low, 1e-6)
     shown = 1 / (1 + np.exp(steep * (middle + rng.normal(0, 0.1) * (high - low) - signal)))
-    shown = shown ** (system.gamma * exp(rng.normal(0, 0.25)))
+    shown = shown ** (system.gamma * exp(rng.normal(0, 0.35)))
     if rng.random() < system.shutters:
         top, bottom, right, left = (rng.uniform(0, 0.06, 4) * size).astype(int)
         shown[:top] = shown[size - bottom :] = 0

@@ -22,10 +22,10 @@ DEVICES = ("leads", "tube", "line", "port", "pacemaker", "drain")
 def with_company(patient: Patient) -> Patient:
     """Return the patient with what presses into, or lines, the pleural spaces besides fluid."""
     rng, now = patient.rng("company"), patient.rng("company", stays=False)
-    peel = tuple(float(rng.uniform(0.3, 1.0)) if rng.random() < 0.07 else 0.0 for _ in range(2))
+    peel = tuple(float(rng.uniform(0.3, 1.2)) if rng.random() < 0.12 else 0.0 for _ in range(2))
     pads = tuple(float(rng.uniform(1.2, 2.8)) if rng.random() < 0.20 else 0.0 for _ in range(2))
     domes = list(patient.domes)
-    if now.random() < 0.08:  # part of a lung has collapsed, and its dome has come up
+    if now.random() < 0.12:  # part of a lung has collapsed, and its dome has come up
         domes[int(now.random() < 0.55)] += now.uniform(1.0, 3.0)
     return replace(patient, peel=peel, pads=pads, domes=tuple(map(float, domes)))
 
@@ -41,11 +41,11 @@ def opacities(rays: Rays, patient: Patient, lung: np.ndarray) -> np.ndarray:
     total = np.zeros_like(lung)
     size = lung.shape[0]
     x, z = rays.at(np.float32(0))
-    for rng, most, chance in ((patient.rng("scars"), 0.25, 0.25), (patient.rng("patches", stays=False), 0.8, 0.22)):
+    for rng, most, chance in ((patient.rng("scars"), 0.25, 0.25), (patient.rng("patches", stays=False), 0.8, 0.30)):
         while rng.random() < chance:
             side = rng.choice([-1, 1])
             cx = side * rng.uniform(3.0, 0.85 * patient.width)
-            cz = rng.uniform(patient.base + 2, patient.apex - 4)
+            cz = patient.base + 1 + (patient.apex - patient.base - 5) * rng.random() ** 1.6  # rather low in the lung
             patch = np.zeros_like(lung)
             for _ in range(rng.integers(2, 7)):
                 px, pz = cx + rng.normal(0, 1.6), cz + rng.normal(0, 1.6)

@@ -217,7 +217,9 @@ def _attenuation(rays, patient, geometry, inner, lung, filled, squeezed, filling
     texture = 1 + np.float32(0.05) * grain(rng, size, coarsest=12, octaves=4, fall=0.9)
     below_middle = 1 - np.float32(0.012) * z
     # a lung that has yielded is denser, for its tissue is the same: but fluid is all that it is not
-    airless = np.minimum(opacities(rays, patient, lung) + np.float32(0.3) * squeezed, np.float32(0.95) * lung)
+    airless = np.minimum(
+        opacities(rays, patient, lung) + np.float32(rng.uniform(0.1, 0.6)) * squeezed, np.float32(0.95) * lung
+    )
     tissue = np.float32(patient.lung) * density * texture * below_middle
     total += (np.minimum(tissue, np.float32(SOFT)) - np.float32(SOFT)) * (lung - airless)
     if filling:

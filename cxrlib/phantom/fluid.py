@@ -26,7 +26,7 @@ POSTURES = {"upright": (0.0, 1.0), "supine": (-1.0, 0.12), "semi-erect": (-0.6, 
 """Upwards, as parts of y (backwards) and z: lying, the head is a little raised."""
 
 SIDES = ("right", "left", "both")
-ROUGH = 0.7  # cm by which the order varies from place to place, for no lung is alike all over
+ROUGH = (0.3, 1.6)  # cm by which the order varies from place to place, for no lung is alike all over
 SQUEEZED = 3.0  # cm of fluid above which the lung is pressed airless
 MOST = 0.85  # of a pleural space: some lung stays at the hilum
 SURVEY = 96  # rays a side, to find the level
@@ -62,7 +62,8 @@ class Filling:
 
 def uneven(patient: Patient, size: int) -> np.ndarray:
     """Return by how many cm (H, W) the order varies over the film."""
-    return grain(patient.rng("adhesions"), size, coarsest=5, octaves=3) * np.float32(ROUGH)
+    rng = patient.rng("adhesions")
+    return np.float32(rng.uniform(*ROUGH)) * grain(rng, size, coarsest=5, octaves=3)
 
 
 def order(pleura: Pleura, patient: Patient, posture: str, unevenness: np.ndarray, *, gas: bool = False) -> np.ndarray:
