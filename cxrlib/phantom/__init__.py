@@ -17,7 +17,7 @@ import numpy as np
 
 from cxrlib.cohort import NOFINDING
 from cxrlib.files import write_csv
-from cxrlib.phantom.film import Film, Order, take_film
+from cxrlib.phantom.film import SIZES, Film, Order, take_film
 from cxrlib.phantom.roster import draw_roster, order_of
 from cxrlib.radiograph import InputError
 
@@ -27,7 +27,6 @@ VERSION = 2
 """Of the films that a seed makes: another version makes others."""
 
 FORMATS = ("png", "dicom")
-SIZES = (32, 1024)
 FEW = 24  # films that are not worth the start of other processes
 
 
@@ -71,7 +70,7 @@ def simulate(
         A folder that holds something, impossible sizes, shares or findings;
         nothing is written then.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not empty; choose a new folder")
     if not SIZES[0] <= size <= SIZES[1]:

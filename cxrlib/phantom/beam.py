@@ -27,8 +27,8 @@ class Site:
     contrast : float
         Steepness of the curve from exposure to gray, as of film: flat at both ends.
     grid : float
-        Scatter behind the thickest part that reaches the detector, as a share
-        of the primary beam.
+        Scatter that its grid lets through, on average, as `detect` takes it; on
+        AP films, taken without one, it is four times as much.
     monochrome1 : bool
         Whether its DICOM files hold the picture inverted.
     shutters : float
@@ -44,6 +44,9 @@ class Site:
     monochrome1: bool
     shutters: float
 
+
+NO_GRID = 4.0
+"""How much more scatter there is without a grid."""
 
 SITES = (
     Site(0, 4095, 0.6, 0.25, 4.0, 0.12, False, 0.05),
@@ -62,13 +65,13 @@ def detect(attenuation: np.ndarray, rng: np.random.Generator, *, quanta: float, 
     quanta : float
         Expected for a pixel behind nothing: Beer-Lambert gives quanta * T.
     scatter : float
-        Scattered quanta, smeared over the film, as a share of the mean of the
-        primary ones.
+        Scattered quanta: the primary ones smeared over the film, times this. What
+        passes beside the patient scatters little, so it counts for a quarter at most.
 
     Notes
     -----
-    Quantum noise is Poisson's, whose variance is its mean; at the thousands of
-    quanta in a pixel its distribution is the normal one, which is drawn here
+    Quantum noise is Poisson's, whose variance is its mean; at the hundreds of
+    quanta and more in a pixel its distribution is the normal one, which is drawn here
     because it takes the same random numbers on every processor.
     """
     expected = quanta * np.exp(-attenuation.astype(np.float64))
@@ -90,7 +93,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     system, size = SITES[site], attenuation.shape[0]
     pixel = geometry.field / size
     quanta = QUANTA * pixel**2 * exp(rng.normal(0.0, 1.0))
-    scatter = system.grid * rng.uniform(0.6, 1.4) * (4.0 if geometry.view == "AP" else 1.0)
+    scatter = system.grid * rng.uniform(0.6, 1.4) * (NO_GRID if geometry.view == "AP" else 1.0)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
     sharp = rng.uniform(0.03, 0.12) * (2.0 if geometry.view == "AP" else 1.0) / pixel  # of focus, motion and screen
     if sharp > 0.2:

@@ -3,8 +3,8 @@
 The chest cavity is an elliptic cylinder that narrows to the apex. Out of it are
 cut what presses in: the diaphragm's domes, the heart, the great vessels, the
 mediastinum. Each ray is sampled between the two points where it passes the wall;
-within a cell the boundary is interpolated, so that thicknesses are smooth and
-volumes exact at any resolution.
+within a cell the boundary is interpolated, so that thicknesses are smooth: against
+samples 32 times finer they differ by less than 0.2 cm (root mean square).
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class Pleura:
         y of each sample.
     gap : ndarray, (CELLS + 1, H, W), cm
         Distance from the chest wall.
-    left : ndarray, (H, W), bool
-        Which rays pass the left lung.
+    left : ndarray, (CELLS + 1, H, W), bool
+        Which samples lie on the patient's left.
     cell : ndarray, (H, W), cm
         Way along the ray through one cell.
     """
@@ -173,7 +173,7 @@ def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     inside -= np.float32(patient.mediastinum) * (1 - np.float32(1 / patient.depth**2) * (y * y))
     inside = np.minimum(inside, np.float32(patient.apex) - z)
     for centre, half in press_in(rays, patient):
-        np.minimum(inside, np.abs(y - centre) - half, out=inside)
+        np.minimum(inside, np.where(half > 0, np.abs(y - centre) - half, np.float32(FAR)), out=inside)
     rim = (np.float32(patient.base) - rays.z0) / (np.float32(patient.tail) + rays.dz)
     np.minimum(inside, y - rim, out=inside)
     # first-order distance from the ellipse
@@ -182,7 +182,7 @@ def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     slope = np.sqrt(across * across + deep * deep / (ratio * ratio))
     gap = wide * (1 - across * across - deep * deep) / (2 * slope + np.float32(1e-3))
     gap = np.maximum(gap, 0)
-    left = rays.x0 > patient.shift
+    left = middle > 0
     if any(patient.peel):  # thickened pleura, over the lower half
         lower = np.clip((np.float32((patient.apex + 2 * patient.base) / 3) - z) / 6, 0, 1)
         np.minimum(inside, gap - lower * np.where(left, *np.float32(patient.peel[::-1])), out=inside)

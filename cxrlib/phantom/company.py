@@ -70,7 +70,7 @@ def opacities(rays: Rays, patient: Patient, lung: np.ndarray) -> np.ndarray:
     return np.minimum(total, np.float32(0.9) * lung)
 
 
-def soft_parts(rays: Rays, patient: Patient, geometry: Geometry) -> np.ndarray:
+def soft_parts(rays: Rays, patient: Patient) -> np.ndarray:
     """Return the attenuation (H, W) of breasts, folds of skin, and what lies on the plate's upper edge."""
     rng, now = patient.rng("soft parts"), patient.rng("soft parts", stays=False)
     added = np.zeros_like(rays.x0)

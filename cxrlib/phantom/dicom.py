@@ -9,7 +9,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from cxrlib.phantom.beam import SITES
 from cxrlib.phantom.film import Film
 
-KILOVOLTS = 110  # whose spectrum has about 65 keV on average behind a chest
 MAKER = "cxrlib simulator"
 
 
@@ -34,6 +33,7 @@ def write_dicom(path: Path, film: Film, row: dict) -> None:
     data.StudyInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "study", data.SOPInstanceUID])
     data.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "series", data.SOPInstanceUID])
     data.PatientID = str(row["patient_id"])
+    data.IssuerOfPatientID = f"{MAKER}, seed {film.seed}"  # another seed has other people
     data.PatientName = f"Simulated^{row['patient_id']}"
     data.PatientSex = row["sex"]
     data.PatientAge = f"{int(row['age']):03d}Y"
@@ -46,8 +46,7 @@ def write_dicom(path: Path, film: Film, row: dict) -> None:
     data.ViewPosition = row["view"]
     data.PatientOrientation = ["L", "F"]
     data.DistanceSourceToDetector = round(film.geometry.distance * 10, 1)
-    data.KVP = KILOVOLTS
-    data.BurnedInAnnotation = "YES"
+    data.BurnedInAnnotation = "NO"  # markers, but nothing that names anybody
     data.ImageComments = f"{row['posture']}; simulated, shows no real person"
     data.StudyDate = data.StudyTime = data.AccessionNumber = data.StudyID = ""
     data.PatientBirthDate = data.ReferringPhysicianName = ""

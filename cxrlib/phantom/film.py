@@ -8,7 +8,7 @@ from cxrlib.phantom.beam import SITES, expose, mark
 from cxrlib.phantom.bones import bones, heads
 from cxrlib.phantom.chest import CELLS, Cavity, cross_wall, trace, trunk_chord
 from cxrlib.phantom.company import DEVICES, bowel_gas, draw_devices, opacities, soft_parts, with_company
-from cxrlib.phantom.fluid import MOST, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
+from cxrlib.phantom.fluid import MOST, POSTURES, SIDES, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
 from cxrlib.phantom.heart import cardiothoracic_ratio, enlarge_heart, heart_shadow
 from cxrlib.phantom.materials import AIR, FAT, SOFT, WATER
 from cxrlib.phantom.patient import Patient, draw_geometry, draw_patient, pushed
@@ -17,6 +17,7 @@ from cxrlib.phantom.vessels import airways, grain, vessel_depth
 from cxrlib.radiograph import InputError
 
 FINDINGS = ("effusion", "cardiomegaly", "pneumothorax", "nodule")
+SIZES = (32, 1024)
 BAND = 1 << 18  # samples that are traced at a time, so that they stay in the processor's cache
 SEEN = 0.1  # cm of fluid or gas along a ray count as inside its mask
 
@@ -61,13 +62,18 @@ class Order:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if not 0 <= self.site < len(SITES):
             raise InputError(f"site is {self.site}; it must be 0 to {len(SITES) - 1}")
+        if self.posture not in POSTURES:
+            raise InputError(f"posture is {self.posture!r}; it must be one of {', '.join(POSTURES)}")
+        sides = SIDES[:2] if self.finding == "nodule" else SIDES
+        if self.side not in sides:
+            raise InputError(f"side is {self.side!r}; it must be one of {', '.join(sides)}")
         unknown = set(self.devices) - {*DEVICES, "portable"}
         if unknown:
             raise InputError(f"device {sorted(unknown)[0]!r} is unknown; known are {', '.join(DEVICES)} and portable")
         if self.finding == "nodule" and self.amount > 15:
             raise InputError(f"a nodule of {self.amount:g} cm is asked for; it must be at most 15 cm")
         if not 0 <= self.amount < 1e5:
-            raise InputError(f"amount is {self.amount}; it must be at least 0")
+            raise InputError(f"amount is {self.amount}; it must lie between 0 and 100,000")
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,16 @@ class Film:
     attenuation : ndarray, (H, W), float32
         -ln T along each ray, before scatter, noise and look-up.
     mask : ndarray, (H, W), bool
-        Where the finding is seen in projection.
+        Where rays pass at least 1 mm of the fluid, the gas or the nodule. For
+        cardiomegaly it is the heart's shadow, normal or not.
     lung, filled : ndarray, (H, W), float32, cm
         Way of each ray through lung, and through fluid or gas.
     volume_ml : float
         Of fluid or gas, as drawn.
     ctr : float
-        Cardiothoracic ratio, as projected.
+        Cardiothoracic ratio, as projected, to the pixel.
     geometry : Geometry
+    seed : int
     """
 
     pixels: np.ndarray
@@ -99,6 +107,7 @@ class Film:
     volume_ml: float
     ctr: float
     geometry: Geometry
+    seed: int
 
 
 def take_film(order: Order, *, size: int = 128) -> Film:
@@ -114,6 +123,8 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     InputError
         More fluid than the patient's chest can hold, an unknown posture.
     """
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")
     patient, geometry = _stand(order)
     filling = None
     if order.amount and order.finding == "cardiomegaly":
@@ -133,10 +144,10 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     if order.finding == "nodule":
         mask = nodule > SEEN
     elif order.finding == "cardiomegaly":
-        mask = heart_shadow(rays, patient) if order.amount else mask
+        mask = heart_shadow(rays, patient)
     shown = expose(depth, patient.rng("exposure", stays=False), order.site, geometry)
     shown = mark(shown, patient.rng("markers", stays=False), order.site, portable="portable" in order.devices)
-    return Film(shown, depth, mask, lung, filled, volume, ctr, geometry)
+    return Film(shown, depth, mask, lung, filled, volume, ctr, geometry, order.seed)
 
 
 def fitting_ml(order: Order) -> float:
@@ -192,7 +203,7 @@ def _lungs(rays: Rays, patient: Patient, geometry: Geometry, inner: Cavity, fill
             filled[here] = pleura.thickness(within)
             volume += sum(volumes_of(within, pleura, band, geometry))
             squeezed[here] = pleura.thickness(np.minimum(pleura.inside, excess + SQUEEZED)) - filled[here]
-            shrunk = np.where(pleura.left, filling.shrunk[1], filling.shrunk[0])
+            shrunk = np.where(pleura.left[CELLS // 2], filling.shrunk[1], filling.shrunk[0])
             density[here] = (1 / np.maximum(shrunk, 0.3)).astype(np.float32)
     return lung - filled, filled, squeezed, volume, density
 
@@ -230,7 +241,7 @@ def _attenuation(rays, patient, geometry, inner, lung, filled, squeezed, filling
     total -= airways(rays, patient) * np.float32(SOFT - AIR) * np.clip(torso / 8, 0, 1) * np.float32(0.9)
     total -= bowel_gas(rays, patient) * np.float32(SOFT)
     total += bones(rays, patient, geometry, inner, outer) * np.clip(torso + arms, 0, 4) / 4
-    total += soft_parts(rays, patient, geometry)
+    total += soft_parts(rays, patient)
     return np.maximum(total, np.float32(0.01))
 
 
@@ -238,11 +249,14 @@ def _nodule(rays: Rays, patient: Patient, order: Order, lung: np.ndarray) -> np.
     """Return the way (H, W), in cm, through a round nodule somewhere in a lung."""
     if order.finding != "nodule" or not order.amount:
         return np.zeros_like(lung)
-    rng = patient.rng("nodule")
-    sign = 1 if order.side == "left" else -1
-    at = (
-        sign * rng.uniform(0.35, 0.72) * patient.width,
-        rng.uniform(-0.3, 0.4) * patient.depth,
-        rng.uniform(patient.base + 7.5, patient.apex - 5),
-    )
-    return path(rays, ellipsoid(rays, at, (order.amount / 2,) * 3)[1])
+    rng, sign = patient.rng("nodule"), 1 if order.side == "left" else -1
+    for _ in range(50):
+        at = (
+            sign * rng.uniform(0.35, 0.72) * patient.width,
+            rng.uniform(-0.3, 0.4) * patient.depth,
+            rng.uniform(patient.base + 6, patient.apex - 4),
+        )
+        way = path(rays, ellipsoid(rays, at, (order.amount / 2,) * 3)[1])
+        if way.any() and (lung[way > 0] > way[way > 0]).mean() > 0.9:
+            return way
+    raise InputError(f"a nodule of {order.amount:g} cm finds no room in this patient's {order.side} lung")

@@ -12,6 +12,7 @@ patient's lung are what rays see of it: nothing is painted.
 """
 
 from dataclasses import dataclass
+from math import cos, radians, sin
 
 import numpy as np
 from scipy.optimize import brentq
@@ -43,7 +44,6 @@ class Filling:
     posture : str
     levels : (right, left), cm
         The order up to which each side is filled; -1000 for not at all.
-    volumes : (right, left), mL
     shrunk : (right, left)
         Volume of each lung over what it was before.
     """
@@ -51,7 +51,6 @@ class Filling:
     gas: bool
     posture: str
     levels: tuple[float, float]
-    volumes: tuple[float, float]
     shrunk: tuple[float, float]
 
     def excess(self, pleura: Pleura, patient: Patient, unevenness: np.ndarray) -> np.ndarray:
@@ -108,10 +107,13 @@ def fill(patient: Patient, geometry: Geometry, volume_ml: float, *, side: str, p
     pleura = trace(rays, patient, cross_wall(rays, patient))
     sequence = order(pleura, patient, posture, uneven(patient, SURVEY), gas=gas)
     weights = _cell_volumes(rays, pleura, geometry)
-    levels, volumes, shrunk = [], [], []
-    for here, name in ((~pleura.left, "right"), (pleura.left, "left")):
+    levels, shrunk = [], []
+    for left, name in ((False, "right"), (True, "left")):
         wanted = volume_ml / (2 if side == "both" else 1) if side in (name, "both") else 0.0
-        inside, reached, weight = pleura.inside[:, here], sequence[:, here], weights[:, here]
+        inside = np.where(pleura.left == left, pleura.inside, -FAR).reshape(CELLS + 1, -1)
+        near = (inside > -2).any(axis=0)  # rays that may pass the space
+        inside = inside[:, near]
+        reached, weight = (a.reshape(len(a), -1)[:, near] for a in (sequence, weights))
         whole = _volume(inside, weight)
         if wanted > MOST * whole:
             raise InputError(
@@ -119,15 +121,14 @@ def fill(patient: Patient, geometry: Geometry, volume_ml: float, *, side: str, p
                 f"of which at most {MOST:.0%} can be filled"
             )
         levels.append(_find_level(inside, reached, weight, wanted) if wanted else -FAR)
-        volumes.append(wanted)
         shrunk.append(1 - wanted / whole)
-    return Filling(gas, posture, tuple(levels), tuple(volumes), tuple(shrunk))
+    return Filling(gas, posture, tuple(levels), tuple(shrunk))
 
 
 def volumes_of(filled: np.ndarray, pleura: Pleura, rays: Rays, geometry: Geometry) -> tuple[float, float]:
     """Return the volumes in mL (right, left) of where `filled` (CELLS + 1, H, W) is above 0."""
-    drawn = fractions(filled) * _cell_volumes(rays, pleura, geometry)
-    return tuple(float(drawn[:, here].sum(dtype=np.float64)) for here in (~pleura.left, pleura.left))
+    weights = _cell_volumes(rays, pleura, geometry)
+    return tuple(_volume(np.where(pleura.left == left, filled, -FAR), weights) for left in (False, True))
 
 
 def space_ml(patient: Patient, geometry: Geometry) -> tuple[float, float]:
@@ -141,8 +142,10 @@ def _cell_volumes(rays: Rays, pleura: Pleura, geometry: Geometry) -> np.ndarray:
     """Return the volume of each cell (CELLS, H, W) in mL: the bundle of a pixel narrows towards the source."""
     y = (pleura.depth[:-1] + pleura.depth[1:]) / 2
     step = (pleura.depth[-1] - pleura.depth[0]) / np.float32(CELLS)
-    narrow = np.float32(rays.pixel) * geometry.narrowing(y)
-    return narrow * narrow * step
+    c, s = np.float32(cos(radians(geometry.yaw))), np.float32(sin(radians(geometry.yaw)))
+    in_room = (rays.x0 + rays.dx * y) * s + y * c  # the patient is turned; the bundle narrows in the room
+    narrow = np.float32(rays.pixel) * geometry.narrowing(in_room)
+    return narrow * narrow * (step * (rays.dx * s + c))
 
 
 def _volume(inside: np.ndarray, weight: np.ndarray) -> float:
@@ -151,8 +154,6 @@ def _volume(inside: np.ndarray, weight: np.ndarray) -> float:
 
 def _find_level(inside, reached, weight, wanted: float) -> float:
     """Return the level at which the volume is the one wanted."""
-    near = (inside > -2).any(axis=0)  # rays that may pass the space
-    inside, reached, weight = inside[:, near], reached[:, near], weight[:, near]
 
     def surplus(level: float) -> float:
         return _volume(np.minimum(inside, np.float32(level) - reached), weight) - wanted

@@ -54,7 +54,7 @@ class Patient:
     yielding : float, cm
         How far it has yielded at half that pressure.
     compliance : float, cm/L
-        How far a litre of fluid pushes the mediastinum.
+        How far a litre of fluid beyond the first half pushes the mediastinum.
     shift : float
         The mediastinum's, to the patient's left.
     peel : (right, left)
@@ -114,8 +114,8 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
     number, visit, seed : int
         The same three give the same patient at the same breath.
     """
-    stay = np.random.default_rng([seed, number, 0])
-    now = np.random.default_rng([seed, number, 1 + visit])
+    stay = np.random.default_rng([seed, number, 0, *b"patient"])
+    now = np.random.default_rng([seed, number, 1 + visit, *b"patient"])
     sex, age = ("F" if stay.random() < 0.45 else "M"), int(np.clip(stay.normal(50, 17), 18, 95))
     female, old = sex == "F", np.clip((age - 40) / 50, 0, 1)
     build = (0.91 if female else 1.0) * stay.normal(1.0, 0.045)

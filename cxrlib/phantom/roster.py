@@ -63,8 +63,8 @@ def draw_roster(
     """
     if finding not in FINDINGS:
         raise InputError(f"finding is {finding!r}; the simulator knows {', '.join(FINDINGS)}")
-    if seed < 0:
-        raise InputError(f"seed is {seed}; it must be at least 0")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; it must be at least 0 and below 2**32")
     shares = {"prevalence": prevalence, "shortcut": shortcut}
     shares |= dict(zip(("label_noise (finding)", "label_noise (nofinding)"), _pair(label_noise), strict=True))
     for name, share in shares.items():
@@ -76,7 +76,7 @@ def draw_roster(
             f"{films} films at a prevalence of {prevalence:g} are {positives} {finding} and "
             f"{films - positives} {NOFINDING}; at least 1 film of each class is needed"
         )
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([seed, *b"roster"])
     labels = rng.permutation(np.repeat([1, 0], [positives, films - positives]))
     visits = 1 + (rng.random(films) < RETURNING) * rng.geometric(0.5, films)
     patients = np.repeat(np.arange(films), visits)[:films]

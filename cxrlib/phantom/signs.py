@@ -3,6 +3,7 @@
 import numpy as np
 
 from cxrlib.phantom.film import Film
+from cxrlib.radiograph import InputError
 
 ANGLE = (2.5, 1.5)  # cm from the chest wall inwards, and from the angle's tip upwards
 DEEP = 3.0  # cm of lung along a ray show dark on a film
@@ -32,6 +33,8 @@ def lateral_angle(film: Film, side: str) -> np.ndarray:
     half = deep.shape[1] // 2
     columns = np.flatnonzero(deep.any(axis=0))
     columns = columns[columns < half] if side == "right" else columns[columns >= half]
+    if not len(columns):
+        raise InputError(f"no lung is seen on the {side} of this film")
     wall = columns.min() if side == "right" else columns.max()
     near = np.abs(np.arange(deep.shape[1]) - wall) * pixel <= ANGLE[0]
     beside = deep & near

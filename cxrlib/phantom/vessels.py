@@ -17,7 +17,7 @@ def branch(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]:
     -------
     list of (starts, stops, radius)
         A generation each: (N, 3) points in cm, and the radius of its vessels. At
-        each fork the cross-section is kept: two of 0.79 of the radius follow.
+        each fork two of three quarters of the radius follow.
     """
     rng = patient.rng("vessels")
     roots, courses = [], []
@@ -80,7 +80,7 @@ def airways(rays: Rays, patient: Patient) -> np.ndarray:
 def grain(
     rng: np.random.Generator, size: int, *, coarsest: int = 8, octaves: int = 4, fall: float = 0.75
 ) -> np.ndarray:
-    """Return a random field (size, size), mean about 0 and deviation about 1, the same at every size."""
+    """Return a random field (size, size), mean about 0 and deviation about 0.8, alike at every size."""
     total, weight = np.zeros((size, size)), 0.0
     for octave in range(octaves):
         cells = coarsest * 2**octave
