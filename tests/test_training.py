@@ -80,7 +80,7 @@ class Interrupt(keras.callbacks.Callback):
 def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(sim_cohort, tmp_path / "cut", TINY, callbacks=(Interrupt(),))
-    with pytest.raises(InputError, match=r"unfinished \(2 of 4 epochs\)"):
+    with pytest.raises(InputError, match=r"unfinished \(2 of 8 epochs\)"):
         open_run(tmp_path / "cut")
     with pytest.raises(InputError, match="holds a run already"):
         train(sim_cohort, tmp_path / "cut", TINY)
