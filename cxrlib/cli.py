@@ -20,34 +20,11 @@ app = typer.Typer(
 )
 
 
-class Against(StrEnum):
-    nofinding = "nofinding"
-    all = "all"
-
-
-class Normalize(StrEnum):
-    minmax = "minmax"
-    percentile = "percentile"
-
-
-class Simulated(StrEnum):
-    effusion = "effusion"
-    cardiomegaly = "cardiomegaly"
-    pneumothorax = "pneumothorax"
-    nodule = "nodule"
-
-
-class FilmFormat(StrEnum):
-    png = "png"
-    dicom = "dicom"
-
-
-class Split(StrEnum):
-    test = "test"
-    val = "val"
-    train = "train"
-    all = "all"
-
+Against = StrEnum("Against", ["nofinding", "all"])
+Normalize = StrEnum("Normalize", ["minmax", "percentile"])
+Split = StrEnum("Split", ["test", "val", "train", "all"])
+Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])
+FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
