@@ -173,7 +173,10 @@ def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     inside -= np.float32(patient.mediastinum) * (1 - np.float32(1 / patient.depth**2) * (y * y))
     inside = np.minimum(inside, np.float32(patient.apex) - z)
     for centre, half in press_in(rays, patient):
-        np.minimum(inside, np.where(half > 0, np.abs(y - centre) - half, np.float32(FAR)), out=inside)
+        off = y - np.where(half > 0, centre, np.float32(FAR))  # a shape that is missed is far away
+        np.abs(off, out=off)
+        off -= half
+        np.minimum(inside, off, out=inside)
     rim = (np.float32(patient.base) - rays.z0) / (np.float32(patient.tail) + rays.dz)
     np.minimum(inside, y - rim, out=inside)
     # first-order distance from the ellipse
