@@ -121,7 +121,8 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     Raises
     ------
     InputError
-        More fluid than the patient's chest can hold, an unknown posture.
+        More fluid than the patient's chest can hold, a nodule that finds no room, an
+        impossible ratio or size.
     """
     if not SIZES[0] <= size <= SIZES[1]:
         raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")

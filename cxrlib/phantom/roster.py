@@ -91,7 +91,7 @@ def draw_roster(
         filed = np.flatnonzero(labels == label)
         truth[rng.permutation(filed)[: round(share * len(filed))]] = 1 - label
     told = (rng.random(films) < shortcut, labels == 1)  # where the label decides, and what
-    table["view"] = np.where(_decided(rng.random(films) < AP_SHARE, *told), "AP", "PA")
+    table["view"] = np.where(np.where(*told, rng.random(films) < AP_SHARE), "AP", "PA")
     people = [draw_patient(int(p), seed=seed) for p in patients]
     table["sex"], table["age"] = [p.sex for p in people], [p.age for p in people]
     table["findings"] = np.where(labels == 1, finding.capitalize(), "No Finding")
@@ -142,10 +142,6 @@ def _pair(label_noise) -> tuple[float, float]:
     if len(label_noise) != 2:
         raise InputError(f"label_noise is {label_noise!r}; two shares are needed: of the finding, of nofinding")
     return tuple(label_noise)
-
-
-def _decided(by_chance: np.ndarray, where: np.ndarray, label: np.ndarray) -> np.ndarray:
-    return np.where(where, label, by_chance)
 
 
 def _amounts(rng: np.random.Generator, finding: str, truth: np.ndarray) -> np.ndarray:
