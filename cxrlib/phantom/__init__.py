@@ -120,4 +120,4 @@ def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict) -> 
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    path.write_bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

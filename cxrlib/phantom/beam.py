@@ -95,7 +95,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     quanta = QUANTA * pixel**2 * exp(rng.normal(0.0, 1.0))
     scatter = system.grid * rng.uniform(0.6, 1.4) * (NO_GRID if geometry.view == "AP" else 1.0)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
-    sharp = rng.uniform(0.03, 0.12) * (2.0 if geometry.view == "AP" else 1.0) / pixel  # of focus, motion and screen
+    sharp = rng.uniform(0.03, 0.12) * (1.4 if geometry.view == "AP" else 1.0) / pixel  # of focus, motion and screen
     if sharp > 0.2:
         counted = cv2.GaussianBlur(counted, (0, 0), max(sharp, 0.3))
     signal = -np.log(counted / quanta)

@@ -42,9 +42,9 @@ def _ribs(rays: Rays, patient: Patient, inner: Cavity, outer: Cavity) -> np.ndar
         rib = np.where((row > 0) & (row < 9.8), rib * np.clip((11 - row) / 4, 0, 1), 0)
         if mineral < 1:  # towards the sternum the ribs are cartilage, which hardly shows
             edge = np.abs(x) / np.float32(0.48 * patient.width) - 1
-            rib = rib * np.clip(edge * 3, 0, 1)
+            rib = rib * np.clip(edge * 3, 0, 1) * np.clip(8 - row, 0, 1)
         total += rib * np.minimum(way, 2) * rays.length * np.float32(mineral)
-    return total * np.float32(0.36 * patient.bone * (BONE - SOFT))
+    return total * np.float32(0.62 * patient.bone * (BONE - SOFT))
 
 
 def _spine(rays: Rays, patient: Patient) -> np.ndarray:
@@ -65,7 +65,7 @@ def _spine(rays: Rays, patient: Patient) -> np.ndarray:
     pedicle = np.clip(1 - away * away - ((row - np.float32(0.35)) / np.float32(0.16)) ** 2, 0, 1)
     across = np.clip(1 - ((row - np.float32(0.42)) / 0.2) ** 2, 0, 1) * np.clip(3.3 - np.abs(x), 0, 1)
     mineral = body * (1 - np.float32(0.85) * disc) + 1.2 * spinous + 1.4 * np.sqrt(pedicle) + np.float32(0.5) * across
-    added = mineral * np.float32(0.09 * patient.bone * (BONE - SOFT))
+    added = mineral * np.float32(0.04 * patient.bone * (BONE - SOFT))
     plate = np.clip((np.float32(patient.apex - 4) - z) * 2, 0, 1) * np.clip((z + 6) * 2, 0, 1)
     added += np.clip((np.float32(1.6) - np.abs(x)) * 3, 0, 1) * plate * np.float32(0.25 * 0.3 * (BONE - SOFT))
     return added

@@ -8,11 +8,13 @@ samples 32 times finer they differ by less than 0.2 cm (root mean square).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cxrlib.phantom.patient import Patient
 from cxrlib.phantom.rays import Rays, chord, ellipsoid
+from cxrlib.radiograph import InputError
 
 CELLS = 16  # along each ray, from wall to wall
 HEART = 6.8  # cm, half the length of an average one
@@ -45,8 +47,12 @@ class Pleura:
         z of each sample.
     depth : ndarray, (CELLS + 1, H, W), cm
         y of each sample.
-    gap : ndarray, (CELLS + 1, H, W), cm
-        Distance from the chest wall.
+    across : ndarray, (CELLS + 1, H, W), cm
+        x of each sample.
+    wide : ndarray, (H, W), cm
+        Half-width of the cavity where the ray crosses it.
+    flatness : float
+        Depth of the cavity over its width.
     left : ndarray, (CELLS + 1, H, W), bool
         Which samples lie on the patient's left.
     cell : ndarray, (H, W), cm
@@ -56,9 +62,24 @@ class Pleura:
     inside: np.ndarray
     height: np.ndarray
     depth: np.ndarray
-    gap: np.ndarray
+    across: np.ndarray
+    wide: np.ndarray
+    flatness: float
     left: np.ndarray
     cell: np.ndarray
+
+    @cached_property
+    def gap(self) -> np.ndarray:
+        """Distance from the chest wall (CELLS + 1, H, W), in cm, to first order."""
+        across, deep = self.across / self.wide, self.depth / (self.wide * np.float32(self.flatness))
+        across *= across
+        deep *= deep
+        slope = np.sqrt(across + deep * np.float32(1 / self.flatness**2))
+        slope *= 2
+        slope += np.float32(1e-3)
+        gap = self.wide * (1 - across - deep)
+        gap /= slope
+        return np.maximum(gap, 0, out=gap)
 
     def thickness(self, within: np.ndarray) -> np.ndarray:
         """Return the way (H, W), in cm, through where `within` (CELLS + 1, H, W) is above 0."""
@@ -128,14 +149,15 @@ def heart(rays: Rays, patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
 def press_in(rays: Rays, patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return middle and half-length of what presses into the lungs: heart, great vessels, spine, domes."""
     shift, base = patient.shift, patient.base
-    bulk, hx = patient.heart[0] / HEART, patient.heart_centre[0]
+    bulk, (hx, _, hz) = patient.heart[0] / HEART, patient.heart_centre
     old = max(patient.age - 40, 0) / 50
     shapes = [
         *heart(rays, patient),
-        ellipsoid(rays, (0.0, 0.80 * patient.depth, 0.0), (2.1, 2.6, 60.0)),  # the spine
+        ellipsoid(rays, (0.0, 0.66 * patient.depth, 0.0), (2.2, 4.2, 60.0)),  # the spine, and what lies before it
         ellipsoid(rays, (1.6 + 0.5 * old + 0.5 * shift, 0.5 * patient.depth, 0.0), (1.5 + 0.3 * old, 1.6, 60.0)),
         ellipsoid(rays, (shift + 1.7 + 0.5 * old, 1.5, patient.apex - 7.0), (1.9 + 0.5 * old, 3.2, 1.9 + 0.4 * old)),
         ellipsoid(rays, (shift + 0.9, 0.0, patient.apex - 11.0), (3.7 * bulk, 3.8, 8.5)),
+        ellipsoid(rays, (shift + 1.4 * bulk, -1.0, hz + 3.5 * bulk), (8.0 * bulk, 4.2, 4.4 * bulk), lean=1.05),
         ellipsoid(rays, (shift - 0.9, 0.5, patient.apex - 5.5), (2.6, 3.4, 10.0)),
     ]
     tendon = (0.55 * patient.width, 1.0 * patient.depth, 0.95 * min(patient.domes))
@@ -151,13 +173,29 @@ def press_in(rays: Rays, patient: Patient) -> list[tuple[np.ndarray, np.ndarray]
 
 def _dome(rays: Rays, patient: Patient, side: int, dome: float, base: float):
     """Cut a cap of an ellipsoid over a rim that falls towards the back."""
-    cx, ax = side * 0.50 * patient.width, 0.545 * patient.width
+    cx, ax = side * 0.43 * patient.width, 0.605 * patient.width
     cy, ay = -0.08 * patient.depth, 1.0 * patient.depth
     x = rays.x0 - np.float32(cx)
     h, dh = (rays.z0 - np.float32(base)) / dome, (rays.dz + np.float32(patient.tail)) / dome
     a = dh * dh + rays.dx * rays.dx / ax**2 + 1 / ay**2
     b = h * dh + x * rays.dx / ax**2 - cy / ay**2
     return chord(a, b, h * h + x * x / ax**2 + (cy * cy / ay**2 - 1))
+
+
+def chest_box(rays: Rays, patient: Patient, cavity: Cavity) -> tuple[slice, slice]:
+    """Return rows and columns outside which no ray passes a lung.
+
+    Raises
+    ------
+    InputError
+        No ray passes the chest.
+    """
+    lowest, highest = patient.base - patient.tail * patient.depth - 2, patient.apex + 2
+    hit = (cavity.back > cavity.front) & (rays.z0 > lowest) & (rays.z0 < highest)
+    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
+    if not len(rows):
+        raise InputError("no ray passes the chest")
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
@@ -167,26 +205,33 @@ def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     y = cavity.front + span * t
     x, z = rays.at(y)
     wide = np.maximum(half_width(patient, rays.z0), np.float32(0.5))
-    # between the lungs; narrower in front and behind, where they nearly meet
     middle = x - np.float32(patient.shift)
     inside = np.abs(middle)
-    inside -= np.float32(patient.mediastinum) * (1 - np.float32(1 / patient.depth**2) * (y * y))
-    inside = np.minimum(inside, np.float32(patient.apex) - z)
+    between = y * y  # the lungs, narrower in front and behind, where they nearly meet
+    between *= np.float32(-0.5 * patient.mediastinum / patient.depth**2)
+    between += np.float32(patient.mediastinum)
+    inside -= between
+    lower = np.subtract(np.float32(patient.base + min(patient.domes)), z, out=between)
+    np.maximum(lower, 0, out=lower)
+    lower *= np.float32(0.6)
+    inside -= lower  # beside spine and crura the lower edge slants outwards
+    np.minimum(inside, np.float32(patient.apex) - z, out=inside)
     for centre, half in press_in(rays, patient):
-        off = y - np.where(half > 0, centre, np.float32(FAR))  # a shape that is missed is far away
+        hit = half > 0
+        rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
+        if not len(rows):
+            continue
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # the rest of the rays miss the shape
+        off = y[:, *box] - np.where(hit[box], centre[box], np.float32(FAR))
         np.abs(off, out=off)
-        off -= half
-        np.minimum(inside, off, out=inside)
+        off -= half[box]
+        np.minimum(inside[:, *box], off, out=inside[:, *box])
     rim = (np.float32(patient.base) - rays.z0) / (np.float32(patient.tail) + rays.dz)
     np.minimum(inside, y - rim, out=inside)
-    # first-order distance from the ellipse
-    ratio = np.float32(patient.depth / patient.width)
-    across, deep = x / wide, y / (wide * ratio)
-    slope = np.sqrt(across * across + deep * deep / (ratio * ratio))
-    gap = wide * (1 - across * across - deep * deep) / (2 * slope + np.float32(1e-3))
-    gap = np.maximum(gap, 0)
-    left = middle > 0
+    ratio = patient.depth / patient.width
+    cell = span * rays.length / np.float32(CELLS)
+    pleura = Pleura(inside, z, y, x, wide, ratio, middle > 0, cell)
     if any(patient.peel):  # thickened pleura, over the lower half
         lower = np.clip((np.float32((patient.apex + 2 * patient.base) / 3) - z) / 6, 0, 1)
-        np.minimum(inside, gap - lower * np.where(left, *np.float32(patient.peel[::-1])), out=inside)
-    return Pleura(inside, z, y, gap, left, span * rays.length / np.float32(CELLS))
+        np.minimum(inside, pleura.gap - lower * np.where(pleura.left, *np.float32(patient.peel[::-1])), out=inside)
+    return pleura

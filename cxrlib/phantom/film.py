@@ -6,7 +6,7 @@ import numpy as np
 
 from cxrlib.phantom.beam import SITES, expose, mark
 from cxrlib.phantom.bones import bones, heads
-from cxrlib.phantom.chest import CELLS, Cavity, cross_wall, trace, trunk_chord
+from cxrlib.phantom.chest import CELLS, Cavity, chest_box, cross_wall, trace, trunk_chord
 from cxrlib.phantom.company import DEVICES, bowel_gas, draw_devices, opacities, soft_parts, with_company
 from cxrlib.phantom.fluid import MOST, POSTURES, SIDES, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
 from cxrlib.phantom.heart import cardiothoracic_ratio, enlarge_heart, heart_shadow
@@ -18,7 +18,7 @@ from cxrlib.radiograph import InputError
 
 FINDINGS = ("effusion", "cardiomegaly", "pneumothorax", "nodule")
 SIZES = (32, 1024)
-BAND = 1 << 18  # samples that are traced at a time, so that they stay in the processor's cache
+BAND = 1 << 21  # samples that are traced at a time: a few MB an array
 SEEN = 0.1  # cm of fluid or gas along a ray count as inside its mask
 
 
@@ -186,15 +186,10 @@ def _lungs(rays: Rays, patient: Patient, geometry: Geometry, inner: Cavity, fill
     squeezed = np.zeros_like(lung)
     rough = uneven(patient, size) if filling else None
     volume = 0.0
-    lowest, highest = patient.base - patient.tail * patient.depth - 2, patient.apex + 2
-    hit = (inner.back > inner.front) & (rays.z0 > lowest) & (rays.z0 < highest)
-    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-    if not len(rows):
-        raise InputError("no ray passes the chest")
-    across = slice(columns[0], columns[-1] + 1)
-    step = max(1, BAND // (CELLS * len(columns)))
-    for start in range(rows[0], rows[-1] + 1, step):
-        here = slice(start, min(start + step, rows[-1] + 1)), across
+    rows, across = chest_box(rays, patient, inner)
+    step = max(1, BAND // (CELLS * (across.stop - across.start)))
+    for start in range(rows.start, rows.stop, step):
+        here = slice(start, min(start + step, rows.stop)), across
         band = rays[here]
         pleura = trace(band, patient, Cavity(inner.front[here], inner.back[here]))
         lung[here] = pleura.thickness(pleura.inside)
@@ -237,9 +232,9 @@ def _attenuation(rays, patient, geometry, inner, lung, filled, squeezed, filling
     if filling:
         total += np.float32((AIR if filling.gas else WATER) - SOFT) * filled
     aerated = lung / np.maximum(lung + filled, np.float32(0.1)) * np.clip(lung / 3, 0, 1)
-    prominence = np.float32(rng.uniform(1.0, 2.2))
+    prominence = np.float32(rng.uniform(1.3, 2.8))
     total += vessel_depth(patient, geometry, size) * aerated * prominence * np.float32(SOFT - patient.lung)
-    total -= airways(rays, patient) * np.float32(SOFT - AIR) * np.clip(torso / 8, 0, 1) * np.float32(0.9)
+    total -= airways(rays, patient) * np.float32(SOFT - AIR) * np.clip(torso / 8, 0, 1) * np.float32(0.6)
     total -= bowel_gas(rays, patient) * np.float32(SOFT)
     total += bones(rays, patient, geometry, inner, outer) * np.clip(torso + arms, 0, 4) / 4
     total += soft_parts(rays, patient)

@@ -17,7 +17,7 @@ from math import cos, radians, sin
 import numpy as np
 from scipy.optimize import brentq
 
-from cxrlib.phantom.chest import CELLS, FAR, Pleura, cross_wall, fractions, trace
+from cxrlib.phantom.chest import CELLS, FAR, Cavity, Pleura, chest_box, cross_wall, fractions, trace
 from cxrlib.phantom.patient import Patient
 from cxrlib.phantom.rays import Geometry, Rays
 from cxrlib.phantom.vessels import grain
@@ -30,7 +30,7 @@ SIDES = ("right", "left", "both")
 ROUGH = (0.3, 1.6)  # cm by which the order varies from place to place, for no lung is alike all over
 SQUEEZED = 3.0  # cm of fluid above which the lung is pressed airless
 MOST = 0.85  # of a pleural space: some lung stays at the hilum
-SURVEY = 96  # rays a side, to find the level
+SURVEY = 144  # rays a side, to find the level
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ def fill(patient: Patient, geometry: Geometry, volume_ml: float, *, side: str, p
         raise InputError(f"posture is {posture!r}; it must be one of {', '.join(POSTURES)}")
     if not volume_ml >= 0:
         raise InputError(f"volume is {volume_ml} mL; it must be at least 0")
-    rays = geometry.cast(SURVEY)
-    pleura = trace(rays, patient, cross_wall(rays, patient))
-    sequence = order(pleura, patient, posture, uneven(patient, SURVEY), gas=gas)
+    rays, pleura, box = _survey(patient, geometry)
+    sequence = order(pleura, patient, posture, uneven(patient, SURVEY)[box], gas=gas)
     weights = _cell_volumes(rays, pleura, geometry)
     levels, shrunk = [], []
     for left, name in ((False, "right"), (True, "left")):
@@ -133,9 +132,17 @@ def volumes_of(filled: np.ndarray, pleura: Pleura, rays: Rays, geometry: Geometr
 
 def space_ml(patient: Patient, geometry: Geometry) -> tuple[float, float]:
     """Return the volumes in mL of the right and the left pleural space."""
-    rays = geometry.cast(SURVEY)
-    pleura = trace(rays, patient, cross_wall(rays, patient))
+    rays, pleura, _ = _survey(patient, geometry)
     return volumes_of(pleura.inside, pleura, rays, geometry)
+
+
+def _survey(patient: Patient, geometry: Geometry) -> tuple[Rays, Pleura, tuple[slice, slice]]:
+    """Trace the pleural spaces with few rays; return these, the spaces, and which part of the field they are."""
+    rays = geometry.cast(SURVEY)
+    cavity = cross_wall(rays, patient)
+    box = chest_box(rays, patient, cavity)
+    rays = rays[box]
+    return rays, trace(rays, patient, Cavity(cavity.front[box], cavity.back[box])), box
 
 
 def _cell_volumes(rays: Rays, pleura: Pleura, geometry: Geometry) -> np.ndarray:

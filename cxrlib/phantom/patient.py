@@ -102,7 +102,7 @@ class Patient:
         return (
             0.36 * self.heart[0] + self.shift,
             -0.25 * self.depth,
-            self.base + 0.7 * min(self.domes) + 0.5 * self.heart[2],
+            self.base + 0.7 * min(self.domes) + 0.95 * self.heart[2],
         )
 
 
@@ -122,7 +122,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
     habitus = float(np.clip(stay.gamma(3.0, 0.33), 0.15, 3.5))  # 1 is average
     width = 13.7 * build * stay.normal(1.0, 0.03)
     depth = width * (np.clip(stay.normal(0.70, 0.05), 0.56, 0.85) + 0.04 * old)
-    full = stay.normal(25.0, 1.2) * build
+    full = stay.normal(28.0, 1.4) * build
     breath = now.normal(0.0, 1.0) - 2.5 * (now.random() < 0.25) - 0.5 * (habitus - 1)
     right = np.clip(stay.normal(4.5, 0.7) - 0.3 * breath, 2.0, 7)
     drop = stay.uniform(1.0, 2.0)
@@ -143,14 +143,14 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
         apex=float(full / 2),
         base=float(-full / 2 - 0.8 * breath),
         domes=(float(right), float(max(left, 1.5))),
-        tail=float(stay.uniform(0.34, 0.56)),
+        tail=float(stay.uniform(0.46, 0.68)),
         muscle=float((1.2 if female else 1.6) * stay.uniform(0.8, 1.3)),
         flank=float(stay.uniform(2.5, 5.0) + 1.3 * habitus),
         fat=float(1.1 * habitus),
-        breast=float((stay.uniform(1.0, 4.0) + 1.2 * habitus) if female else 0.35 * max(habitus - 1, 0)),
+        breast=float((stay.uniform(0.8, 2.6) + 0.6 * habitus) if female else 0.35 * max(habitus - 1, 0)),
         heart=(float(6.8 * bulk), float(5.6 * bulk), float(5.0 * bulk * stay.normal(1, 0.04))),
         lean=float(stay.uniform(0.55, 0.9)),
-        mediastinum=float(0.6 * build * stay.uniform(0.6, 1.4)),
+        mediastinum=float(1.2 * build * stay.uniform(0.6, 1.5)),
         lung=float(np.clip(0.047 * exp(stay.normal(0, 0.13)) * (1 - 0.04 * breath), 0.03, 0.08)),
         bone=float(np.clip(stay.normal(0.85, 0.15) - 0.25 * old, 0.35, 1.2)),
         spacing=float(2.55 * build * stay.uniform(0.94, 1.08)),
@@ -166,9 +166,10 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     rng = patient.rng("geometry", stays=False)
     portable = view == "AP"
     reach = patient.depth + patient.muscle + patient.fat
-    field = max(2 * patient.width / rng.uniform(0.52, 0.77), (patient.apex - patient.base) / rng.uniform(0.50, 0.76))
-    middle = (patient.apex + patient.base) / 2 - 0.07 * field
     loose = 1.6 if portable else 1.0
+    shares = rng.uniform((0.58, 0.58), (0.86, 0.84)) * (0.82 if portable else 1.0)  # of the film, by the lungs
+    field = max(2 * patient.width / shares[0], (patient.apex - patient.base) / shares[1])
+    middle = (patient.apex + patient.base) / 2 + (0.02 if portable else -0.03) * field
     return Geometry(
         view=view,
         distance=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,

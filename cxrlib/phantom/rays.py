@@ -145,8 +145,12 @@ def ellipsoid(rays: Rays, centre, axes, *, lean: float = 0.0) -> tuple[np.ndarra
     """
     (cx, cy, cz), (ax, ay, az) = centre, axes
     x, z = rays.x0 - np.float32(cx), rays.z0 - np.float32(cz)
-    p, dp = (x * cos(lean) - z * sin(lean)) / ax, (rays.dx * cos(lean) - rays.dz * sin(lean)) / ax
-    q, dq = (x * sin(lean) + z * cos(lean)) / az, (rays.dx * sin(lean) + rays.dz * cos(lean)) / az
+    if lean:
+        c, s = cos(lean), sin(lean)
+        x, z, dx, dz = x * c - z * s, x * s + z * c, rays.dx * c - rays.dz * s, rays.dx * s + rays.dz * c
+    else:
+        dx, dz = rays.dx, rays.dz
+    p, dp, q, dq = x * (1 / ax), dx * (1 / ax), z * (1 / az), dz * (1 / az)
     a = dp * dp + dq * dq + 1 / ay**2
     b = p * dp + q * dq - cy / ay**2
     return chord(a, b, p * p + q * q + (cy * cy / ay**2 - 1))
