@@ -1,0 +1,205 @@
+"""One rate, measured in a process of its own: `python rates.py NAME ARGS` prints films a second.
+
+`side_by_side.py` calls it: with the course's Python for ours, with the peers'
+Python, which sees the course's packages too, for theirs. Each measure does one
+untimed round first, so that start-up is not counted.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+SIDE, BATCH = 256, 32
+MOVES = {"shift": 0.08, "scale": 0.10, "rotate": 7.0}
+SECONDS = 6.0
+
+
+def rate(work: Callable[[], int], *, seconds: float = SECONDS) -> float:
+    """Return films a second of `work`, which returns how many it did; repeated for some seconds."""
+    work()
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        done += work()
+    return done / (time.perf_counter() - start)
+
+
+def files(folder: str) -> list[Path]:
+    """Return the films of a folder, as often as it takes to make 96."""
+    found = sorted(Path(folder).rglob("*.png"))
+    return (found * (96 // len(found) + 1))[:96]
+
+
+def cold_ours(folder: str) -> float:
+    """Time PNG to augmented min-max batches, by load_images and the fused transform."""
+    from cxrlib.augment import Augmentation
+    from cxrlib.pipeline import iterate_batches, load_images
+
+    films = files(folder)
+
+    def work() -> int:
+        images = load_images(films, size=SIDE)
+        labels = np.zeros(len(images))
+        return sum(
+            len(x)
+            for x, _ in iterate_batches(
+                images, labels, batch=BATCH, augmentation=Augmentation(**MOVES), seed=0, epochs=[0]
+            )
+        )
+
+    return rate(work)
+
+
+def legacy_generator():
+    """Keras' ImageDataGenerator with our ranges."""
+    from cxrlib.augment import Augmentation, keras_generator
+
+    return keras_generator(Augmentation(**MOVES))
+
+
+def cold_original(folder: str) -> float:
+    """Time the steps of the tutorial that the course grew from: skimage, min-max, rescale, random_transform."""
+    import skimage.io
+    import skimage.transform
+
+    films, generator = files(folder)[:BATCH], legacy_generator()
+
+    def read(path: Path) -> np.ndarray:
+        image = skimage.io.imread(path, as_gray=True).astype(float)
+        image = (image - image.min()) / (image.max() - image.min())
+        image = skimage.transform.rescale(image, SIDE / image.shape[0])
+        return generator.random_transform(image[..., None])
+
+    return rate(lambda: len(np.stack([read(path) for path in films])))
+
+
+def cold_torch(folder: str, reader: str) -> float:
+    """Time PyTorch's DataLoader with two workers: Pillow or OpenCV, area resize, min-max, one affine."""
+    import cv2
+    import PIL.Image
+    import torch
+
+    films = files(folder)
+
+    class Films(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(films)
+
+        def __getitem__(self, index: int):
+            if reader == "pillow":
+                with PIL.Image.open(films[index]) as opened:
+                    image = np.asarray(opened.convert("F").resize((SIDE, SIDE), PIL.Image.Resampling.BOX))
+            else:
+                image = cv2.resize(
+                    cv2.imread(str(films[index]), cv2.IMREAD_UNCHANGED), (SIDE, SIDE), interpolation=cv2.INTER_AREA
+                ).astype(np.float32)
+            low, high = image.min(), image.max()
+            rng = np.random.default_rng(index)
+            turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-7, 7), rng.uniform(0.9, 1.1))
+            turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * SIDE
+            return torch.from_numpy(cv2.warpAffine((image - low) / (high - low), turn, (SIDE, SIDE))[None])
+
+    loader = torch.utils.data.DataLoader(Films(), BATCH, num_workers=2, persistent_workers=True)
+    return rate(lambda: sum(len(batch) for batch in loader))
+
+
+def cold_decoder(folder: str) -> float:
+    """Time the least that any reader must do: imdecode and an area resize, on two threads."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    films = files(folder)
+
+    def read(path: Path) -> np.ndarray:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        return cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+    with ThreadPoolExecutor(2) as pool:
+        return rate(lambda: len(list(pool.map(read, films))))
+
+
+def noise(count: int = 256) -> np.ndarray:
+    """Return images in the shape of films; what is in them does not matter to a clock."""
+    return np.random.default_rng(0).random((count, SIDE, SIDE), np.float32)
+
+
+def warm_ours() -> float:
+    """Time a cached epoch, augmented."""
+    from cxrlib.augment import Augmentation
+    from cxrlib.pipeline import batches
+    from cxrlib.radiograph import quantize
+
+    images = quantize(noise())
+    options = dict(batch=BATCH, augmentation=Augmentation(**MOVES), seed=0, epochs=[0])
+    return rate(lambda: sum(len(x) for x, _ in batches(images, np.zeros(len(images)), **options)))
+
+
+def warm_generator() -> float:
+    """ImageDataGenerator.flow over an array."""
+    flow = legacy_generator().flow(noise()[..., None], batch_size=BATCH)
+    return rate(lambda: sum(len(next(flow)) for _ in range(len(flow))))
+
+
+def warm_layers() -> float:
+    """Time the three Keras layers in a tf.data pipeline."""
+    import keras
+    import tensorflow as tf
+
+    moves = keras.Sequential(
+        [
+            keras.layers.RandomRotation(MOVES["rotate"] / 360, fill_mode="constant"),
+            keras.layers.RandomTranslation(MOVES["shift"], MOVES["shift"], fill_mode="constant"),
+            keras.layers.RandomZoom(MOVES["scale"], fill_mode="constant"),
+        ]
+    )
+    data = tf.data.Dataset.from_tensor_slices(noise()[..., None]).batch(BATCH)
+    data = data.map(lambda x: moves(x, training=True), num_parallel_calls=2).prefetch(2)
+    return rate(lambda: sum(len(x) for x in data))
+
+
+def step_ours(width: str, dtype: str) -> float:
+    """Time a training step of our network at 128 px, as `train` runs it."""
+    import keras
+
+    from cxrlib import loss
+    from cxrlib.resnet import build_resnet
+
+    if dtype == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    model = build_resnet(depth=18, width=int(width), size=128)
+    model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss.weighted_cross_entropy(2.0))
+    images = np.random.default_rng(0).random((BATCH, 128, 128, 1), np.float32)
+    labels = (np.arange(BATCH) % 2)[:, None].astype(np.float32)
+    return rate(lambda: (model.train_on_batch(images, labels), BATCH)[1], seconds=2 * SECONDS)
+
+
+def step_torch(width: str, dtype: str, layout: str) -> float:
+    """Time the same network and step in PyTorch."""
+    import torch
+    from peer_resnet import ResNet18
+
+    layout = {"last": torch.channels_last, "first": torch.contiguous_format}[layout]
+    torch.set_num_threads(os.cpu_count())
+    model = ResNet18(int(width)).to(memory_format=layout)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    images = torch.rand(BATCH, 1, 128, 128).to(memory_format=layout)
+    labels = (torch.arange(BATCH) % 2)[:, None].float()
+    loss = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.0))
+
+    def work() -> int:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            logit = model(images)
+        loss(logit.float(), labels).backward()
+        optimizer.step()
+        return BATCH
+
+    return rate(work, seconds=2 * SECONDS)
+
+
+if __name__ == "__main__":
+    print(globals()[sys.argv[1]](*sys.argv[2:]))
