@@ -43,8 +43,8 @@ bench: $(READY) ## speeds side by side with what one would pick instead (half an
 crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
 
-transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (a quarter of an hour)
-	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --size 96 --epochs 12 --seeds 3 --look
+transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
+	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --films 8000 --size 96 --epochs 12 --seeds 3 --look
 
 contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DATA)
 	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png
