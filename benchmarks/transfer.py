@@ -65,7 +65,7 @@ def main(
             note_look(
                 {"date": datetime.date.today().isoformat(), "version": VERSION} | settings | rows[-1] | {"note": note}
             )
-    for name in [name for name in rows[0] if name not in ("seed", "val")]:
+    for name in [name for name in rows[0] if name not in ("seed", "val", "low", "high")]:
         typer.echo(f"{name}: {mean_interval([row[name] for row in rows])}")
 
 
