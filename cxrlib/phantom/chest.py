@@ -157,7 +157,9 @@ def press_in(rays: Rays, patient: Patient) -> list[tuple[np.ndarray, np.ndarray]
         ellipsoid(rays, (1.6 + 0.5 * old + 0.5 * shift, 0.5 * patient.depth, 0.0), (1.5 + 0.3 * old, 1.6, 60.0)),
         ellipsoid(rays, (shift + 1.7 + 0.5 * old, 1.5, patient.apex - 7.0), (1.9 + 0.5 * old, 3.2, 1.9 + 0.4 * old)),
         ellipsoid(rays, (shift + 0.9, 0.0, patient.apex - 11.0), (3.7 * bulk, 3.8, 8.5)),
-        ellipsoid(rays, (shift + 1.4 * bulk, -1.0, hz + 3.5 * bulk), (8.0 * bulk, 4.2, 4.4 * bulk), lean=1.05),
+        ellipsoid(
+            rays, (shift + 1.4 * bulk, -1.0, hz + 3.5 * bulk), (8.0 * bulk, 4.2, 4.4 * bulk), lean=1.05
+        ),  # left border
         ellipsoid(rays, (shift - 0.9, 0.5, patient.apex - 5.5), (2.6, 3.4, 10.0)),
     ]
     tendon = (0.55 * patient.width, 1.0 * patient.depth, 0.95 * min(patient.domes))
@@ -192,9 +194,14 @@ def chest_box(rays: Rays, patient: Patient, cavity: Cavity) -> tuple[slice, slic
     """
     lowest, highest = patient.base - patient.tail * patient.depth - 2, patient.apex + 2
     hit = (cavity.back > cavity.front) & (rays.z0 > lowest) & (rays.z0 < highest)
-    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-    if not len(rows):
+    if not hit.any():
         raise InputError("no ray passes the chest")
+    return _bounds(hit)
+
+
+def _bounds(hit: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and the columns between the first and the last that hold something."""
+    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
@@ -218,10 +225,9 @@ def trace(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     np.minimum(inside, np.float32(patient.apex) - z, out=inside)
     for centre, half in press_in(rays, patient):
         hit = half > 0
-        rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-        if not len(rows):
+        if not hit.any():
             continue
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # the rest of the rays miss the shape
+        box = _bounds(hit)  # the rest of the rays miss the shape
         off = y[:, *box] - np.where(hit[box], centre[box], np.float32(FAR))
         np.abs(off, out=off)
         off -= half[box]
