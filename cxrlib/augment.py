@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cxrlib.radiograph import InputError
+from cxrlib.radiograph import InputError, as_float
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,12 @@ def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator)
 
 
 def augment(image: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Return one film, randomly transformed; untouched, it is the same array.
+    """Return one film, randomly transformed; an untouched float film is the same array.
 
     Parameters
     ----------
-    image : ndarray, (S, S), float32 in [0, 1]
+    image : ndarray, (S, S)
+        float32 in [0, 1], or uint8 or uint16 of full range, which is faster.
     augmentation : Augmentation
     rng : numpy Generator
 
@@ -91,10 +92,11 @@ def augment(image: np.ndarray, augmentation: Augmentation, rng: np.random.Genera
         What moves in from outside is 0, as outside the beam.
     """
     if augmentation.is_identity or rng.random() >= augmentation.share:
-        return image
+        return as_float(image)
     size = image.shape[0]
     matrix = draw_affine(augmentation, size, rng)
     moved = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    moved = as_float(moved)
     if augmentation.gamma != 1:
         limit = np.log(augmentation.gamma)
         moved = np.power(moved, np.float32(np.exp(rng.uniform(-limit, limit))))

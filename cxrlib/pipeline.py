@@ -64,11 +64,6 @@ def load_images(
     return images
 
 
-def as_float(images: np.ndarray) -> np.ndarray:
-    """Return cached images as float32 in [0, 1]."""
-    return images.astype(np.float32) / np.float32(np.iinfo(images.dtype).max)
-
-
 def iterate_batches(
     images: np.ndarray,
     labels: np.ndarray,
@@ -86,14 +81,26 @@ def iterate_batches(
     from its beginning. A tiny batch would upset batch normalisation, and an odd
     one TensorFlow (see `cxrlib.recipe.Recipe`).
     """
+    for epoch, rows in deal_rows(len(images), batch=batch, seed=seed, epochs=epochs):
+        yield make_batch(images, labels, rows, augmentation=augmentation, seed=seed, epoch=epoch)
+
+
+def deal_rows(count: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield an epoch and the rows (B,) of one of its batches, batch after batch."""
     for epoch in epochs:
-        order = np.random.default_rng([seed, epoch]).permutation(len(images))
-        filled = np.resize(order, (steps_per_epoch(len(images), batch), batch))  # repeats from the start
-        for chosen in filled:
-            films = [
-                augment(as_float(images[i]), augmentation, np.random.default_rng([seed, epoch, i])) for i in chosen
-            ]
-            yield np.stack(films)[..., None], labels[chosen, None].astype(np.float32)
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        for rows in np.resize(order, (steps_per_epoch(count, batch), batch)):  # repeats from the start
+            yield epoch, rows
+
+
+def make_batch(
+    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, augmentation: Augmentation, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the augmented films (B, S, S, 1) and the labels (B, 1) of some rows, float32."""
+    films = np.empty((len(rows), *images.shape[1:], 1), np.float32)
+    for film, row in zip(films, rows, strict=True):
+        film[..., 0] = augment(images[row], augmentation, np.random.default_rng([seed, epoch, row]))
+    return films, labels[rows, None].astype(np.float32)
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
@@ -101,14 +108,26 @@ def steps_per_epoch(count: int, batch: int) -> int:
     return -(-count // batch)
 
 
-def batches(images: np.ndarray, labels: np.ndarray, **options):
-    """Return `iterate_batches` as a ``tf.data.Dataset`` that works ahead of the training."""
+def batches(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch: int,
+    augmentation: Augmentation,
+    seed: int,
+    epochs: Iterable[int],
+):
+    """Return `iterate_batches` as a ``tf.data.Dataset`` whose batches are made on several threads, ahead of need."""
     import tensorflow as tf
 
     side = images.shape[1]
-    signature = (
-        tf.TensorSpec((None, side, side, 1), tf.float32),
-        tf.TensorSpec((None, 1), tf.float32),
-    )
-    generate = lambda: iterate_batches(images, labels, **options)
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+    kinds = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int64))
+    deal = lambda: deal_rows(len(images), batch=batch, seed=seed, epochs=epochs)
+    make = lambda epoch, rows: make_batch(images, labels, rows, augmentation=augmentation, seed=seed, epoch=int(epoch))
+
+    def fill(epoch, rows):
+        films, truth = tf.numpy_function(make, (epoch, rows), (tf.float32, tf.float32), stateful=False)
+        return tf.ensure_shape(films, (None, side, side, 1)), tf.ensure_shape(truth, (None, 1))
+
+    dealt = tf.data.Dataset.from_generator(deal, output_signature=kinds)
+    return dealt.map(fill, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)

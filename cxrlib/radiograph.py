@@ -93,7 +93,9 @@ def open_radiograph(
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     named_dicom = path.suffix.lower() in (".dcm", ".dicom") and not data.startswith(PICTURE_STARTS)
     if data[128:132] == b"DICM" or named_dicom:
-        pixels, warnings = _decode_dicom(path, data)
+        from cxrlib.dicom import decode_dicom  # pydicom takes a while to import
+
+        pixels, warnings = decode_dicom(path, data)
         mark = None
     else:
         pixels, warnings, mark = _decode_picture(path, data, allow_color)
@@ -102,7 +104,7 @@ def open_radiograph(
     elif mark != normalize:
         raise InputError(f"{path}: was prepared with normalize={mark!r}, but {normalize!r} is wanted")
     else:
-        image = pixels.astype(np.float32) / np.float32(65535)
+        image = as_float(pixels)
     if size is not None:
         if max(image.shape) < size:
             warnings += (f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing",)
@@ -197,6 +199,13 @@ def quantize(image: np.ndarray) -> np.ndarray:
     return np.rint(image * np.float32(65535)).astype(np.uint16)
 
 
+def as_float(pixels: np.ndarray) -> np.ndarray:
+    """Return uint8 or uint16 pixels of full range as float32 in [0, 1]; floats as they are."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        return pixels
+    return np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)
+
+
 def _decode_picture(path: Path, data: bytes, allow_color: bool):
     """Decode PNG or JPEG to (H, W) of its own dtype; also warnings and the mark."""
     try:
@@ -257,10 +266,3 @@ def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndar
         gray = (gray.astype(np.float32) * (alpha[0] / np.float32(full))).astype(pixels.dtype)
         warnings += (f"partly transparent ({float((alpha[0] < full).mean()):.0%}): laid on black",)
     return gray, warnings
-
-
-def _decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode DICOM to (H, W) float64 with dense bright, after modality and VOI LUTs."""
-    from cxrlib.dicom import decode_dicom  # pydicom takes a while to import
-
-    return decode_dicom(path, data)

@@ -20,6 +20,7 @@ CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "schedule": ("none", "halving", "cosine"),
     "keep": ("best", "last"),
+    "precision": ("float32", "bfloat16"),
 }
 
 
@@ -50,6 +51,10 @@ class Recipe:
         a linear warm-up for "cosine".
     weight : float or "balanced"
         Weight of a missed finding in the loss; "balanced" is n0 / n1.
+    precision : {"float32", "bfloat16"}
+        What a training computes in. bfloat16 has two to three digits, and falls
+        back to float32 where there is no hardware for it; weights are float32,
+        and so is all scoring.
     keep : {"best", "last"}
         The epoch that is kept: of the highest validation AUC, or the last.
     sensitivity : float
@@ -81,6 +86,7 @@ class Recipe:
     schedule: str = "cosine"
     hold: int = 2
     weight: float | str = "balanced"
+    precision: str = "float32"
     keep: str = "last"
     sensitivity: float = 0.90
     confidence: float | None = None

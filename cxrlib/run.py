@@ -13,8 +13,8 @@ from cxrlib import loss as losses
 from cxrlib.cohort import Cohort, check_split
 from cxrlib.evaluation import Estimate, auc_interval, brier
 from cxrlib.performance import Performance, performance
-from cxrlib.pipeline import as_float, load_images
-from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
+from cxrlib.pipeline import load_images
+from cxrlib.radiograph import InputError, as_float, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
 
 MADE_LAST = "operating_point.json"

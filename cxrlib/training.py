@@ -20,7 +20,7 @@ from cxrlib.files import atomic, csv_text, write_csv, write_text
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
-from cxrlib.resnet import build_resnet
+from cxrlib.resnet import build_resnet, has_bfloat16
 from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
 from cxrlib.threshold import choose_by_sensitivity, most_missed
 
@@ -82,14 +82,8 @@ def train(
 
     weight = losses.class_weight(recipe.weight, parts["train"].labels)
     steps = steps_per_epoch(len(images["train"]), recipe.batch)
-    model = build_resnet(
-        depth=recipe.depth,
-        width=recipe.width,
-        size=recipe.size,
-        standardize=recipe.standardize,
-        output_bias=losses.initial_bias(parts["train"].labels, weight),
-        seed=recipe.seed,
-    )
+    bias = losses.initial_bias(parts["train"].labels, weight)
+    model = build_network(recipe, output_bias=bias, fast=True)
     model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
     model.optimizer.build(model.trainable_variables)
     keeper = Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
@@ -116,8 +110,32 @@ def train(
             verbose=0,
         )
     keeper.use_kept()
-    _finish(folder, cohort, recipe, model, weight, [(images[s], parts[s]) for s in parts if s != "train"], start)
+    trained = build_network(recipe)
+    trained.set_weights(model.get_weights())
+    _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"], start)
     return open_run(folder)
+
+
+def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = False) -> keras.Model:
+    """Return the recipe's network with its initial weights.
+
+    Parameters
+    ----------
+    fast : bool
+        For training: in the recipe's precision, with fused kernels, as far as
+        the backend and the processor have them. Its weights fit the network
+        without, which is the one that is saved: that one loads anywhere.
+    """
+    return build_resnet(
+        depth=recipe.depth,
+        width=recipe.width,
+        size=recipe.size,
+        standardize=recipe.standardize,
+        output_bias=output_bias,
+        seed=recipe.seed,
+        precision=recipe.precision if fast and has_bfloat16() else "float32",
+        fused=fast and keras.backend.backend() == "tensorflow",
+    )
 
 
 def _check_start(start: Run, recipe: Recipe) -> None:
@@ -214,9 +232,8 @@ def _finish(
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)  # without the loss, so that it loads anywhere
     with atomic(folder / "model.keras") as partial:
-        bare.save(partial)
+        model.save(partial)
     write_csv(folder / "scores.csv", scores)
     write_text(
         folder / "environment.json",

@@ -94,3 +94,17 @@ def test_keras_generator_has_the_same_ranges():
     assert not generator.vertical_flip
     moved = generator.random_transform(np.ones((32, 32, 1), np.float32))
     assert moved.shape == (32, 32, 1)
+
+
+@pytest.mark.parametrize(("dtype", "step"), [(np.uint8, 1 / 255), (np.uint16, 1 / 65535)])
+def test_cached_films_are_augmented_as_floats_are(image, dtype, step):
+    cached = np.rint(image * np.iinfo(dtype).max).astype(dtype)
+    for seed in range(5):
+        made = augment(cached, RANGES, np.random.default_rng(seed))
+        expected = augment(image, RANGES, np.random.default_rng(seed))
+        assert made.dtype == np.float32
+        assert made.min() >= 0
+        assert made.max() <= 1
+        tolerance = step ** (1 / RANGES.gamma) + 0.01  # a gamma below 1 spreads the darkest values
+        np.testing.assert_allclose(made, expected, atol=tolerance)
+    assert augment(cached, Augmentation(), np.random.default_rng(0)).dtype == np.float32

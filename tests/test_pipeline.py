@@ -3,8 +3,8 @@ import pytest
 
 from cxrlib.augment import Augmentation
 from cxrlib.cohort import read_cohort
-from cxrlib.pipeline import as_float, batches, iterate_batches, load_images, steps_per_epoch
-from cxrlib.radiograph import InputError, read_image
+from cxrlib.pipeline import batches, iterate_batches, load_images, steps_per_epoch
+from cxrlib.radiograph import InputError, as_float, read_image
 
 PLAIN = dict(batch=4, augmentation=Augmentation(), seed=0)
 MOVING = dict(batch=4, augmentation=Augmentation(shift=0.1, rotate=5, gamma=1.3), seed=0)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxrlib.resnet import LAST_MAPS, build_resnet
+from cxrlib.resnet import LAST_MAPS, build_resnet, has_bfloat16
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])
@@ -55,3 +55,31 @@ def test_the_seed_makes_the_weights():
 def test_depths():
     with pytest.raises(ValueError, match="one of 18, 34, 50"):
         build_resnet(depth=20)
+
+
+def test_fused_normalization_is_keras_own():
+    """Outputs in training, gradients and moving averages, with the same weights."""
+    films = np.random.default_rng(0).random((8, 64, 64, 1)).astype(np.float32)
+    results = []
+    for fused in (False, True):
+        model = build_resnet(width=4, size=64, seed=1, fused=fused)
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+        losses = [model.train_on_batch(films, np.ones((8, 1))) for _ in range(3)]
+        results.append([np.array(losses), *model.get_weights()])
+    for plain, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor does not multiply bfloat16")
+def test_bfloat16_computes_in_it_and_keeps_weights_in_float32():
+    model = build_resnet(width=4, size=64, precision="bfloat16")
+    assert {layer.compute_dtype for layer in model.layers if isinstance(layer, keras.layers.Conv2D)} == {"bfloat16"}
+    assert {str(v.dtype) for v in model.variables} == {"float32"}
+    films = np.random.default_rng(0).random((4, 64, 64, 1)).astype(np.float32)
+    whole = build_resnet(width=4, size=64)
+    np.testing.assert_allclose(model.predict_on_batch(films), whole.predict_on_batch(films), atol=0.1)
+
+
+def test_bfloat16_is_not_used_where_it_is_forbidden(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert not has_bfloat16()
