@@ -26,7 +26,6 @@ from cxrlib.evaluation import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv
 from cxrlib.preparation import prepare
 from cxrlib.recipe import find_recipe
-from cxrlib.run import open_run
 from cxrlib.training import train
 
 
@@ -37,7 +36,7 @@ def main(
     folds: int = 5,
     seed: Annotated[int, typer.Option(help="of the folds")] = 0,
     train_seed: Annotated[int, typer.Option(help="of weights, shuffling and augmentation")] = 0,
-    start: Annotated[Path | None, typer.Option(help="a run; each recipe is trained from its weights as well")] = None,
+    start: Annotated[str, typer.Option(help="simulated, a run or FILE.keras: train from there as well")] = "",
     start_epochs: Annotated[int | None, typer.Option(help="epochs of the trainings from those weights")] = None,
     only: Annotated[int, typer.Option(help="run the first N folds only, to screen a recipe")] = 0,
 ) -> None:
@@ -47,12 +46,12 @@ def main(
     cohort = read_cohort(prepare(source, out / "cohort").folder)
     cohort = with_groups(cohort, source)
     tables, oof = [], []
-    origins = [None] + ([open_run(start)] if start else [])
-    for name, origin in ((name, origin) for name in recipe for origin in origins):
+    for name, origin in ((name, origin) for name in recipe for origin in (["", start] if start else [""])):
         label = Path(name).stem + ("-pretrained" if origin else "")
-        chosen = find_recipe(name, seed=train_seed, epochs=start_epochs if origin else None)
+        changes = {"start": origin, "epochs": start_epochs} if origin else {}
+        chosen = find_recipe(name, seed=train_seed, **changes)
         scores = [
-            score_fold(cohort, out / f"{label}-fold{seed}.{fold}of{folds}-seed{train_seed}", chosen, origin, rows, fold)
+            score_fold(cohort, out / f"{label}-fold{seed}.{fold}of{folds}-seed{train_seed}", chosen, rows, fold)
             for fold, rows in enumerate(deal(cohort, folds, seed)[: only or folds])
         ]
         scores = pd.concat(scores, ignore_index=True).assign(recipe=label)
@@ -84,7 +83,7 @@ def deal(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
     return [rows for _, rows in splitter.split(table, strata, table["patient_id"])]
 
 
-def score_fold(cohort: Cohort, folder: Path, recipe, start, rows: np.ndarray, fold: int) -> pd.DataFrame:
+def score_fold(cohort: Cohort, folder: Path, recipe, rows: np.ndarray, fold: int) -> pd.DataFrame:
     """Train without the fold's patients, and score them."""
     table = cohort.table.copy()
     table["split"] = "test"
@@ -94,9 +93,7 @@ def score_fold(cohort: Cohort, folder: Path, recipe, start, rows: np.ndarray, fo
     )
     bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
     show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
-    run = train(
-        Cohort(cohort.folder, cohort.finding, table), folder, recipe, start=start, resume=True, callbacks=(show,)
-    )
+    run = train(Cohort(cohort.folder, cohort.finding, table), folder, recipe, resume=True, callbacks=(show,))
     bar.close()
     test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
     known = [column for column in ("path", "patient_id", "view", "group") if column in table]

@@ -167,8 +167,8 @@ def step_ours(width: str, dtype: str) -> float:
     import keras
 
     from cxrlib import loss
+    from cxrlib.network import build_network
     from cxrlib.recipe import Recipe
-    from cxrlib.training import build_network
 
     model = build_network(Recipe(width=int(width), size=128, standardize=False, precision=dtype), fast=True)
     model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss.weighted_cross_entropy(2.0))

@@ -18,13 +18,16 @@ CHECKPOINT = "checkpoint.npz"
 class Keeper(keras.callbacks.Callback):
     """Scores each epoch on validation films, and keeps all that a resume needs.
 
+    `scorer` is the network that scores and is saved; it is given the weights
+    of the one that is trained.
+
     One file holds it all and is renamed into place, so that it is never half
     an epoch old.
     """
 
-    def __init__(self, folder: Path, images: np.ndarray, labels: np.ndarray, keep: str):
+    def __init__(self, folder: Path, scorer: keras.Model, images: np.ndarray, labels: np.ndarray, keep: str):
         super().__init__()
-        self.folder, self.images, self.labels, self.keep = folder, images, labels, keep
+        self.folder, self.scorer, self.images, self.labels, self.keep = folder, scorer, images, labels, keep
         self.history: list[dict] = []
         self.kept: list[np.ndarray] = []
 
@@ -39,12 +42,13 @@ class Keeper(keras.callbacks.Callback):
         """Score the validation films and write the checkpoint."""
         if not np.isfinite(logs["loss"]):
             raise InputError(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller learning rate")
-        value = auc(self.labels, predict_logits(self.model, self.images))
+        self.scorer.set_weights(self.model.get_weights())
+        value = auc(self.labels, predict_logits(self.scorer, self.images))
         logs["val_auc"] = value
         better = not self.history or value > max(row["val_auc"] for row in self.history)
         self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
         if better or self.keep == "last":
-            self.kept = [keras.ops.convert_to_numpy(v) for v in self.model.variables]
+            self.kept = self.scorer.get_weights()
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
         arrays |= {f"kept_{i}": value for i, value in enumerate(self.kept)}
         with atomic(self.folder / CHECKPOINT) as partial:
@@ -64,11 +68,10 @@ class Keeper(keras.callbacks.Callback):
             self.history = json.loads(str(saved["history"]))
             for i, variable in enumerate(self._state()):
                 variable.assign(saved[f"state_{i}"])
-            self.kept = [saved[f"kept_{i}"] for i in range(len(self.model.variables))]
+            self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
         self.write_history()
         return len(self.history)
 
     def use_kept(self) -> None:
-        """Give the model the weights of the epoch that is kept."""
-        for variable, value in zip(self.model.variables, self.kept, strict=True):
-            variable.assign(value)
+        """Give the scorer the weights of the epoch that is kept."""
+        self.scorer.set_weights(self.kept)

@@ -26,6 +26,11 @@ Split = StrEnum("Split", ["test", "val", "train", "all"])
 Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])
 FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
 
+UNSEEN = (
+    "no --run is given, so this is the network that comes with cxrlib: it was trained on simulated films alone, has "
+    "seen no patient, and its threshold is from simulated films; for teaching, not for deciding about a patient"
+)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
 AllowColor = Annotated[bool, typer.Option("--allow-color", help="Read pictures in colour by their luminance.")]
@@ -114,7 +119,9 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
     confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Begin with the weights of this run (fine-tuning).")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Where it begins: scratch, simulated, a run, or FILE.keras.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
 ):
@@ -122,12 +129,12 @@ def train(
     from cxrlib.cohort import read_cohort
     from cxrlib.recipe import find_recipe
 
-    changes = dict(epochs=epochs, size=size, width=width, seed=seed, sensitivity=sensitivity, confidence=confidence)
+    changes = dict(epochs=epochs, size=size, width=width, seed=seed, sensitivity=sensitivity)
+    changes |= dict(confidence=confidence, start=start)
     chosen = find_recipe(recipe, **changes)
     films = read_cohort(cohort)
     tell(*films.notes)
     start_session(chosen.seed)
-    from cxrlib.run import open_run
     from cxrlib.training import train as fit
 
     callbacks = [epoch_bar(chosen.epochs), *([tensorboard_logs(run)] if tensorboard else [])]
@@ -135,7 +142,6 @@ def train(
         films,
         run,
         chosen,
-        start=start and open_run(start),
         resume=resume,
         callbacks=tuple(callbacks),
         progress=film_bar("reading"),
@@ -193,15 +199,18 @@ def compare(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    run: Annotated[Path, typer.Option(help="A run folder.")],
+    run: Annotated[Path | None, typer.Option(help="A run folder.  [default: weights trained on simulation]")] = None,
     threshold: Threshold = None,
     allow_color: AllowColor = False,
     as_json: AsJson = False,
 ):
     """Score films, one line each. Exit code 1 where some could not be read."""
     from cxrlib.radiograph import InputError
+    from cxrlib.run import SIMULATED
 
-    opened, failed = _open(run), False
+    if run is None:
+        tell(UNSEEN)
+    opened, failed = _open(run or SIMULATED), False
     for path in images:
         try:
             made = opened.predict(path, threshold=threshold, allow_color=allow_color)

@@ -73,7 +73,7 @@ def iterate_batches(
     seed: int,
     epochs: Iterable[int],
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (B, S, S, 1) float32 images and (B, 1) float32 labels, epoch after epoch.
+    """Yield (B, S, S, 1) float32 images and (B, 1) float32 labels, epoch after epoch, made on several threads.
 
     What is drawn depends on the seed, the epoch and the film alone, so that a
     training that resumes at epoch k sees what an uninterrupted one sees. All
@@ -81,8 +81,8 @@ def iterate_batches(
     from its beginning. A tiny batch would upset batch normalisation, and an odd
     one TensorFlow (see `cxrlib.recipe.Recipe`).
     """
-    for epoch, rows in deal_rows(len(images), batch=batch, seed=seed, epochs=epochs):
-        yield make_batch(images, labels, rows, augmentation=augmentation, seed=seed, epoch=epoch)
+    make = lambda dealt: make_batch(images, labels, dealt[1], augmentation=augmentation, seed=seed, epoch=dealt[0])
+    yield from map_in_order(make, deal_rows(len(images), batch=batch, seed=seed, epochs=epochs))
 
 
 def deal_rows(count: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -117,17 +117,11 @@ def batches(
     seed: int,
     epochs: Iterable[int],
 ):
-    """Return `iterate_batches` as a ``tf.data.Dataset`` whose batches are made on several threads, ahead of need."""
+    """Return `iterate_batches` as a ``tf.data.Dataset``, made ahead of need."""
     import tensorflow as tf
 
     side = images.shape[1]
-    kinds = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int64))
-    deal = lambda: deal_rows(len(images), batch=batch, seed=seed, epochs=epochs)
-    make = lambda epoch, rows: make_batch(images, labels, rows, augmentation=augmentation, seed=seed, epoch=int(epoch))
-
-    def fill(epoch, rows):
-        films, truth = tf.numpy_function(make, (epoch, rows), (tf.float32, tf.float32), stateful=False)
-        return tf.ensure_shape(films, (None, side, side, 1)), tf.ensure_shape(truth, (None, 1))
-
-    dealt = tf.data.Dataset.from_generator(deal, output_signature=kinds)
-    return dealt.map(fill, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    kinds = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))
+    options = dict(batch=batch, augmentation=augmentation, seed=seed, epochs=epochs)
+    make = lambda: iterate_batches(images, labels, **options)
+    return tf.data.Dataset.from_generator(make, output_signature=kinds).prefetch(2)

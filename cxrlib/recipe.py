@@ -51,6 +51,9 @@ class Recipe:
         a linear warm-up for "cosine".
     weight : float or "balanced"
         Weight of a missed finding in the loss; "balanced" is n0 / n1.
+    start : str
+        Where training begins: "scratch" (random weights), "simulated" (the
+        weights that come with the library), a run folder or a ``.keras`` file.
     precision : {"float32", "bfloat16"}
         What a training computes in. bfloat16 has two to three digits, and falls
         back to float32 where there is no hardware for it; weights are float32,
@@ -86,6 +89,7 @@ class Recipe:
     schedule: str = "cosine"
     hold: int = 2
     weight: float | str = "balanced"
+    start: str = "scratch"
     precision: str = "float32"
     keep: str = "last"
     sensitivity: float = 0.90

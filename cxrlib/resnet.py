@@ -6,9 +6,6 @@ networks", ECCV 2016. The model is flat (no model within a model), so that the
 gradient of the score with respect to any layer can be asked for.
 """
 
-import os
-from pathlib import Path
-
 import keras
 from keras import layers
 
@@ -110,22 +107,6 @@ def build_resnet(
         name="logit",
     )(x)
     return keras.Model(image, logit, name=f"resnet{depth}_width{width}")
-
-
-def has_bfloat16() -> bool:
-    """Return whether there is a GPU, or an x86 processor on Linux that multiplies bfloat16 and may use it.
-
-    Elsewhere the format would be emulated, slowly, or not be there at all.
-    ``ONEDNN_MAX_CPU_ISA`` (oneDNN's own switch) can forbid it.
-    """
-    import tensorflow as tf
-
-    if tf.config.list_physical_devices("GPU"):
-        return True
-    described = Path("/proc/cpuinfo")
-    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
-    able = described.exists() and "avx512_bf16" in described.read_text()
-    return able and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
 
 
 class FusedBatchNormalization(layers.BatchNormalization):

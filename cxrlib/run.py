@@ -20,6 +20,9 @@ from cxrlib.recipe import Recipe, read_recipe
 MADE_LAST = "operating_point.json"
 """A run folder without this file is unfinished."""
 
+SIMULATED = Path(__file__).with_name("weights")
+"""The run that comes with the library: trained on simulated films alone (`make weights`)."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -70,12 +73,9 @@ class Run:
     @cached_property
     def model(self):
         """The network: (N, S, S, 1) in [0, 1] -> (N, 1) logit."""
-        import keras
+        from cxrlib.network import load_network
 
-        try:
-            return keras.saving.load_model(self.folder / "model.keras", compile=False, safe_mode=True)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.folder / 'model.keras'}: cannot be loaded: {error}") from None
+        return load_network(self.folder, self.recipe)
 
     @property
     def split(self) -> pd.DataFrame:

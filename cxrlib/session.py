@@ -23,6 +23,8 @@ def start_session(seed: int = 0) -> None:
     with _captured_stderr():
         import keras
         import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for GPUs, and complains where there are none
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

@@ -17,11 +17,11 @@ from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
 from cxrlib.files import atomic, csv_text, write_csv, write_text
+from cxrlib.network import MODEL, build_network, read_network
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
-from cxrlib.resnet import build_resnet, has_bfloat16
-from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
+from cxrlib.run import MADE_LAST, SIMULATED, Run, open_run, predict_logits
 from cxrlib.threshold import choose_by_sensitivity, most_missed
 
 
@@ -30,7 +30,6 @@ def train(
     folder,
     recipe: Recipe | None = None,
     *,
-    start: Run | None = None,
     resume: bool = False,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     progress: Callable = lambda items, total: items,
@@ -48,9 +47,6 @@ def train(
         A new or empty folder.
     recipe : Recipe, optional
         `cxrlib.recipe.DEFAULT` if not given.
-    start : Run, optional
-        Begin with this run's weights in place of random ones (fine-tuning); its
-        network must be of the same depth and width.
     resume : bool
         Continue an interrupted run of the same recipe; start where there is
         none yet; do nothing where it is complete.
@@ -64,8 +60,7 @@ def train(
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
-    if start:
-        _check_start(start, recipe)
+    start = starting_weights(recipe)
     cohort = with_split(cohort, recipe.split_seed)
     split = _split_table(cohort)
     if _begin(folder, recipe, split, resume):
@@ -86,10 +81,11 @@ def train(
     model = build_network(recipe, output_bias=bias, fast=True)
     model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
     model.optimizer.build(model.trainable_variables)
-    keeper = Keeper(folder, images["val"], parts["val"].labels, recipe.keep)
+    trained = build_network(recipe)
+    keeper = Keeper(folder, trained, images["val"], parts["val"].labels, recipe.keep)
     keeper.set_model(model)
     if start:
-        model.set_weights(start.model.get_weights())
+        model.set_weights(start)
     done = keeper.restore()
     data = batches(
         images["train"],
@@ -110,40 +106,34 @@ def train(
             verbose=0,
         )
     keeper.use_kept()
-    trained = build_network(recipe)
-    trained.set_weights(model.get_weights())
-    _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"], start)
+    _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
     return open_run(folder)
 
 
-def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = False) -> keras.Model:
-    """Return the recipe's network with its initial weights.
+def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
+    """Return the weights that the recipe starts from; None for random ones.
 
-    Parameters
-    ----------
-    fast : bool
-        For training: in the recipe's precision, with fused kernels, as far as
-        the backend and the processor have them. Its weights fit the network
-        without, which is the one that is saved: that one loads anywhere.
+    Raises
+    ------
+    InputError
+        They belong to another kind of network.
     """
-    return build_resnet(
-        depth=recipe.depth,
-        width=recipe.width,
-        size=recipe.size,
-        standardize=recipe.standardize,
-        output_bias=output_bias,
-        seed=recipe.seed,
-        precision=recipe.precision if fast and has_bfloat16() else "float32",
-        fused=fast and keras.backend.backend() == "tensorflow",
-    )
-
-
-def _check_start(start: Run, recipe: Recipe) -> None:
-    """Refuse to begin with the weights of another kind of network."""
-    for knob in ("depth", "width", "standardize"):
-        theirs, ours = getattr(start.recipe, knob), getattr(recipe, knob)
-        if theirs != ours:
-            raise InputError(f"{start.folder}: its network has {knob} {theirs}, this recipe's {ours}; they must agree")
+    if recipe.start == "scratch":
+        return None
+    place = Path(recipe.start)
+    if recipe.start == "simulated":
+        place, model = SIMULATED, open_run(SIMULATED).model
+    else:
+        model = read_network(place) if place.suffix == ".keras" else open_run(place).model
+    ours = build_network(recipe)
+    theirs, needed = ([weight.shape for weight in m.weights] + [type(x) for x in m.layers] for m in (model, ours))
+    if theirs != needed:
+        raise InputError(
+            f"{place}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
+            f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
+            f"{len(ours.layers)} layers, {ours.count_params():,} weights); they must agree, or train from scratch"
+        )
+    return model.get_weights()
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -220,9 +210,7 @@ def _split_table(cohort: Cohort) -> pd.DataFrame:
     return table.assign(bytes=[path.stat().st_size for path in cohort.files])
 
 
-def _finish(
-    folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list, start: Run | None
-) -> None:
+def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
     """Write the model, the scores of val and test, and last of all the operating point."""
     tables = []
     for images, part in held_out:
@@ -232,13 +220,10 @@ def _finish(
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
-    with atomic(folder / "model.keras") as partial:
+    with atomic(folder / MODEL) as partial:
         model.save(partial)
     write_csv(folder / "scores.csv", scores)
-    write_text(
-        folder / "environment.json",
-        json.dumps(environment(cohort) | {"start": start and start.folder.name}, indent=2) + "\n",
-    )
+    write_text(folder / "environment.json", json.dumps(environment(cohort), indent=2) + "\n")
     text = {"finding": cohort.finding, "weight": weight} | asdict(point)
     write_text(folder / MADE_LAST, json.dumps(text, indent=2) + "\n")
     (folder / CHECKPOINT).unlink(missing_ok=True)

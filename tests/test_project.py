@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
 ORDER = (
     "radiograph", "dicom", "files", "cohort", "nih", "preparation", "phantom", "augment", "pipeline", "resnet",
-    "loss", "evaluation", "performance", "threshold", "recipe", "run", "comparison", "checkpoint", "training",
-    "plots", "session", "console", "cli",
+    "loss", "evaluation", "performance", "threshold", "recipe", "network", "run", "comparison", "checkpoint",
+    "training", "plots", "session", "console", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from cxrlib.resnet import LAST_MAPS, build_resnet, has_bfloat16
+from cxrlib.network import has_bfloat16
+from cxrlib.resnet import LAST_MAPS, build_resnet
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])

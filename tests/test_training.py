@@ -182,12 +182,17 @@ def test_history_is_a_table_without_times(tiny_run):
 
 def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, tmp_path):
     still = replace(TINY, learning_rate=1e-9, weight_decay=0.0, epochs=1, keep="last")
-    tuned = train(sim_cohort, tmp_path / "tuned", still, start=tiny_run)
-    fresh = train(sim_cohort, tmp_path / "fresh", still)
     kernel = lambda run: run.model.get_weights()[2]
-    np.testing.assert_allclose(kernel(tuned), kernel(tiny_run), atol=1e-6)
+    for name, start in (("run", tiny_run.folder), ("file", tiny_run.folder / "model.keras")):
+        tuned = train(sim_cohort, tmp_path / name, replace(still, start=str(start)))
+        np.testing.assert_allclose(kernel(tuned), kernel(tiny_run), atol=1e-6)
+    fresh = train(sim_cohort, tmp_path / "fresh", still)
     assert np.abs(kernel(fresh) - kernel(tiny_run)).max() > 1e-3
-    assert json.loads((tmp_path / "tuned" / "environment.json").read_text())["start"] == "tiny"
-    with pytest.raises(InputError, match=r"its network has width \d+, this recipe's 6; they must agree"):
-        train(sim_cohort, tmp_path / "other", replace(still, width=6), start=tiny_run)
+
+
+@pytest.mark.parametrize("change", [{"width": 6}, {"standardize": False}])
+def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path, change):
+    recipe = replace(TINY, start=str(tiny_run.folder), **change)
+    with pytest.raises(InputError, match="they must agree, or train from scratch"):
+        train(sim_cohort, tmp_path / "other", recipe)
     assert not (tmp_path / "other").exists()

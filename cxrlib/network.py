@@ -1,0 +1,91 @@
+"""The network of a recipe: built, read from a file, and packed small to be shipped."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from cxrlib.files import atomic
+from cxrlib.radiograph import InputError
+from cxrlib.recipe import Recipe
+from cxrlib.resnet import build_resnet
+
+MODEL = "model.keras"
+PACKED = "weights.npz"
+
+
+def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = False) -> keras.Model:
+    """Return the recipe's network with its initial weights.
+
+    Parameters
+    ----------
+    fast : bool
+        For training: in the recipe's precision, with fused kernels, as far as
+        the backend and the processor have them. Its weights fit the network
+        without, which is the one that scores and is saved: that loads anywhere.
+    """
+    return build_resnet(
+        depth=recipe.depth,
+        width=recipe.width,
+        size=recipe.size,
+        standardize=recipe.standardize,
+        output_bias=output_bias,
+        seed=recipe.seed,
+        precision=recipe.precision if fast and has_bfloat16() else "float32",
+        fused=fast and keras.backend.backend() == "tensorflow",
+    )
+
+
+def has_bfloat16() -> bool:
+    """Return whether there is a GPU, or an x86 processor on Linux that multiplies bfloat16 and may use it.
+
+    Elsewhere the format would be emulated, slowly, or not be there at all.
+    ``ONEDNN_MAX_CPU_ISA`` (oneDNN's own switch) can forbid it.
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    described = Path("/proc/cpuinfo")
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    able = described.exists() and "avx512_bf16" in described.read_text()
+    return able and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
+
+
+def load_network(folder: Path, recipe: Recipe) -> keras.Model:
+    """Load a run's network, from Keras' own file or from packed weights."""
+    packed = folder / PACKED
+    if not packed.is_file():
+        return read_network(folder / MODEL)
+    model = build_network(recipe)
+    try:
+        with np.load(packed) as saved:  # refuses pickles
+            model.set_weights([saved[name].astype(np.float32) for name in saved.files])
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{packed}: cannot be loaded: {error}") from None
+    return model
+
+
+def read_network(path: Path) -> keras.Model:
+    """Read a ``.keras`` file; code in it is not run."""
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be loaded: {error}") from None
+
+
+def pack_network(model: keras.Model, path: Path) -> None:
+    """Write a network's weights in half precision, which is half the size and costs three to four digits.
+
+    Raises
+    ------
+    ValueError
+        A weight is too large for half precision (65,504).
+    """
+    packed = [weight.astype(np.float16) for weight in model.get_weights()]
+    if not all(np.isfinite(weight).all() for weight in packed):
+        raise ValueError("a weight is not finite in half precision")
+    with atomic(path) as partial:
+        np.savez_compressed(partial, **{f"weight_{i:03d}": weight for i, weight in enumerate(packed)})
