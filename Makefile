@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test lab lint format pins bench crossval transfer contact clean
+.PHONY: help walkthrough test lab lint format pins bench crossval transfer weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (
 
 transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
 	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --films 8000 --size 96 --epochs 12 --seeds 3 --look
+
+weights: $(READY) ## train the weights that come with the library, on simulated films alone (half an hour)
+	$(BIN)/python cxrlib/weights/make.py
 
 contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DATA)
 	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png

@@ -10,6 +10,7 @@ runs, so that a second call goes on where the first was stopped, and gets
 ``scores.csv`` (out-of-fold) and ``folds.csv`` (an AUC a fold and a subset).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -85,19 +86,24 @@ def deal(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
 
 def score_fold(cohort: Cohort, folder: Path, recipe, rows: np.ndarray, fold: int) -> pd.DataFrame:
     """Train without the fold's patients, and score them."""
+    bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
+    show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
+    run = train(split_fold(cohort, rows), folder, recipe, resume=True, callbacks=(show,))
+    bar.close()
+    test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
+    known = [column for column in ("path", "patient_id", "view", "group") if column in cohort.table]
+    return test.merge(cohort.table[known], on="path").assign(fold=fold)
+
+
+def split_fold(cohort: Cohort, rows: np.ndarray) -> Cohort:
+    """Return the cohort with these rows for the test and of the others 15 % for validation."""
     table = cohort.table.copy()
     table["split"] = "test"
     rest = np.setdiff1d(np.arange(len(table)), rows)
     table.loc[rest, "split"] = draw_stratified_split(
         table.loc[rest, "patient_id"], table.loc[rest, "label"], fractions=(0.85, 0.15, 0.0)
     )
-    bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
-    show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
-    run = train(Cohort(cohort.folder, cohort.finding, table), folder, recipe, resume=True, callbacks=(show,))
-    bar.close()
-    test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
-    known = [column for column in ("path", "patient_id", "view", "group") if column in table]
-    return test.merge(table[known], on="path").assign(fold=fold)
+    return replace(cohort, table=table)
 
 
 def subsets_of(scores: pd.DataFrame) -> dict[str, pd.Series]:

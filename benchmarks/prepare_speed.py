@@ -60,12 +60,12 @@ def ours(source: Path, out: Path) -> float:
     return sum(made.counts.values()) / (time.perf_counter() - start)
 
 
-def peak_megabytes(source: Path, out: Path) -> float:
-    """Return the peak memory of a process that prepares the source."""
+def seconds_and_megabytes(source: Path, out: Path) -> tuple[float, float]:
+    """Return the time that prepare takes, and the peak memory of its process."""
     done = subprocess.run(
         [sys.executable, __file__, "--measure", source, out], capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout)
+    return tuple(json.loads(done.stdout))
 
 
 def main(films: Path, repeats: int = 5, count: int = 216, many: int = 10_000) -> None:
@@ -86,12 +86,14 @@ def main(films: Path, repeats: int = 5, count: int = 216, many: int = 10_000) ->
         typer.echo(f"ratio {statistics.median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})")
         for n in (100, many):
             source = replicate(films, folder / f"source{n}", n)
-            typer.echo(f"{n:6,} images: peak memory {peak_megabytes(source, folder / f'made{n}'):.0f} MB")
+            typer.echo(f"{n:6,} images: peak memory {seconds_and_megabytes(source, folder / f'made{n}')[1]:.0f} MB")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
+        begun = time.perf_counter()
         prepare(sys.argv[2], sys.argv[3], size=SIZE)
-        sys.stdout.write(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        sys.stdout.write(json.dumps([time.perf_counter() - begun, megabytes]))
     else:
         typer.run(main)

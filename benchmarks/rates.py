@@ -164,17 +164,51 @@ def warm_layers() -> float:
 
 def step_ours(width: str, dtype: str) -> float:
     """Time a training step of our network at 128 px, as `train` runs it."""
+    model = our_network(int(width), dtype)
+    images = np.random.default_rng(0).random((BATCH, 128, 128, 1), np.float32)
+    labels = (np.arange(BATCH) % 2)[:, None].astype(np.float32)
+    return rate(lambda: (model.train_on_batch(images, labels), BATCH)[1], seconds=2 * SECONDS)
+
+
+def our_network(width: int, dtype: str):
+    """Return the network as `train` compiles it."""
     import keras
 
     from cxrlib import loss
     from cxrlib.network import build_network
     from cxrlib.recipe import Recipe
 
-    model = build_network(Recipe(width=int(width), size=128, standardize=False, precision=dtype), fast=True)
+    model = build_network(Recipe(width=width, size=128, standardize=False, precision=dtype), fast=True)
     model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss.weighted_cross_entropy(2.0))
-    images = np.random.default_rng(0).random((BATCH, 128, 128, 1), np.float32)
-    labels = (np.arange(BATCH) % 2)[:, None].astype(np.float32)
-    return rate(lambda: (model.train_on_batch(images, labels), BATCH)[1], seconds=2 * SECONDS)
+    return model
+
+
+def gigaflops_ours(width: str, dtype: str) -> float:
+    """Return the billions of operations a second that the convolutions of our training step do.
+
+    Two for a multiplication and its addition; forwards, and backwards for the
+    kernel and for the input, which the stem does not need.
+    """
+    import keras
+
+    forwards = 0
+    for layer in our_network(int(width), dtype).layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            times = 2 if layer.name == "stem" else 3
+            forwards += times * 2 * np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
+    return step_ours(width, dtype) * float(forwards) / 1e9
+
+
+def gigaflops_sgemm(library: str) -> float:
+    """Return the billions of operations a second of a float32 matrix product on all cores."""
+    side = 2048
+    a, b = (np.random.default_rng(i).random((side, side), np.float32) for i in (0, 1))
+    if library == "torch":
+        import torch
+
+        torch.set_num_threads(os.cpu_count())
+        a, b = torch.from_numpy(a), torch.from_numpy(b)
+    return rate(lambda: (a @ b, 1)[1]) * 2 * side**3 / 1e9
 
 
 def step_torch(width: str, dtype: str, layout: str) -> float:

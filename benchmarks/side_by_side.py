@@ -1,26 +1,35 @@
-"""What the library does a second, beside what a user would pick instead.
+"""What the library does, beside what a user would pick instead: ``make bench``.
 
-    python benchmarks/side_by_side.py [FILMS] [--turns 5]
+    python benchmarks/side_by_side.py [FILMS] [--real SOURCE] [--turns 5] [--only WORDS]
 
-FILMS is a folder of PNG originals of 1024 px; without it, simulated ones are made.
+FILMS is a folder of PNG originals of 1024 px; without it, simulated ones are
+made. SOURCE is real films in NIH's layout; without it their row is left out.
 Peers live in an environment of their own, build/peers, made at the first call. In
 each turn every competitor of a measure runs once, each in a fresh process, in an
 order that changes; a ratio is taken within a turn, and the table gives the median
-over turns with the smallest and the largest. Writes results.md and results.json.
+over turns with the smallest and the largest. Trainings, which take long, run once.
+Writes results.md and results.json; with --only, the other rows stay as they were.
 """
 
 import json
 import os
 import platform
+import socket
 import statistics
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from prepare_speed import replicate, seconds_and_megabytes
 from tqdm import tqdm
+
+from cxrlib.distribution import JOIN
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build"
@@ -29,74 +38,209 @@ COLD = "cold input: 1024 px PNG to 256 px batches"
 WARM = "warm input: cached epoch, augmented, 256 px"
 STEP = "training step, ResNet-18, 128 px, width {width}, {dtype}"
 WIDTHS, DTYPES = (64, 16), ("float32", "bfloat16")
+SGEMM = "float32 step, width 64: convolutions beside a matrix product"
+REACH = "time to 97 % of the AUC of a ten times longer training, simulated films"
+PASSES = "time to pass classic's final AUC, {films} films"
+LINEAR, FLAT = "prepare, 10,000 beside ten times 1,000 images: time", "prepare, 10,000 beside 1,000 images: memory"
+CURVE, SPEEDUP = "2 processes beside 1: largest difference in loss", "2 processes of a core beside 1"
+COURSE = {"films": 1107, "prevalence": 107 / 1107, "seed": 0}
+FRESH = {"films": 2000, "prevalence": 107 / 1107, "seed": 77}
+SHORT = {"epochs": 12}
+"""The training whose time is taken: `default`, its schedule drawn together to as many epochs."""
+
+CONTESTANTS = {"default": SHORT, "classic": {}}
+WHY: dict[str, str] = {}
+"""For a row that falls short: the reason, as far as it is known."""
 
 
-def contests(films: str) -> list[tuple[str, list[str], dict[str, list[list[str]]], dict[str, float]]]:
-    """Return measure, our command, the peers' commands (the best of several counts), and what is to be reached."""
-    cold_torch = [["cold_torch", films, reader] for reader in ("pillow", "opencv")]
-    made = [
-        (
-            COLD,
-            ["cold_ours", films],
-            {
-                "the original's generator": [["cold_original", films]],
-                "PyTorch DataLoader, two workers": cold_torch,
-                "the bare decoder": [["cold_decoder", films]],
-            },
-            {"the original's generator": 9, "PyTorch DataLoader, two workers": 1.2, "the bare decoder": 0.9},
-        ),
-        (
-            WARM,
-            ["warm_ours"],
-            {"ImageDataGenerator.flow": [["warm_generator"]], "three Keras layers": [["warm_layers"]]},
-            {"ImageDataGenerator.flow": 3, "three Keras layers": 3},
-        ),
-    ]
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; a ratio is how many times better ours is."""
+
+    measure: str
+    peer_name: str
+    ours: float
+    peer: float
+    ratio: float
+    reach: float
+    met: bool
+    unit: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Our command and the peers' of rates.py (the best of several counts), and what is to be reached."""
+
+    measure: str
+    ours: list[str]
+    rivals: dict[str, list[list[str]]]
+    reach: dict[str, float]
+    unit: str = "films/s"
+
+
+def contests(films: str) -> list[Contest]:
+    """Return the measures that are rates."""
+    torch_loaders = [["cold_torch", films, reader] for reader in ("pillow", "opencv")]
+    rivals = {
+        "the original's generator": [["cold_original", films]],
+        "PyTorch DataLoader, two workers": torch_loaders,
+        "the bare decoder": [["cold_decoder", films]],
+    }
+    made = [Contest(COLD, ["cold_ours", films], rivals, dict(zip(rivals, (9, 1.2, 0.9), strict=True)))]
+    rivals = {"ImageDataGenerator.flow": [["warm_generator"]], "three Keras layers": [["warm_layers"]]}
+    made.append(Contest(WARM, ["warm_ours"], rivals, dict.fromkeys(rivals, 3)))
     for width in WIDTHS:
         for dtype in DTYPES:
-            rivals = [["step_torch", str(width), dtype, layout] for layout in ("first", "last")]
             name = STEP.format(width=width, dtype=dtype)
-            made.append((name, ["step_ours", str(width), dtype], {"PyTorch 2.13": rivals}, {"PyTorch 2.13": 1}))
+            rivals = {"PyTorch 2.13": [["step_torch", str(width), dtype, layout] for layout in ("first", "last")]}
+            made.append(Contest(name, ["step_ours", str(width), dtype], rivals, {"PyTorch 2.13": 1}))
+    rivals = {"sgemm": [["gigaflops_sgemm", library] for library in ("numpy", "torch")]}
+    made.append(Contest(SGEMM, ["gigaflops_ours", "64", "float32"], rivals, {"sgemm": 0.8}, "GFLOP/s"))
     return made
 
 
 def main(
     films: Annotated[Path | None, typer.Argument(help="a folder of 1024 px PNG originals")] = None,
+    real: Annotated[Path | None, typer.Option(envvar="CXR_REAL_DATA", help="films in NIH's layout")] = None,
     turns: Annotated[int, typer.Option(min=1)] = 5,
     only: Annotated[str, typer.Option(help="measures whose name holds this")] = "",
 ) -> None:
-    """Run every contest and write the table."""
+    """Run every measure and write the table."""
+    films = (films or simulated_films()).resolve()
+    wanted = lambda *measures: any(only in measure for measure in measures)
+    rows: list[Row] = []
+    for contest in contests(str(films)):
+        if wanted(contest.measure):
+            rows += compete(contest, turns)
+    if wanted(LINEAR, FLAT):
+        rows += growth(films)
+    if wanted(CURVE, SPEEDUP):
+        rows += scale_out()
+    if wanted(REACH, PASSES.format(films="simulated")):
+        rows += time_to_auc()
+    if real and wanted(PASSES.format(films="real")):
+        rows.append(time_on_real(real.resolve()))
+    write(rows, turns)
+
+
+def compete(contest: Contest, turns: int) -> list[Row]:
+    """Run one contest, turn by turn."""
     peers = peers_python()
+    names = {"ours": [contest.ours]} | contest.rivals
+    taken = {name: [] for name in names}
+    for turn in tqdm(range(turns), desc=contest.measure):
+        order = list(names)[turn % len(names) :] + list(names)[: turn % len(names)]
+        for name in order:
+            python = sys.executable if name == "ours" else str(peers)
+            taken[name].append(max(measure_once(python, command) for command in names[name]))
     rows = []
-    for measure, ours, rivals, reach in contests(str((films or simulated_films()).resolve())):
-        if only not in measure:
-            continue
-        names = {"ours": [ours]} | rivals
-        taken = {name: [] for name in names}
-        for turn in tqdm(range(turns), desc=measure):
-            order = list(names)[turn % len(names) :] + list(names)[: turn % len(names)]
-            for name in order:
-                python = sys.executable if name == "ours" else str(peers)
-                taken[name].append(max(measure_once(python, command) for command in names[name]))
-        for name in rivals:
-            ratios = [a / b for a, b in zip(taken["ours"], taken[name], strict=True)]
-            ratio = statistics.median(ratios)
-            rows.append(
-                {
-                    "measure": measure,
-                    "peer_name": name,
-                    "ours": round(statistics.median(taken["ours"]), 1),
-                    "peer": round(statistics.median(taken[name]), 1),
-                    "ratio": round(ratio, 2),
-                    "low": round(min(ratios), 2),
-                    "high": round(max(ratios), 2),
-                    "reach": reach[name],
-                    "met": ratio >= reach[name],
-                }
-            )
-            typer.echo(json.dumps(rows[-1]))
-    (HERE / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (HERE / "results.md").write_text(table(rows, turns))
+    for name in contest.rivals:
+        ratios = [a / b for a, b in zip(taken["ours"], taken[name], strict=True)]
+        ratio, reach = statistics.median(ratios), contest.reach[name]
+        figures = [statistics.median(taken["ours"]), statistics.median(taken[name]), ratio, reach]
+        rows.append(
+            Row(contest.measure, name, *figures, ratio >= reach, contest.unit, low=min(ratios), high=max(ratios))
+        )
+    return rows
+
+
+def growth(films: Path) -> list[Row]:
+    """Prepare 1,000 and 10,000 images."""
+    taken = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (1_000, 10_000):
+            source = replicate(films, Path(folder) / f"source{count}", count)
+            taken[count] = seconds_and_megabytes(source, Path(folder) / f"made{count}")
+    (few, little), (many, much) = taken.values()
+    return [
+        Row(LINEAR, "itself", many, 10 * few, 10 * few / many, 0.9, 10 * few / many >= 0.9, "s"),
+        Row(FLAT, "itself", much, little, little / much, 0.95, little / much >= 0.95, "MB"),
+    ]
+
+
+def scale_out() -> list[Row]:
+    """Train by one process held to a core, and by two with a core each."""
+    cohort = simulated("course", COURSE | {"size": 128})
+    changes = {"width": 16, "batch": 64, "epochs": 4}
+    alone = clock([dict(cohort=cohort, changes=changes, distributed=True)], cores=True)
+    both = clock([dict(cohort=cohort, changes=changes, distributed=True)] * 2, cores=True)
+    apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(alone, both, strict=True))
+    one, two = (rows[-1]["seconds"] - rows[0]["seconds"] for rows in (alone, both))  # the first epoch compiles
+    return [
+        Row(CURVE, "1 process, same global batch", apart, 0.0, apart, 1e-3, apart <= 1e-3, "loss"),
+        Row(SPEEDUP, "1 process, same global batch", two, one, one / two, 1.6, one / two >= 1.6, "s"),
+    ]
+
+
+def time_to_auc() -> list[Row]:
+    """Time `default` and `classic`, from random weights, on the course's films."""
+    fresh = {size: simulated(f"fresh-{size}", FRESH | {"size": size}) for size in (128, 256)}
+    cohorts = {size: simulated(f"course-{size}", COURSE | {"size": size}) for size in (128, 256)}
+    base = dict(cohort=cohorts[128], fresh=fresh[128])
+    ours = clock([base | dict(changes=SHORT | {"start": "scratch"})])
+    longer = clock([base | dict(changes={"epochs": 10 * SHORT["epochs"], "start": "scratch"})])
+    classic = clock([dict(recipe="classic", cohort=cohorts[256], fresh=fresh[256], changes={})])
+    target = 0.97 * longer[-1]["kept_auc"]
+    reached, peer = first(ours, target), first(classic, target)
+    name = f"classic (to reach {target:.3f}; it ends at {classic[-1]['kept_auc']:.3f})"
+    return [
+        Row(REACH, name, reached, peer, peer / reached, 60, reached <= 60, "s"),
+        passing(PASSES.format(films="simulated"), ours, classic),
+    ]
+
+
+def time_on_real(source: Path) -> Row:
+    """Time both recipes on one fold of real films; the other folds' patients train."""
+    from trials import prepared
+
+    cohort = str(prepared(source, BUILD / "real").folder)
+    runs = [clock([dict(recipe=name, cohort=cohort, fold=0, changes=changes)]) for name, changes in CONTESTANTS.items()]
+    return passing(PASSES.format(films="real"), *runs)
+
+
+def passing(measure: str, ours: list[dict], classic: list[dict]) -> Row:
+    """Hold the time to pass classic's final AUC against classic's whole time."""
+    final, whole = classic[-1]["kept_auc"], classic[-1]["seconds"]
+    reached = first(ours, final)
+    return Row(
+        measure, f"classic (ends at {final:.3f})", reached, whole, whole / reached, 10, whole / reached >= 10, "s"
+    )
+
+
+def first(rows: list[dict], target: float) -> float:
+    """Return the seconds after which an epoch ends at the target or above; infinite if none does."""
+    return next((row["seconds"] for row in rows if row["auc"] >= target), float("inf"))
+
+
+def clock(trainings: list[dict], *, cores: bool = False) -> list[dict]:
+    """Run trainings by clocked.py, side by side if several, and return the rows of the first."""
+    defaults = dict(recipe="default", fresh=None, fold=None, distributed=False)
+    started = []
+    with tempfile.TemporaryDirectory() as folder:
+        for index, training in enumerate(trainings):
+            spec = Path(folder) / f"{index}.json"
+            spec.write_text(json.dumps(defaults | training | {"run": str(Path(folder) / "run")}))
+            joined = (f"127.0.0.1:{free_port()}" if index == 0 else started[0][1], str(len(trainings)), str(index))
+            env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "STARTED": str(time.time())}
+            env |= dict(zip(JOIN, joined, strict=True)) if len(trainings) > 1 else {}
+            command = [sys.executable, str(HERE / "clocked.py"), str(spec)]
+            command = ["taskset", "-c", str(index), *command] if cores else command
+            process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            started.append((process, joined[0]))
+        said = [process.communicate() for process, _ in started]
+    for (process, _), (_, complaint) in zip(started, said, strict=True):
+        if process.returncode:
+            raise SystemExit(f"a training failed:\n{complaint[-2000:]}")
+    return json.loads(said[0][0].splitlines()[-1])
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def measure_once(python: str, command: list[str]) -> float:
@@ -128,13 +272,16 @@ def peers_python() -> Path:
 
 
 def simulated_films() -> Path:
-    """Return a folder of 24 simulated films of 1024 px."""
-    from cxrlib.phantom import simulate
+    """Return a folder of simulated films of 1024 px."""
+    return Path(simulated("films-1024", {"films": 24, "prevalence": 0.25, "size": 1024, "seed": 0})) / "nofinding"
 
-    folder = BUILD / "films-1024"
-    if not folder.exists():
-        simulate(folder, films=24, prevalence=0.25, size=1024)
-    return folder / "nofinding"
+
+def simulated(name: str, options: dict) -> str:
+    """Return a simulated cohort, made where it is missing."""
+    from cxrlib.phantom import VERSION, simulate
+
+    folder = BUILD / f"bench-v{VERSION}" / name
+    return str(folder if folder.exists() else simulate(folder, **options))
 
 
 def processor() -> str:
@@ -144,25 +291,45 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
+def write(rows: list[Row], turns: int) -> None:
+    """Write results.json and results.md; rows that were not measured now stay as they were."""
+    results = HERE / "results.json"
+    name = lambda row: (row["measure"], row["peer_name"].split(" (")[0])  # what stands in brackets was measured
+    digits = lambda value: float(f"{value:.3g}") if isinstance(value, float) else value
+    kept = {name(row): row for row in (json.loads(results.read_text()) if results.exists() else [])}
+    kept |= {name(row): {k: digits(v) for k, v in row.items()} for row in map(asdict, rows)}
+    results.write_text(json.dumps(list(kept.values()), indent=1) + "\n")
+    (HERE / "results.md").write_text(table(list(kept.values()), turns))
+
+
 def table(rows: list[dict], turns: int) -> str:
     """Return the page."""
     lines = [
         "# Side by side",
         "",
         (
-            f"Films a second, medians of {turns} turns, on {os.cpu_count()} cores of {processor()}; "
-            "made by `make bench`. A ratio is taken within a turn; in brackets, the smallest and the largest."
+            f"On {os.cpu_count()} cores of {processor()}; made by `make bench`. Films a second, GFLOP/s, seconds, "
+            f"megabytes or loss, as the unit says. A ratio says how many times better ours is; rates are medians of "
+            f"{turns} turns, a ratio is taken within a turn, and in brackets stand the smallest and the largest. "
+            "Trainings ran once."
         ),
         "",
         "| measure | beside | ours | theirs | ratio | to reach | reached |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {r['measure']} | {r['peer_name']} | {r['ours']:g} | {r['peer']:g} | **{r['ratio']:.2f}** "
-        f"({r['low']:.2f} to {r['high']:.2f}) | {r['reach']:g} | {'yes' if r['met'] else 'no'} |"
+    for r in rows:
+        spread = f" ({r['low']:.3g} to {r['high']:.3g})" if r["low"] is not None else ""
+        met = "yes" if r["met"] else "**no**"
+        lines.append(
+            f"| {r['measure']} | {r['peer_name']} | {r['ours']:.4g} {r['unit']} | {r['peer']:.4g} {r['unit']} "
+            f"| **{r['ratio']:.3g}**{spread} | {r['reach']:g} | {met} |"
+        )
+    short = [
+        f"- {r['measure']}, beside {r['peer_name']}: {WHY[r['measure']]}"
         for r in rows
+        if not r["met"] and r["measure"] in WHY
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + (["", "Why a row falls short:", "", *short] if short else [])) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from cxrlib.distribution import apart
 from cxrlib.evaluation import auc
 from cxrlib.files import atomic, write_csv
 from cxrlib.radiograph import InputError
@@ -21,11 +22,14 @@ class Keeper(keras.callbacks.Callback):
     `scorer` is the network that scores and is saved; it is given the weights
     of the one that is trained.
 
+    Of several processes that train together, those that are given no images
+    neither score nor write, but all restore.
+
     One file holds it all and is renamed into place, so that it is never half
     an epoch old.
     """
 
-    def __init__(self, folder: Path, scorer: keras.Model, images: np.ndarray, labels: np.ndarray, keep: str):
+    def __init__(self, folder: Path, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray, keep: str):
         super().__init__()
         self.folder, self.scorer, self.images, self.labels, self.keep = folder, scorer, images, labels, keep
         self.history: list[dict] = []
@@ -42,8 +46,11 @@ class Keeper(keras.callbacks.Callback):
         """Score the validation films and write the checkpoint."""
         if not np.isfinite(logs["loss"]):
             raise InputError(f"epoch {epoch + 1}: the loss is {logs['loss']}; try a smaller learning rate")
+        if self.images is None:
+            return
         self.scorer.set_weights(self.model.get_weights())
-        value = auc(self.labels, predict_logits(self.scorer, self.images))
+        with apart():
+            value = auc(self.labels, predict_logits(self.scorer, self.images))
         logs["val_auc"] = value
         better = not self.history or value > max(row["val_auc"] for row in self.history)
         self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
@@ -69,7 +76,8 @@ class Keeper(keras.callbacks.Callback):
             for i, variable in enumerate(self._state()):
                 variable.assign(saved[f"state_{i}"])
             self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
-        self.write_history()
+        if self.images is not None:
+            self.write_history()
         return len(self.history)
 
     def use_kept(self) -> None:

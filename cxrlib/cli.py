@@ -124,6 +124,9 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
+    ] = False,
 ):
     """Train a network and choose its operating point on the validation films."""
     from cxrlib.cohort import read_cohort
@@ -134,18 +137,22 @@ def train(
     chosen = find_recipe(recipe, **changes)
     films = read_cohort(cohort)
     tell(*films.notes)
-    start_session(chosen.seed)
+    start_session(chosen.seed, distributed=distributed)
+    from cxrlib.distribution import share
     from cxrlib.training import train as fit
 
     callbacks = [epoch_bar(chosen.epochs), *([tensorboard_logs(run)] if tensorboard else [])]
+    leads = share()[0] == 0
     made = fit(
         films,
         run,
         chosen,
         resume=resume,
-        callbacks=tuple(callbacks),
+        callbacks=tuple(callbacks) if leads else (),
         progress=film_bar("reading"),
     )
+    if not leads:
+        return  # the first process tells the result
     value = made.history["val_auc"][made.kept_epoch - 1]
     typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
     if made.scores.loc[made.scores["split"] == "test", "label"].nunique() == 2:

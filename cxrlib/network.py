@@ -39,15 +39,15 @@ def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = Fals
 
 
 def has_bfloat16() -> bool:
-    """Return whether there is a GPU, or an x86 processor on Linux that multiplies bfloat16 and may use it.
+    """Return whether there is a GPU, or TensorFlow on an x86 Linux whose processor multiplies bfloat16 and may use it.
 
     Elsewhere the format would be emulated, slowly, or not be there at all.
     ``ONEDNN_MAX_CPU_ISA`` (oneDNN's own switch) can forbid it.
     """
-    import tensorflow as tf
-
-    if tf.config.list_physical_devices("GPU"):
+    if any(device.lower().startswith("gpu") for device in keras.distribution.list_devices()):
         return True
+    if keras.backend.backend() != "tensorflow":
+        return False
     described = Path("/proc/cpuinfo")
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
     able = described.exists() and "avx512_bf16" in described.read_text()

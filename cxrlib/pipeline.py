@@ -72,34 +72,70 @@ def iterate_batches(
     augmentation: Augmentation,
     seed: int,
     epochs: Iterable[int],
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (B, S, S, 1) float32 images and (B, 1) float32 labels, epoch after epoch, made on several threads.
 
     What is drawn depends on the seed, the epoch and the film alone, so that a
-    training that resumes at epoch k sees what an uninterrupted one sees. All
-    batches have the same size: the last one of an epoch is filled up with films
-    from its beginning. A tiny batch would upset batch normalisation, and an odd
-    one TensorFlow (see `cxrlib.recipe.Recipe`).
+    training that resumes at epoch k sees what an uninterrupted one sees, and so
+    do several processes together.
+
+    Parameters
+    ----------
+    images : ndarray, (N, S, S), as `load_images` returns them
+        Of several processes, each has those of its own share.
+    labels : ndarray, (M,)
+        Of all M films of the training, in the same order.
+    batch : int
+        Films in a batch, that of all processes together.
+    share : (index, of)
+        This process has the films index, index + of, index + 2 of ..., and
+        yields B = batch / of of each batch's films.
     """
-    make = lambda dealt: make_batch(images, labels, dealt[1], augmentation=augmentation, seed=seed, epoch=dealt[0])
-    yield from map_in_order(make, deal_rows(len(images), batch=batch, seed=seed, epochs=epochs))
+    index, of = share
+    options = dict(augmentation=augmentation, seed=seed)
+
+    def make(dealt: tuple[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        epoch, rows = dealt
+        return make_batch(images, labels, rows[index::of], epoch=epoch, of=of, **options)
+
+    yield from map_in_order(make, deal_rows(len(labels), batch=batch, seed=seed, epochs=epochs))
 
 
 def deal_rows(count: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield an epoch and the rows (B,) of one of its batches, batch after batch."""
+    """Yield an epoch and the rows (B,) of one of its batches, batch after batch.
+
+    Film i always stands at the place i mod B of some batch, and takes turns there
+    with the other films of its place in an order that is drawn anew each epoch. So
+    a process that fills every n-th place needs every n-th film only. All
+    batches have the same size, for a tiny one would upset batch normalisation:
+    a place with a film too few repeats one.
+    """
+    steps = steps_per_epoch(count, batch)
+    places = np.arange(steps * batch).reshape(steps, batch) % count
+    short = np.arange(batch)[batch - (steps * batch - count) :]
     for epoch in epochs:
-        order = np.random.default_rng([seed, epoch]).permutation(count)
-        for rows in np.resize(order, (steps_per_epoch(count, batch), batch)):  # repeats from the start
+        rng = np.random.default_rng([seed, epoch])
+        if steps > 1:
+            places[-1, short] = places[rng.integers(steps - 1, size=len(short)), short]
+        for rows in rng.permuted(places, axis=0):
             yield epoch, rows
 
 
 def make_batch(
-    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, augmentation: Augmentation, seed: int, epoch: int
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    *,
+    augmentation: Augmentation,
+    seed: int,
+    epoch: int,
+    of: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the augmented films (B, S, S, 1) and the labels (B, 1) of some rows, float32."""
     films = np.empty((len(rows), *images.shape[1:], 1), np.float32)
     for film, row in zip(films, rows, strict=True):
-        film[..., 0] = augment(images[row], augmentation, np.random.default_rng([seed, epoch, row]))
+        film[..., 0] = augment(images[row // of], augmentation, np.random.default_rng([seed, epoch, row]))
     return films, labels[rows, None].astype(np.float32)
 
 
@@ -108,20 +144,11 @@ def steps_per_epoch(count: int, batch: int) -> int:
     return -(-count // batch)
 
 
-def batches(
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    batch: int,
-    augmentation: Augmentation,
-    seed: int,
-    epochs: Iterable[int],
-):
-    """Return `iterate_batches` as a ``tf.data.Dataset``, made ahead of need."""
+def batches(images: np.ndarray, labels: np.ndarray, **options):
+    """Return `iterate_batches`, with its options, as a ``tf.data.Dataset`` that is made ahead of need."""
     import tensorflow as tf
 
     side = images.shape[1]
     kinds = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))
-    options = dict(batch=batch, augmentation=augmentation, seed=seed, epochs=epochs)
     make = lambda: iterate_batches(images, labels, **options)
     return tf.data.Dataset.from_generator(make, output_signature=kinds).prefetch(2)

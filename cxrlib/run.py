@@ -245,14 +245,14 @@ def _check_array(image: np.ndarray) -> np.ndarray:
 
 
 def open_run(folder) -> Run:
-    """Open a finished run.
+    """Open a finished run: its folder, or "simulated" for the one that comes with the library.
 
     Raises
     ------
     InputError
         No run, an unfinished one, or one of another version.
     """
-    folder = Path(folder)
+    folder = SIMULATED if folder == "simulated" else Path(folder)
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder}: {'not a run folder (no recipe.json)' if folder.is_dir() else 'no such folder'}")
     recipe = read_recipe(folder / "recipe.json")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def start_session(seed: int = 0) -> None:
+def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     """Load TensorFlow without its start-up messages, and make what follows repeatable.
 
     Seeds Python, NumPy and Keras, and asks TensorFlow for deterministic
@@ -18,13 +18,21 @@ def start_session(seed: int = 0) -> None:
     Parameters
     ----------
     seed : int, at least 0
+    distributed : bool
+        Put Keras on JAX, and join the other processes (`cxrlib.distribution`).
     """
+    if distributed:
+        os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _captured_stderr():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for GPUs, and complains where there are none
+        if distributed:
+            from cxrlib.distribution import join
+
+            join()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import cxrlib
+from cxrlib import distribution
 from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
@@ -21,7 +22,7 @@ from cxrlib.network import MODEL, build_network, read_network
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
-from cxrlib.run import MADE_LAST, SIMULATED, Run, open_run, predict_logits
+from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
 from cxrlib.threshold import choose_by_sensitivity, most_missed
 
 
@@ -35,6 +36,9 @@ def train(
     progress: Callable = lambda items, total: items,
 ) -> Run:
     """Train a network and write a run folder.
+
+    Several processes that were joined (`cxrlib.distribution`) train one network
+    together; the first of them writes the run folder, and all of them see it.
 
     Two trainings with one recipe on one machine are equal bit for bit where
     ``tf.config.experimental.enable_op_determinism()`` was called, as ``cxr
@@ -69,20 +73,29 @@ def train(
     for name in ("train", "val"):
         _check_part(cohort, parts, name)
     most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)  # or say now that it cannot be
-    read = lambda part: load_images(part.files, size=recipe.size, normalize=recipe.normalize, progress=progress)
-    images = {name: read(part) for name, part in parts.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.json", recipe_text(recipe))
-    write_csv(folder / "split.csv", split)
+    index, of = distribution.share()
+    distribution.check_batch(recipe.batch, len(parts["train"].table))
+    distribution.wait("the folder was looked at")
+    shares = {name: part.files[index::of] if name == "train" else part.files for name, part in parts.items()}
+    read = lambda files: load_images(files, size=recipe.size, normalize=recipe.normalize, progress=progress)
+    images = {name: read(files) for name, files in shares.items() if index == 0 or name == "train"}
+    if index == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "recipe.json", recipe_text(recipe))
+        write_csv(folder / "split.csv", split)
 
     weight = losses.class_weight(recipe.weight, parts["train"].labels)
-    steps = steps_per_epoch(len(images["train"]), recipe.batch)
+    steps = steps_per_epoch(len(parts["train"].labels), recipe.batch)
     bias = losses.initial_bias(parts["train"].labels, weight)
     model = build_network(recipe, output_bias=bias, fast=True)
-    model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
+    model.compile(
+        optimizer=make_optimizer(recipe, steps),
+        loss=losses.weighted_cross_entropy(weight, smoothing=recipe.label_smoothing),
+    )
     model.optimizer.build(model.trainable_variables)
-    trained = build_network(recipe)
-    keeper = Keeper(folder, trained, images["val"], parts["val"].labels, recipe.keep)
+    with distribution.apart():
+        trained = build_network(recipe)
+    keeper = Keeper(folder, trained, images.get("val"), parts["val"].labels, recipe.keep)
     keeper.set_model(model)
     if start:
         model.set_weights(start)
@@ -94,19 +107,24 @@ def train(
         augmentation=recipe.augmentation,
         seed=recipe.seed,
         epochs=range(done, recipe.epochs),
+        share=(index, of),
     )
     if done < recipe.epochs:
-        model.fit(
-            data,
-            initial_epoch=done,
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            callbacks=[keeper, *callbacks],
-            shuffle=False,  # the batches come shuffled
-            verbose=0,
-        )
-    keeper.use_kept()
-    _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
+        with distribution.together():
+            model.fit(
+                data,
+                initial_epoch=done,
+                epochs=recipe.epochs,
+                steps_per_epoch=steps,
+                callbacks=[keeper, *callbacks],
+                shuffle=False,  # the batches come shuffled
+                verbose=0,
+            )
+    if index == 0:
+        keeper.use_kept()
+        with distribution.apart():
+            _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
+    distribution.wait("the run was written")
     return open_run(folder)
 
 
@@ -120,16 +138,13 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     """
     if recipe.start == "scratch":
         return None
-    place = Path(recipe.start)
-    if recipe.start == "simulated":
-        place, model = SIMULATED, open_run(SIMULATED).model
-    else:
-        model = read_network(place) if place.suffix == ".keras" else open_run(place).model
+    is_file = recipe.start.endswith(".keras")
+    model = read_network(Path(recipe.start)) if is_file else open_run(recipe.start).model
     ours = build_network(recipe)
     theirs, needed = ([weight.shape for weight in m.weights] + [type(x) for x in m.layers] for m in (model, ours))
     if theirs != needed:
         raise InputError(
-            f"{place}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
+            f"{recipe.start}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
             f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
             f"{len(ours.layers)} layers, {ours.count_params():,} weights); they must agree, or train from scratch"
         )
@@ -237,6 +252,8 @@ def environment(cohort: Cohort) -> dict:
         "cxrlib": cxrlib.__version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "processes": distribution.share()[1],
         "numpy": np.__version__,
         "python": platform.python_version(),
         "system": platform.platform(),

@@ -3,7 +3,7 @@ import pytest
 
 from cxrlib.augment import Augmentation
 from cxrlib.cohort import read_cohort
-from cxrlib.pipeline import batches, iterate_batches, load_images, steps_per_epoch
+from cxrlib.pipeline import batches, deal_rows, iterate_batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError, as_float, read_image
 
 PLAIN = dict(batch=4, augmentation=Augmentation(), seed=0)
@@ -34,12 +34,34 @@ def test_an_epoch_holds_each_film_and_fills_up_its_last_batch(films):
     assert len(made) == steps_per_epoch(len(images), 4)
     assert {len(y) for _, y in made} == {4}
     pixels, labels = np.concatenate([x for x, _ in made])[..., 0], np.concatenate([y for _, y in made])[:, 0]
-    once, again = np.split(pixels, [len(images)])
-    order = [int(np.argmin(np.abs(as_float(images) - film).sum(axis=(1, 2)))) for film in once]
-    assert sorted(order) == list(range(len(images)))
-    np.testing.assert_array_equal(once, as_float(images)[order])
-    np.testing.assert_array_equal(labels[: len(order)], cohort.labels[order])
-    np.testing.assert_array_equal(again, once[: len(again)])
+    order = [int(np.argmin(np.abs(as_float(images) - film).sum(axis=(1, 2)))) for film in pixels]
+    assert set(order) == set(range(len(images)))
+    assert max(order.count(row) for row in order) <= 2
+    np.testing.assert_array_equal(pixels, as_float(images)[order])
+    np.testing.assert_array_equal(labels, cohort.labels[order])
+
+
+def test_several_processes_make_the_batches_that_one_makes(films):
+    """Each from its own films alone; together, the same films in the same batches."""
+    images, cohort = films
+    whole = list(iterate_batches(images, cohort.labels, epochs=range(2), **MOVING))
+    halves = [
+        list(iterate_batches(images[i::2], cohort.labels, epochs=range(2), share=(i, 2), **MOVING)) for i in (0, 1)
+    ]
+    for (x, y), (x0, y0), (x1, y1) in zip(whole, *halves, strict=True):
+        for all_of, first, second in ((x, x0, x1), (y, y0, y1)):
+            np.testing.assert_array_equal(all_of[0::2], first)
+            np.testing.assert_array_equal(all_of[1::2], second)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 9, 103])
+def test_every_film_is_dealt_in_each_epoch_in_another_order(count):
+    dealt = list(deal_rows(count, batch=4, seed=0, epochs=range(3)))
+    for epoch in range(3):
+        rows = np.concatenate([rows for e, rows in dealt if e == epoch])
+        assert len(rows) == 4 * steps_per_epoch(count, 4)
+        assert set(rows) == set(range(count))
+    assert count < 9 or not np.array_equal(dealt[0][1], dealt[len(dealt) // 3][1])
 
 
 def test_epochs_differ_and_a_resumed_one_is_the_same(films):

@@ -14,13 +14,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
 ORDER = (
-    "radiograph", "dicom", "files", "cohort", "nih", "preparation", "phantom", "augment", "pipeline", "resnet",
-    "loss", "evaluation", "performance", "threshold", "recipe", "network", "run", "comparison", "checkpoint",
-    "training", "plots", "session", "console", "cli",
+    "radiograph", "dicom", "files", "cohort", "nih", "preparation", "phantom", "distribution", "augment", "pipeline",
+    "resnet", "loss", "evaluation", "performance", "threshold", "recipe", "network", "run", "comparison", "checkpoint",
+    "training", "plots", "session", "console", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 
-LATE = {("radiograph", "dicom"), ("session", "phantom")}
+LATE = {("radiograph", "dicom"), ("session", "phantom"), ("session", "distribution")}
 """Imports inside a function, for the sake of start-up time, that go the other way or far."""
 
 

@@ -1,0 +1,151 @@
+"""What was tried to make `default` better on real films: each trial cross-validated by patient.
+
+    python benchmarks/trials.py SOURCE OUT screen NAME ...    # 96 px, folds of seed 1, one training seed
+    python benchmarks/trials.py SOURCE OUT confirm NAME ...   # as the recipe is, folds of seed 0, two training seeds
+
+A trial is some changes to `default` (TRIALS below), or several trials whose logits
+are averaged (ENSEMBLES). Two folds are trained at a time, on one thread each. OUT
+keeps the runs, so that a second call goes on where the first was stopped, and
+gets the out-of-fold scores; trials.csv in this folder gets the AUCs and, for each
+trial, the difference to BASE on the same films, paired, with its 95 % interval by
+bootstrap over patients.
+"""
+
+import os
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}  # for the two processes
+
+import numpy as np
+import pandas as pd
+import typer
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from cxrlib.cohort import Cohort, read_cohort
+from cxrlib.evaluation import auc, auc_difference, auc_interval
+from cxrlib.files import write_csv
+from cxrlib.preparation import prepare
+from cxrlib.recipe import DEFAULT, find_recipe
+
+BASE = "default"
+SCREEN = {"size": 96}
+FAST = {"precision": "bfloat16"}
+PRETRAINED = FAST | {"start": "simulated", "epochs": 15}
+TRIALS: dict[str, dict] = {
+    "default": {},
+    "bfloat16": FAST,
+    "simulated, 15 epochs": PRETRAINED,
+    "simulated, 15 epochs at a quarter of the rate": PRETRAINED | {"learning_rate": 5e-4},
+    "simulated, 30 epochs at a quarter of the rate": PRETRAINED | {"learning_rate": 5e-4, "epochs": 30},
+    "more augmentation": FAST | {"augmentation": replace(DEFAULT.augmentation, shift=0.12, scale=0.2, rotate=12.0)},
+    "gamma 2": FAST | {"augmentation": replace(DEFAULT.augmentation, gamma=2.0)},
+    "weight decay 0.2": FAST | {"weight_decay": 0.2},
+    "label smoothing 0.1": FAST | {"label_smoothing": 0.1},
+    "width 64": FAST | {"width": 64},
+    "80 epochs": FAST | {"epochs": 80},
+}
+ENSEMBLES = {
+    "bfloat16 and simulated": ("bfloat16", "simulated, 15 epochs"),
+}
+TABLE = Path(__file__).with_name("trials.csv")
+Stage = StrEnum("Stage", ["screen", "confirm"])
+
+
+def main(
+    source: Path,
+    out: Path,
+    stage: Stage,
+    names: Annotated[list[str], typer.Argument(help="trials; all of them are held against " + BASE)],
+) -> None:
+    """Train, score out of fold, and write the table."""
+    cohort = prepared(source, out)
+    seeds = (0,) if stage == Stage.screen else (0, 1)
+    for seed in seeds:
+        todo = [(name, fold) for name in names if name in TRIALS for fold in range(5)]
+        jobs = (delayed(train_fold)(source, out, stage, name, fold, seed) for name, fold in todo)
+        for _ in tqdm(Parallel(2, return_as="generator")(jobs), total=len(todo), desc=f"{stage}, seed {seed}"):
+            pass
+    rows = [row for name in names for seed in seeds for row in held_against_base(out, cohort, stage, name, seed)]
+    kept = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame()
+    table = pd.concat([kept, pd.DataFrame(rows)], ignore_index=True)
+    table = table.drop_duplicates(["stage", "trial", "seed", "films"], keep="last", ignore_index=True)
+    write_csv(TABLE, table.round(4))
+    typer.echo(pd.DataFrame(rows).round(3).to_string(index=False))
+
+
+def prepared(source: Path, out: Path) -> Cohort:
+    """Return the films at 256 px, with their groups."""
+    from cross_validate import with_groups
+
+    return with_groups(read_cohort(prepare(source, out / "cohort").folder), source)
+
+
+def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: int) -> None:
+    """Train without one fold's patients and keep their logits, as they are and mirrored."""
+    from cross_validate import deal, split_fold
+
+    from cxrlib.pipeline import load_images
+    from cxrlib.run import predict_logits
+    from cxrlib.session import start_session
+    from cxrlib.training import train
+
+    start_session(seed)
+    cohort = prepared(source, out)
+    recipe = find_recipe("default", **((SCREEN if stage == Stage.screen else {}) | TRIALS[name]), seed=seed)
+    rows = deal(cohort, 5, 1 if stage == Stage.screen else 0)[fold]
+    folder = place(out, stage, name, seed, fold)
+    if (folder / "fold.csv").exists():
+        return
+    run = train(split_fold(cohort, rows), folder, recipe, resume=True)
+    test = cohort.table.iloc[rows].reset_index(drop=True)
+    images = load_images([cohort.folder / path for path in test["path"]], size=recipe.size)
+    logits = {"logit": predict_logits(run.model, images), "mirrored": predict_logits(run.model, images[:, :, ::-1])}
+    write_csv(folder / "fold.csv", test[["path"]].assign(fold=fold, **logits))
+
+
+def place(out: Path, stage: str, name: str, seed: int, fold: int) -> Path:
+    """Return the folder of one training."""
+    return out / stage / f"{name.replace(' ', '-').replace(',', '')}-{seed}-{fold}"
+
+
+def out_of_fold(out: Path, cohort: Cohort, stage: str, name: str, seed: int) -> pd.DataFrame:
+    """Return the films with a trial's logit, each by the network that had not seen the patient."""
+    mirrored = name.endswith("+mirror")
+    members = ENSEMBLES.get(name.removesuffix("+mirror"), (name.removesuffix("+mirror"),))
+    logits = []
+    for member in members:
+        files = [place(out, stage, member, seed, fold) / "fold.csv" for fold in range(5)]
+        made = pd.concat([pd.read_csv(file) for file in files]).set_index("path")
+        logits.append((made["logit"] + made["mirrored"]) / 2 if mirrored else made["logit"])
+    fold = made["fold"]
+    return cohort.table.assign(
+        logit=cohort.table["path"].map(sum(logits) / len(logits)), fold=cohort.table["path"].map(fold)
+    )
+
+
+def held_against_base(out: Path, cohort: Cohort, stage: str, name: str, seed: int) -> list[dict]:
+    """Return a row for each subset of films: the trial's AUCs, and their difference to BASE."""
+    from cross_validate import subsets_of
+
+    ours, base = (out_of_fold(out, cohort, stage, n, seed) for n in (name, BASE))
+    rows = []
+    for films, chosen in subsets_of(ours).items():
+        part, other = ours[chosen], base[chosen]
+        if films == "singles":
+            continue
+        label, patient = part["label"], part["patient_id"]
+        mean = np.mean([auc(f["label"], f["logit"]) for _, f in part.groupby("fold")])
+        pooled = auc_interval(label, part["logit"], patient)
+        gain = auc_difference(label, part["logit"], other["logit"], patient)
+        row = {"stage": str(stage), "trial": name, "seed": seed, "films": films, "n": len(part), "mean": mean}
+        row |= {"pooled": pooled.value, "low": pooled.low, "high": pooled.high}
+        rows.append(row | {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
+    return rows
+
+
+if __name__ == "__main__":
+    typer.run(main)
