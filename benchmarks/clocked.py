@@ -24,10 +24,9 @@ import keras  # noqa: E402  (after the session has chosen the backend)
 
 from cxrlib.cohort import read_cohort  # noqa: E402
 from cxrlib.evaluation import auc  # noqa: E402
-from cxrlib.network import build_network  # noqa: E402
+from cxrlib.network import build_network, predict_logits  # noqa: E402
 from cxrlib.pipeline import load_images  # noqa: E402
 from cxrlib.recipe import find_recipe  # noqa: E402
-from cxrlib.run import predict_logits  # noqa: E402
 from cxrlib.training import train  # noqa: E402
 
 
@@ -61,7 +60,7 @@ def main() -> None:
         model = build_network(recipe)
         for row, weights in zip(clock.rows, clock.weights, strict=True):
             model.set_weights(weights)
-            row["auc"] = auc(fresh.labels, predict_logits(model, images))
+            row["auc"] = auc(fresh.labels, predict_logits(model, images, mirror=recipe.mirror))
         clock.rows[-1]["kept_auc"] = auc(fresh.labels, run.score_images(images))
     sys.stdout.write(json.dumps(clock.rows))
 

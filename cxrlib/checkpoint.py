@@ -10,8 +10,9 @@ import pandas as pd
 from cxrlib.distribution import apart
 from cxrlib.evaluation import auc
 from cxrlib.files import atomic, write_csv
+from cxrlib.network import predict_logits
 from cxrlib.radiograph import InputError
-from cxrlib.run import predict_logits
+from cxrlib.recipe import Recipe
 
 CHECKPOINT = "checkpoint.npz"
 
@@ -29,9 +30,11 @@ class Keeper(keras.callbacks.Callback):
     an epoch old.
     """
 
-    def __init__(self, folder: Path, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray, keep: str):
+    def __init__(
+        self, folder: Path, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray, recipe: Recipe
+    ):
         super().__init__()
-        self.folder, self.scorer, self.images, self.labels, self.keep = folder, scorer, images, labels, keep
+        self.folder, self.scorer, self.images, self.labels, self.recipe = folder, scorer, images, labels, recipe
         self.history: list[dict] = []
         self.kept: list[np.ndarray] = []
 
@@ -50,11 +53,11 @@ class Keeper(keras.callbacks.Callback):
             return
         self.scorer.set_weights(self.model.get_weights())
         with apart():
-            value = auc(self.labels, predict_logits(self.scorer, self.images))
+            value = auc(self.labels, predict_logits(self.scorer, self.images, mirror=self.recipe.mirror))
         logs["val_auc"] = value
         better = not self.history or value > max(row["val_auc"] for row in self.history)
         self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})
-        if better or self.keep == "last":
+        if better or self.recipe.keep == "last":
             self.kept = self.scorer.get_weights()
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
         arrays |= {f"kept_{i}": value for i, value in enumerate(self.kept)}

@@ -27,8 +27,8 @@ Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "n
 FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
 
 UNSEEN = (
-    "no --run is given, so this is the network that comes with cxrlib: it was trained on simulated films alone, has "
-    "seen no patient, and its threshold is from simulated films; for teaching, not for deciding about a patient"
+    "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
+    "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -161,7 +161,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: SplitOption = Split.test,
     threshold: Threshold = None,
@@ -181,8 +181,8 @@ def evaluate(
 
 @app.command()
 def compare(
-    run_a: Annotated[Path, typer.Argument(help="A run folder.")],
-    run_b: Annotated[Path, typer.Argument(help="Another.")],
+    run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
+    run_b: Annotated[str, typer.Argument(help="Another.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: SplitOption = Split.test,
     as_json: AsJson = False,
@@ -206,18 +206,17 @@ def compare(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    run: Annotated[Path | None, typer.Option(help="A run folder.  [default: weights trained on simulation]")] = None,
+    run: Annotated[
+        str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
+    ] = "simulated",
     threshold: Threshold = None,
     allow_color: AllowColor = False,
     as_json: AsJson = False,
 ):
     """Score films, one line each. Exit code 1 where some could not be read."""
     from cxrlib.radiograph import InputError
-    from cxrlib.run import SIMULATED
 
-    if run is None:
-        tell(UNSEEN)
-    opened, failed = _open(run or SIMULATED), False
+    opened, failed = _open(run), False
     for path in images:
         try:
             made = opened.predict(path, threshold=threshold, allow_color=allow_color)
@@ -248,9 +247,11 @@ def _complain(error: Exception) -> int:
     return 2
 
 
-def _open(run: Path):
+def _open(run: str):
     from cxrlib.run import open_run
 
+    if run == "simulated":
+        tell(UNSEEN)
     opened = open_run(run)
     start_session()
     _ = opened.model  # a damaged one is the run's fault, not the first film's

@@ -1,4 +1,4 @@
-"""The network of a recipe: built, read from a file, and packed small to be shipped."""
+"""The network of a recipe: built, asked, read from a file, and packed small to be shipped."""
 
 import os
 import zipfile
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from cxrlib.files import atomic
-from cxrlib.radiograph import InputError
+from cxrlib.radiograph import InputError, as_float
 from cxrlib.recipe import Recipe
 from cxrlib.resnet import build_resnet
 
@@ -74,6 +74,26 @@ def read_network(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be loaded: {error}") from None
+
+
+def predict_logits(model, images: np.ndarray, *, mirror: bool = False, batch: int = 64) -> np.ndarray:
+    """Return the logits (N,), float32, of cached images (N, S, S).
+
+    Parameters
+    ----------
+    images : ndarray, uint8 or uint16 of full range
+    mirror : bool
+        Return the mean of the logits of a film and of its mirror image.
+    """
+    if mirror:
+        both = [predict_logits(model, view, batch=batch) for view in (images, images[:, :, ::-1])]
+        return (both[0] + both[1]) / 2
+    logits = []
+    for start in range(0, len(images), batch):
+        chunk = as_float(images[start : start + batch])[..., None]
+        even = np.concatenate([chunk, chunk[-1:]]) if len(chunk) % 2 else chunk  # see Recipe
+        logits.append(model.predict_on_batch(even)[: len(chunk), 0])
+    return np.concatenate(logits)
 
 
 def pack_network(model: keras.Model, path: Path) -> None:

@@ -62,6 +62,9 @@ class Recipe:
         and so is all scoring.
     keep : {"best", "last"}
         The epoch that is kept: of the highest validation AUC, or the last.
+    mirror : bool
+        Whether a film is scored together with its mirror image: by the mean of
+        the two logits.
     sensitivity : float
         Floor of the operating point.
     confidence : float, optional
@@ -95,6 +98,7 @@ class Recipe:
     start: str = "scratch"
     precision: str = "float32"
     keep: str = "last"
+    mirror: bool = True
     sensitivity: float = 0.90
     confidence: float | None = None
     seed: int = 0
@@ -149,6 +153,7 @@ CLASSIC = Recipe(
     hold=1,
     weight=10.0,
     keep="best",
+    mirror=False,
 )
 """The recipe of the tutorial that this course grew from, as its code really ran:
 its callback set 0.01, 0.01, 0.005, 0.0025 ... over the 0.005 that its text names."""

@@ -14,7 +14,7 @@ from cxrlib.cohort import Cohort, check_split
 from cxrlib.evaluation import Estimate, auc_interval, brier
 from cxrlib.performance import Performance, performance
 from cxrlib.pipeline import load_images
-from cxrlib.radiograph import InputError, as_float, open_radiograph, quantize, resize_to_square
+from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
 
 MADE_LAST = "operating_point.json"
@@ -126,7 +126,9 @@ class Run:
 
     def score_images(self, images: np.ndarray) -> np.ndarray:
         """Return the scores (N,), float64, of cached images (N, S, S), uint8 or uint16."""
-        return losses.score(predict_logits(self.model, images), self.weight)
+        from cxrlib.network import predict_logits
+
+        return losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
 
     def evaluate(
         self,
@@ -218,16 +220,6 @@ class Run:
         if met.any():
             told.append(f"{met.sum():,} of these films have the patient_id of one trained on: the same people?")
         return tuple(told)
-
-
-def predict_logits(model, images: np.ndarray, *, batch: int = 64) -> np.ndarray:
-    """Return the logits (N,), float32, of cached images (N, S, S)."""
-    logits = []
-    for start in range(0, len(images), batch):
-        chunk = as_float(images[start : start + batch])[..., None]
-        even = np.concatenate([chunk, chunk[-1:]]) if len(chunk) % 2 else chunk  # see Recipe
-        logits.append(model.predict_on_batch(even)[: len(chunk), 0])
-    return np.concatenate(logits)
 
 
 def _check_array(image: np.ndarray) -> np.ndarray:

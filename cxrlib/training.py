@@ -18,11 +18,11 @@ from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
 from cxrlib.files import atomic, csv_text, write_csv, write_text
-from cxrlib.network import MODEL, build_network, read_network
+from cxrlib.network import MODEL, build_network, predict_logits, read_network
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
-from cxrlib.run import MADE_LAST, Run, open_run, predict_logits
+from cxrlib.run import MADE_LAST, Run, open_run
 from cxrlib.threshold import choose_by_sensitivity, most_missed
 
 
@@ -95,7 +95,7 @@ def train(
     model.optimizer.build(model.trainable_variables)
     with distribution.apart():
         trained = build_network(recipe)
-    keeper = Keeper(folder, trained, images.get("val"), parts["val"].labels, recipe.keep)
+    keeper = Keeper(folder, recipe, trained, images.get("val"), parts["val"].labels)
     keeper.set_model(model)
     if start:
         model.set_weights(start)
@@ -229,7 +229,7 @@ def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, we
     """Write the model, the scores of val and test, and last of all the operating point."""
     tables = []
     for images, part in held_out:
-        logits = predict_logits(model, images)
+        logits = predict_logits(model, images, mirror=recipe.mirror)
         columns = part.table[["path", "patient_id", "split", "label"]]
         tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))
     scores = pd.concat(tables, ignore_index=True)

@@ -19,7 +19,7 @@ from cxrlib.console import epoch_bar, film_bar
 from cxrlib.files import write_csv, write_text
 from cxrlib.phantom import VERSION, simulate
 from cxrlib.recipe import Recipe, recipe_text
-from cxrlib.run import MADE_LAST, SIMULATED, open_run, predict_logits
+from cxrlib.run import MADE_LAST, SIMULATED, open_run
 from cxrlib.session import start_session
 
 FILMS = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
@@ -32,7 +32,7 @@ def main(build: Path = BUILD) -> None:
     start_session(RECIPE.seed)
     from cxrlib.evaluation import auc_interval
     from cxrlib.loss import score
-    from cxrlib.network import PACKED, build_network, pack_network
+    from cxrlib.network import PACKED, build_network, pack_network, predict_logits
     from cxrlib.pipeline import load_images
     from cxrlib.threshold import choose_by_sensitivity
     from cxrlib.training import train
@@ -50,7 +50,7 @@ def main(build: Path = BUILD) -> None:
     for split in ("val", "test"):
         part = cohort.part(split)
         images = load_images(part.files, size=RECIPE.size, progress=film_bar(f"scoring {split}"))
-        scores[split] = part.table.assign(score=score(predict_logits(packed, images), run.weight))
+        scores[split] = part.table.assign(score=score(predict_logits(packed, images, mirror=RECIPE.mirror), run.weight))
     val, test = scores["val"], scores["test"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=RECIPE.sensitivity)
     estimate = auc_interval(test["label"], test["score"], test["patient_id"])

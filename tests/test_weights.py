@@ -1,0 +1,75 @@
+"""The network that comes with the library."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import TINY
+from typer.testing import CliRunner
+
+from cxrlib.cli import app
+from cxrlib.cohort import read_cohort
+from cxrlib.network import PACKED, load_network, pack_network
+from cxrlib.phantom import VERSION, simulate
+from cxrlib.radiograph import InputError
+from cxrlib.recipe import Recipe
+from cxrlib.resnet import build_resnet
+from cxrlib.run import SIMULATED, open_run
+
+MOST_BYTES = 6_000_000
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Films of patients that no training has met."""
+    return simulate(tmp_path_factory.mktemp("fresh") / "cohort", films=120, prevalence=0.4, size=128, seed=99)
+
+
+def test_it_is_small_and_its_checksum_stands_beside_it():
+    made = json.loads((SIMULATED / "made.json").read_text())
+    packed = SIMULATED / PACKED
+    assert packed.stat().st_size <= MOST_BYTES
+    assert hashlib.sha256(packed.read_bytes()).hexdigest() == made["sha256"]
+    assert made["films"]["phantom"] == VERSION
+
+
+def test_it_finds_simulated_effusions_on_fresh_films(fresh):
+    result = open_run("simulated").evaluate(read_cohort(fresh), split="all")
+    assert result.auc.value > 0.97
+    assert result.performance.sensitivity.high > 0.9
+    assert result.performance.specificity.value > 0.9
+    assert result.warnings == ()
+
+
+def test_predict_without_a_run_uses_it_and_says_what_it_is(fresh):
+    film = next((fresh / "effusion").iterdir())
+    done = CliRunner().invoke(app, ["predict", str(film), "--json"])
+    assert done.exit_code == 0
+    assert "trained on simulated films alone, has seen no patient" in " ".join(done.stderr.split())
+    said = json.loads(done.stdout)
+    assert said["score"] == pytest.approx(open_run("simulated").predict(film).score, abs=1e-6)
+
+
+def test_packed_weights_lose_three_digits_at_most(tmp_path):
+    recipe = replace(TINY, name="packed")
+    model = build_resnet(width=recipe.width, size=recipe.size, standardize=True, seed=4)
+    pack_network(model, tmp_path / PACKED)
+    films = np.random.default_rng(0).random((4, recipe.size, recipe.size, 1)).astype(np.float32)
+    again = load_network(tmp_path, recipe)
+    np.testing.assert_allclose(again.predict_on_batch(films), model.predict_on_batch(films), atol=2e-2)
+
+
+def test_what_half_precision_cannot_hold_is_not_packed(tmp_path):
+    model = build_resnet(width=4, size=32, output_bias=1e6)
+    with pytest.raises(ValueError, match="not finite in half precision"):
+        pack_network(model, tmp_path / PACKED)
+    assert not (tmp_path / PACKED).exists()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no archive"])
+def test_damaged_weights_are_refused_by_name(tmp_path, damage):
+    (tmp_path / PACKED).write_bytes(damage((SIMULATED / PACKED).read_bytes()))
+    with pytest.raises(InputError, match=rf"{PACKED}: cannot be loaded"):
+        load_network(tmp_path, Recipe())
