@@ -163,7 +163,7 @@ def growth(films: Path) -> list[Row]:
 def scale_out() -> list[Row]:
     """Train by one process held to a core, and by two with a core each."""
     cohort = simulated("course", COURSE | {"size": 128})
-    changes = {"width": 16, "batch": 64, "epochs": 4}
+    changes = {"width": 16, "batch": 64, "epochs": 4, "start": "scratch"}
     alone = clock([dict(cohort=cohort, changes=changes, distributed=True)], cores=True)
     both = clock([dict(cohort=cohort, changes=changes, distributed=True)] * 2, cores=True)
     apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(alone, both, strict=True))

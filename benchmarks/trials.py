@@ -12,7 +12,6 @@ bootstrap over patients.
 """
 
 import os
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -29,31 +28,24 @@ from cxrlib.cohort import Cohort, read_cohort
 from cxrlib.evaluation import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv
 from cxrlib.preparation import prepare
-from cxrlib.recipe import DEFAULT, find_recipe
+from cxrlib.recipe import find_recipe
 
-BASE = "default"
+BASE = "scratch"
 SCREEN = {"size": 96}
-FAST = {"precision": "bfloat16"}
+SCRATCH = {"start": "scratch", "epochs": 40, "precision": "float32"}
+FAST = SCRATCH | {"precision": "bfloat16"}
 PRETRAINED = FAST | {"start": "simulated", "epochs": 15}
-MOVED_MORE = replace(DEFAULT.augmentation, shift=0.12, scale=0.2, rotate=12.0)
 TRIALS: dict[str, dict] = {
-    "default": {},
-    "bfloat16": FAST,
+    "scratch, float32": SCRATCH,
+    "scratch": FAST,
     "simulated, 15 epochs": PRETRAINED,
     "simulated, 15 epochs at a quarter of the rate": PRETRAINED | {"learning_rate": 5e-4},
-    "simulated, 40 epochs": PRETRAINED | {"epochs": 40},
     "simulated, 128 px": PRETRAINED | {"size": 128},
-    "simulated, label smoothing 0.1": PRETRAINED | {"label_smoothing": 0.1},
-    "simulated, more augmentation": PRETRAINED | {"augmentation": MOVED_MORE},
-    "simulated, weight decay 0.2": PRETRAINED | {"weight_decay": 0.2},
-    "simulated, again": PRETRAINED | {"seed": 100},
-    "simulated, once more": PRETRAINED | {"seed": 101},
-    "label smoothing 0.1": FAST | {"label_smoothing": 0.1},
+    "simulated, 160 px": PRETRAINED | {"size": 160},
+    "simulated, 192 px": PRETRAINED | {"size": 192},
+    "simulated, 160 px, label smoothing 0.1": PRETRAINED | {"size": 160, "label_smoothing": 0.1},
 }
-ENSEMBLES = {
-    "scratch and simulated": ("bfloat16", "simulated, 15 epochs"),
-    "simulated, three times": ("simulated, 15 epochs", "simulated, again", "simulated, once more"),
-}
+ENSEMBLES = {"scratch and simulated": ("scratch", "simulated, 15 epochs")}
 TABLE = Path(__file__).with_name("trials.csv")
 Stage = StrEnum("Stage", ["screen", "confirm"])
 

@@ -31,10 +31,10 @@ class Keeper(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder: Path, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray, recipe: Recipe
+        self, folder: Path, recipe: Recipe, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray
     ):
         super().__init__()
-        self.folder, self.scorer, self.images, self.labels, self.recipe = folder, scorer, images, labels, recipe
+        self.folder, self.recipe, self.scorer, self.images, self.labels = folder, recipe, scorer, images, labels
         self.history: list[dict] = []
         self.kept: list[np.ndarray] = []
 

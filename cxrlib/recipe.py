@@ -55,7 +55,9 @@ class Recipe:
         Share of each label that goes to 1/2: 0 and 1 become s / 2 and 1 - s / 2.
     start : str
         Where training begins: "scratch" (random weights), "simulated" (the
-        weights that come with the library), a run folder or a ``.keras`` file.
+        weights that come with the library, made from simulated films alone), a
+        run folder or a ``.keras`` file. A network of another shape than theirs
+        begins from scratch, and needs about 40 epochs.
     precision : {"float32", "bfloat16"}
         What a training computes in. bfloat16 has two to three digits, and falls
         back to float32 where there is no hardware for it; weights are float32,
@@ -86,7 +88,7 @@ class Recipe:
     augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(shift=0.08, scale=0.10, rotate=7.0, gamma=1.4, horizontal_flip=True)
     )
-    epochs: int = 40
+    epochs: int = 15
     batch: int = 32
     optimizer: str = "adamw"
     learning_rate: float = 2e-3
@@ -95,8 +97,8 @@ class Recipe:
     hold: int = 2
     weight: float | str = "balanced"
     label_smoothing: float = 0.0
-    start: str = "scratch"
-    precision: str = "float32"
+    start: str = "simulated"
+    precision: str = "bfloat16"
     keep: str = "last"
     mirror: bool = True
     sensitivity: float = 0.90
@@ -152,6 +154,8 @@ CLASSIC = Recipe(
     schedule="halving",
     hold=1,
     weight=10.0,
+    start="scratch",
+    precision="float32",
     keep="best",
     mirror=False,
 )

@@ -104,6 +104,7 @@ def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, al
     started[1].send_signal(signal.SIGKILL)
     begun = time.monotonic()
     _, told = started[0].communicate(timeout=120)
+    started[1].communicate()
     assert started[0].returncode not in (0, None)
     assert "another process of this training has ended; start all of them again with --resume" in told
     assert time.monotonic() - begun < 60

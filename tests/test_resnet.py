@@ -58,6 +58,7 @@ def test_depths():
         build_resnet(depth=20)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the fused kernel is TensorFlow's")
 def test_fused_normalization_is_keras_own():
     """Outputs in training, gradients and moving averages, with the same weights."""
     films = np.random.default_rng(0).random((8, 64, 64, 1)).astype(np.float32)

@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from cxrlib.cli import app
 from cxrlib.cohort import read_cohort
-from cxrlib.network import PACKED, load_network, pack_network
+from cxrlib.network import PACKED, build_network, load_network, pack_network, predict_logits
 from cxrlib.phantom import VERSION, simulate
+from cxrlib.pipeline import load_images
 from cxrlib.radiograph import InputError
-from cxrlib.recipe import Recipe
+from cxrlib.recipe import DEFAULT, Recipe
 from cxrlib.resnet import build_resnet
 from cxrlib.run import SIMULATED, open_run
+from cxrlib.training import train
 
 MOST_BYTES = 6_000_000
 
@@ -73,3 +75,22 @@ def test_damaged_weights_are_refused_by_name(tmp_path, damage):
     (tmp_path / PACKED).write_bytes(damage((SIMULATED / PACKED).read_bytes()))
     with pytest.raises(InputError, match=rf"{PACKED}: cannot be loaded"):
         load_network(tmp_path, Recipe())
+
+
+def test_default_begins_from_it_and_its_network_fits():
+    ours = build_network(DEFAULT)
+    assert [w.shape for w in ours.weights] == [w.shape for w in open_run(DEFAULT.start).model.weights]
+
+
+def test_a_network_of_another_shape_is_told_to_begin_from_scratch(fresh, tmp_path):
+    with pytest.raises(InputError, match=r"simulated: its network .*they must agree, or train from scratch"):
+        train(fresh, tmp_path / "run", replace(DEFAULT, width=8))
+
+
+def test_mirrored_scoring_is_the_mean_of_both_views(fresh):
+    run = open_run("simulated")
+    films = load_images(read_cohort(fresh).files[:6], size=128)
+    one, other = (predict_logits(run.model, view) for view in (films, films[:, :, ::-1]))
+    np.testing.assert_allclose(predict_logits(run.model, films, mirror=True), (one + other) / 2, atol=1e-5)
+    np.testing.assert_allclose(run.score_images(films[:, :, ::-1]), run.score_images(films), atol=1e-6)
+    assert np.abs(one - other).max() > 0.01
