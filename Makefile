@@ -37,8 +37,8 @@ format: $(READY) ## let ruff mend what it can
 pins: $(READY) ## resolve requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --upgrade --quiet pyproject.toml -o requirements.txt
 
-bench: $(READY) ## speeds side by side with what one would pick instead (needs the machine to itself)
-	$(BIN)/python benchmarks/side_by_side.py
+bench: $(READY) ## side by side with what one would pick instead: make bench [FILMS=folder of 1024 px PNG] (an hour, alone)
+	$(BIN)/python benchmarks/side_by_side.py $(FILMS)
 
 crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic

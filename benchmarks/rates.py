@@ -95,7 +95,7 @@ def cold_torch(folder: str, reader: str) -> float:
                     image = np.asarray(opened.convert("F").resize((SIDE, SIDE), PIL.Image.Resampling.BOX))
             else:
                 image = cv2.resize(
-                    cv2.imread(str(films[index]), cv2.IMREAD_UNCHANGED), (SIDE, SIDE), interpolation=cv2.INTER_AREA
+                    cv2.imread(str(films[index]), cv2.IMREAD_ANYDEPTH), (SIDE, SIDE), interpolation=cv2.INTER_AREA
                 ).astype(np.float32)
             low, high = image.min(), image.max()
             rng = np.random.default_rng(index)

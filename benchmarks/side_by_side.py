@@ -1,6 +1,6 @@
 """What the library does, beside what a user would pick instead: ``make bench``.
 
-    python benchmarks/side_by_side.py [FILMS] [--real SOURCE] [--turns 5] [--only WORDS]
+    python benchmarks/side_by_side.py [FILMS] [--real SOURCE] [--turns 3] [--only WORDS]
 
 FILMS is a folder of PNG originals of 1024 px; without it, simulated ones are
 made. SOURCE is real films in NIH's layout; without it their row is left out.
@@ -104,7 +104,7 @@ def contests(films: str) -> list[Contest]:
 def main(
     films: Annotated[Path | None, typer.Argument(help="a folder of 1024 px PNG originals")] = None,
     real: Annotated[Path | None, typer.Option(envvar="CXR_REAL_DATA", help="films in NIH's layout")] = None,
-    turns: Annotated[int, typer.Option(min=1)] = 5,
+    turns: Annotated[int, typer.Option(min=1)] = 3,
     only: Annotated[str, typer.Option(help="measures whose name holds this")] = "",
 ) -> None:
     """Run every measure and write the table."""
@@ -162,8 +162,8 @@ def growth(films: Path) -> list[Row]:
 
 def scale_out() -> list[Row]:
     """Train by one process held to a core, and by two with a core each."""
-    cohort = simulated("course", COURSE | {"size": 128})
-    changes = {"width": 16, "batch": 64, "epochs": 4, "start": "scratch"}
+    cohort = simulated("course-128", COURSE | {"size": 128})
+    changes = {"width": 16, "size": 128, "batch": 64, "epochs": 4, "start": "scratch", "learning_rate": 2e-4}
     alone = clock([dict(cohort=cohort, changes=changes, distributed=True)], cores=True)
     both = clock([dict(cohort=cohort, changes=changes, distributed=True)] * 2, cores=True)
     apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(alone, both, strict=True))
@@ -178,9 +178,9 @@ def time_to_auc() -> list[Row]:
     """Time `default` and `classic`, from random weights, on the course's films."""
     fresh = {size: simulated(f"fresh-{size}", FRESH | {"size": size}) for size in (128, 256)}
     cohorts = {size: simulated(f"course-{size}", COURSE | {"size": size}) for size in (128, 256)}
-    base = dict(cohort=cohorts[128], fresh=fresh[128])
-    ours = clock([base | dict(changes=SHORT | {"start": "scratch"})])
-    longer = clock([base | dict(changes={"epochs": 10 * SHORT["epochs"], "start": "scratch"})])
+    base, changes = dict(cohort=cohorts[128], fresh=fresh[128]), {"size": 128, "start": "scratch"}
+    ours = clock([base | dict(changes=changes | SHORT)])
+    longer = clock([base | dict(changes=changes | {"epochs": 10 * SHORT["epochs"]})])
     classic = clock([dict(recipe="classic", cohort=cohorts[256], fresh=fresh[256], changes={})])
     target = 0.97 * longer[-1]["kept_auc"]
     reached, peer = first(ours, target), first(classic, target)

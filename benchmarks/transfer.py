@@ -11,6 +11,7 @@ where the first was stopped.
 """
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,7 @@ def main(
 ) -> None:
     """Train on simulation, score real films, print AUCs within AP and within PA."""
     tf.config.experimental.enable_op_determinism()
-    chosen = find_recipe(recipe, epochs=epochs, size=size, width=width)
+    chosen = find_recipe(recipe, epochs=epochs, size=size, width=width, start="scratch")
     real = with_groups(read_cohort(prepare(source, out / "real").folder), source)
     rows = []
     for seed in range(first_seed, first_seed + seeds):
@@ -82,7 +83,7 @@ def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: fl
             progress=lambda items, total: tqdm(items, total=total, desc="simulating"),
         )
     keras.utils.set_random_seed(seed)
-    recipe = find_recipe(recipe.name, **{k: getattr(recipe, k) for k in ("epochs", "size", "width")}, seed=seed)
+    recipe = replace(recipe, seed=seed)
     folder = out / f"run-{cohort.name}-w{recipe.width}-e{recipe.epochs}"
     bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
     show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))

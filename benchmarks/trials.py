@@ -1,13 +1,14 @@
 """What was tried to make `default` better on real films: each trial cross-validated by patient.
 
-    python benchmarks/trials.py SOURCE OUT screen NAME ...    # 96 px, folds of seed 1, one training seed
-    python benchmarks/trials.py SOURCE OUT confirm NAME ...   # as the recipe is, folds of seed 0, two training seeds
+    python benchmarks/trials.py SOURCE OUT screen NAME ...    # folds of seed 1, one training seed
+    python benchmarks/trials.py SOURCE OUT confirm NAME ...   # folds of seed 0, two training seeds
 
 A trial is some changes to `default` (TRIALS below), or several trials whose logits
-are averaged (ENSEMBLES). Two folds are trained at a time, on one thread each. OUT
+are averaged (ENSEMBLES); with "+mirror" behind its name, a film is scored together
+with its mirror image. Two folds are trained at a time, on one thread each. OUT
 keeps the runs, so that a second call goes on where the first was stopped, and
 gets the out-of-fold scores; trials.csv in this folder gets the AUCs and, for each
-trial, the difference to BASE on the same films, paired, with its 95 % interval by
+trial, the difference to that stage's BASE on the same films, paired, with its 95 % interval by
 bootstrap over patients.
 """
 
@@ -30,22 +31,21 @@ from cxrlib.files import write_csv
 from cxrlib.preparation import prepare
 from cxrlib.recipe import find_recipe
 
-BASE = "scratch"
-SCREEN = {"size": 96}
-SCRATCH = {"start": "scratch", "epochs": 40, "precision": "float32"}
+BASE = {"screen": "scratch, 96 px", "confirm": "scratch"}
+SCRATCH = {"start": "scratch", "size": 128, "epochs": 40, "precision": "float32"}
 FAST = SCRATCH | {"precision": "bfloat16"}
 PRETRAINED = FAST | {"start": "simulated", "epochs": 15}
 TRIALS: dict[str, dict] = {
-    "scratch, float32": SCRATCH,
+    "scratch, float32, 96 px": SCRATCH | {"size": 96},
+    "scratch, 96 px": FAST | {"size": 96},
+    "simulated, 96 px": PRETRAINED | {"size": 96},
+    "simulated, 96 px, a quarter of the rate": PRETRAINED | {"size": 96, "learning_rate": 5e-4},
     "scratch": FAST,
-    "simulated, 15 epochs": PRETRAINED,
-    "simulated, 15 epochs at a quarter of the rate": PRETRAINED | {"learning_rate": 5e-4},
-    "simulated, 128 px": PRETRAINED | {"size": 128},
+    "simulated, 128 px": PRETRAINED,
     "simulated, 160 px": PRETRAINED | {"size": 160},
     "simulated, 192 px": PRETRAINED | {"size": 192},
-    "simulated, 160 px, label smoothing 0.1": PRETRAINED | {"size": 160, "label_smoothing": 0.1},
 }
-ENSEMBLES = {"scratch and simulated": ("scratch", "simulated, 15 epochs")}
+ENSEMBLES = {"scratch and simulated, 96 px": ("scratch, 96 px", "simulated, 96 px")}
 TABLE = Path(__file__).with_name("trials.csv")
 Stage = StrEnum("Stage", ["screen", "confirm"])
 
@@ -54,13 +54,14 @@ def main(
     source: Path,
     out: Path,
     stage: Stage,
-    names: Annotated[list[str], typer.Argument(help="trials; all of them are held against " + BASE)],
+    names: Annotated[list[str], typer.Argument(help="trials; the one that they are held against comes first")],
 ) -> None:
     """Train, score out of fold, and write the table."""
     cohort = prepared(source, out)
     seeds = (0,) if stage == Stage.screen else (0, 1)
     for seed in seeds:
-        todo = [(name, fold) for name in names if name in TRIALS for fold in range(5)]
+        plain = dict.fromkeys(name.removesuffix("+mirror") for name in names)
+        todo = [(name, fold) for name in plain if name in TRIALS for fold in range(5)]
         jobs = (delayed(train_fold)(source, out, stage, name, fold, seed) for name, fold in todo)
         for _ in tqdm(Parallel(2, return_as="generator")(jobs), total=len(todo), desc=f"{stage}, seed {seed}"):
             pass
@@ -90,7 +91,7 @@ def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: 
 
     start_session(seed)
     cohort = prepared(source, out)
-    changes = {"seed": seed} | (SCREEN if stage == Stage.screen else {}) | TRIALS[name]
+    changes = {"seed": seed} | TRIALS[name]
     recipe = find_recipe("default", **changes)
     rows = deal(cohort, 5, 1 if stage == Stage.screen else 0)[fold]
     folder = place(out, stage, name, seed, fold)
@@ -127,7 +128,7 @@ def held_against_base(out: Path, cohort: Cohort, stage: str, name: str, seed: in
     """Return a row for each subset of films: the trial's AUCs, and their difference to BASE."""
     from cross_validate import subsets_of
 
-    ours, base = (out_of_fold(out, cohort, stage, n, seed) for n in (name, BASE))
+    ours, base = (out_of_fold(out, cohort, stage, n, seed) for n in (name, BASE[stage]))
     rows = []
     for films, chosen in subsets_of(ours).items():
         part, other = ours[chosen], base[chosen]

@@ -42,7 +42,7 @@ def initial_bias(labels: np.ndarray, weight: float) -> float:
     return float(np.log(weight * (labels == 1).sum() / (labels == 0).sum()))
 
 
-def weighted_cross_entropy(weight: float, *, smoothing: float = 0.0):
+def weighted_cross_entropy(weight: float):
     """Return the weighted binary cross-entropy as a loss for ``model.compile``.
 
     Parameters
@@ -61,7 +61,7 @@ def weighted_cross_entropy(weight: float, *, smoothing: float = 0.0):
     from keras import ops
 
     def loss(labels, logits):
-        labels = ops.cast(labels, logits.dtype) * (1 - smoothing) + smoothing / 2
+        labels = ops.cast(labels, logits.dtype)
         per_film = weight * labels * ops.softplus(-logits) + (1 - labels) * ops.softplus(logits)
         return ops.mean(per_film, axis=-1)
 

@@ -51,8 +51,6 @@ class Recipe:
         a linear warm-up for "cosine".
     weight : float or "balanced"
         Weight of a missed finding in the loss; "balanced" is n0 / n1.
-    label_smoothing : float in [0, 1)
-        Share of each label that goes to 1/2: 0 and 1 become s / 2 and 1 - s / 2.
     start : str
         Where training begins: "scratch" (random weights), "simulated" (the
         weights that come with the library, made from simulated films alone), a
@@ -96,7 +94,6 @@ class Recipe:
     schedule: str = "cosine"
     hold: int = 2
     weight: float | str = "balanced"
-    label_smoothing: float = 0.0
     start: str = "simulated"
     precision: str = "bfloat16"
     keep: str = "last"
@@ -123,7 +120,7 @@ class Recipe:
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be above 0")
-        for name in ("weight_decay", "label_smoothing", "hold", "seed", "split_seed"):
+        for name in ("weight_decay", "hold", "seed", "split_seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be at least 0")
         if self.batch % 2:

@@ -88,10 +88,7 @@ def train(
     steps = steps_per_epoch(len(parts["train"].labels), recipe.batch)
     bias = losses.initial_bias(parts["train"].labels, weight)
     model = build_network(recipe, output_bias=bias, fast=True)
-    model.compile(
-        optimizer=make_optimizer(recipe, steps),
-        loss=losses.weighted_cross_entropy(weight, smoothing=recipe.label_smoothing),
-    )
+    model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
     model.optimizer.build(model.trainable_variables)
     with distribution.apart():
         trained = build_network(recipe)
