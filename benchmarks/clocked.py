@@ -37,9 +37,18 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.rows, self.weights = [], []
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note when its first batch is asked for."""
+        self.begun = time.time()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Note when its last batch is done."""
+        self.done = time.time()
+
     def on_epoch_end(self, epoch, logs=None):
         """Note the epoch."""
-        self.rows.append({"seconds": time.time() - float(os.environ["STARTED"]), "loss": logs["loss"]})
+        seconds = time.time() - float(os.environ["STARTED"])
+        self.rows.append({"seconds": seconds, "training": self.done - self.begun, "loss": logs["loss"]})
         self.weights.append(self.model.get_weights())
 
 

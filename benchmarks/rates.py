@@ -34,22 +34,17 @@ def files(folder: str) -> list[Path]:
     return (found * (96 // len(found) + 1))[:96]
 
 
-def cold_ours(folder: str) -> float:
-    """Time PNG to augmented min-max batches, by load_images and the fused transform."""
+def cold_ours(folder: str, moved: str) -> float:
+    """Time PNG to min-max batches, by load_images and iterate_batches: moved by the fused transform, or "still"."""
     from cxrlib.augment import Augmentation
     from cxrlib.pipeline import iterate_batches, load_images
 
     films = files(folder)
+    options = dict(batch=BATCH, augmentation=Augmentation(**(MOVES if moved == "moved" else {})), seed=0, epochs=[0])
 
     def work() -> int:
         images = load_images(films, size=SIDE)
-        labels = np.zeros(len(images))
-        return sum(
-            len(x)
-            for x, _ in iterate_batches(
-                images, labels, batch=BATCH, augmentation=Augmentation(**MOVES), seed=0, epochs=[0]
-            )
-        )
+        return sum(len(x) for x, _ in iterate_batches(images, np.zeros(len(images)), **options))
 
     return rate(work)
 

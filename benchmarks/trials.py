@@ -128,19 +128,25 @@ def held_against_base(out: Path, cohort: Cohort, stage: str, name: str, seed: in
     """Return a row for each subset of films: the trial's AUCs, and their difference to BASE."""
     from cross_validate import subsets_of
 
-    ours, base = (out_of_fold(out, cohort, stage, n, seed) for n in (name, BASE[stage]))
+    ours = out_of_fold(out, cohort, stage, name, seed)
+    try:
+        base = out_of_fold(out, cohort, stage, BASE[stage], seed)
+    except FileNotFoundError:  # not run with this seed
+        base = None
     rows = []
     for films, chosen in subsets_of(ours).items():
-        part, other = ours[chosen], base[chosen]
-        if films == "singles" or part["label"].nunique() < 2:  # some groups hold one class only
-            continue
+        part = ours[chosen]
         label, patient = part["label"], part["patient_id"]
+        if films == "singles" or label.nunique() < 2:  # some groups hold one class only
+            continue
         mean = np.mean([auc(f["label"], f["logit"]) for _, f in part.groupby("fold")])
         pooled = auc_interval(label, part["logit"], patient)
-        gain = auc_difference(label, part["logit"], other["logit"], patient)
         row = {"stage": str(stage), "trial": name, "seed": seed, "films": films, "n": len(part), "mean": mean}
         row |= {"pooled": pooled.value, "low": pooled.low, "high": pooled.high}
-        rows.append(row | {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high})
+        if base is not None:
+            gain = auc_difference(label, part["logit"], base.loc[chosen, "logit"], patient)
+            row |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+        rows.append(row)
     return rows
 
 

@@ -80,7 +80,7 @@ class Recipe:
     name: str = "default"
     depth: int = 18
     width: int = 32
-    size: int = 128
+    size: int = 160
     normalize: str = "minmax"
     standardize: bool = True
     augmentation: Augmentation = field(

@@ -23,7 +23,7 @@ from cxrlib.run import MADE_LAST, SIMULATED, open_run
 from cxrlib.session import start_session
 
 FILMS = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
-RECIPE = Recipe(name="simulated", epochs=12, start="scratch")
+RECIPE = Recipe(name="simulated", size=FILMS["size"], epochs=12, start="scratch")
 BUILD = Path(__file__).parents[2] / "build" / "weights"
 
 
