@@ -23,7 +23,21 @@ def test_the_whole_path(two_folders, tmp_path):
     assert "30 effusion, 40 nofinding" in told.stdout
     told = cxr("prepare", tmp_path / "sim", tmp_path / "cohort", "--size", 48)
     assert "30 effusion, 40 nofinding; 0 rejected" in told.stdout
-    train = ("train", tmp_path / "cohort", tmp_path / "run", "--epochs", 2, "--width", 4, "--size", 48, "--seed", 1)
+    train = (
+        "train",
+        tmp_path / "cohort",
+        tmp_path / "run",
+        "--epochs",
+        2,
+        "--width",
+        4,
+        "--start",
+        "scratch",
+        "--size",
+        48,
+        "--seed",
+        1,
+    )
     told = cxr(*train, "--tensorboard", "--sensitivity", 0.8)
     assert "is kept, AUC on val" in told.stdout
     assert "PPV" in told.stdout

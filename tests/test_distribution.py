@@ -96,9 +96,9 @@ def test_two_processes_train_as_one_does(sim_cohort, alone, recipe, tmp_path):
 
 def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, alone, tmp_path):
     folder = tmp_path / "run"
-    words = command(sim_cohort, folder, "--recipe", str(recipe), "--epochs", "40")
+    words = command(sim_cohort, folder, "--recipe", str(recipe), "--epochs", "12")
     started = start([words, words])
-    while not (folder / "history.csv").exists() or len(pd.read_csv(folder / "history.csv")) < 2:
+    while not (folder / "history.csv").exists() or len(pd.read_csv(folder / "history.csv")) < 1:
         assert started[0].poll() is None, started[0].communicate()
         time.sleep(0.05)
     started[1].send_signal(signal.SIGKILL)
@@ -109,12 +109,11 @@ def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, al
     assert "another process of this training has ended; start all of them again with --resume" in told
     assert time.monotonic() - begun < 60
     done = len(pd.read_csv(folder / "history.csv"))
-    assert done < 40
-    words[words.index("--epochs") + 1] = "40"
+    assert done < 12
     again = start([[*words, "--resume"], [*words, "--resume"]])
     said = finish(again)
     assert [process.returncode for process in again] == [0, 0], said
-    assert len(open_run(folder).history) == 40
+    assert len(open_run(folder).history) == 12
 
 
 def test_two_devices_of_one_process_are_both_used(sim_cohort, alone, recipe, tmp_path):
