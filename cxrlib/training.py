@@ -143,7 +143,8 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
         raise InputError(
             f"{recipe.start}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
             f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
-            f"{len(ours.layers)} layers, {ours.count_params():,} weights); they must agree, or begin from scratch (--start scratch)"
+            f"{len(ours.layers)} layers, {ours.count_params():,} weights); "
+            "they must agree, or begin from scratch (--start scratch)"
         )
     return model.get_weights()
 
