@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from cxrlib.distribution import apart
 from cxrlib.evaluation import auc
 from cxrlib.files import atomic, write_csv
 from cxrlib.network import predict_logits
@@ -52,8 +51,7 @@ class Keeper(keras.callbacks.Callback):
         if self.images is None:
             return
         self.scorer.set_weights(self.model.get_weights())
-        with apart():
-            value = auc(self.labels, predict_logits(self.scorer, self.images, mirror=self.recipe.mirror))
+        value = auc(self.labels, predict_logits(self.scorer, self.images, mirror=self.recipe.mirror))
         logs["val_auc"] = value
         better = not self.history or value > max(row["val_auc"] for row in self.history)
         self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})

@@ -79,7 +79,7 @@ def check_batch(batch: int, films: int) -> None:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Compute in this process alone."""
+    """Compute in this process alone: the others need not do the same. Also a decorator."""
     import keras
 
     distribution = keras.distribution.distribution()

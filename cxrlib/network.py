@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from cxrlib.distribution import apart
 from cxrlib.files import atomic
 from cxrlib.radiograph import InputError, as_float
 from cxrlib.recipe import Recipe
@@ -54,6 +55,7 @@ def has_bfloat16() -> bool:
     return able and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
 
 
+@apart()
 def load_network(folder: Path, recipe: Recipe) -> keras.Model:
     """Load a run's network, from Keras' own file or from packed weights."""
     packed = folder / PACKED
@@ -68,6 +70,7 @@ def load_network(folder: Path, recipe: Recipe) -> keras.Model:
     return model
 
 
+@apart()
 def read_network(path: Path) -> keras.Model:
     """Read a ``.keras`` file; code in it is not run."""
     try:
@@ -76,6 +79,7 @@ def read_network(path: Path) -> keras.Model:
         raise InputError(f"{path}: cannot be loaded: {error}") from None
 
 
+@apart()
 def predict_logits(model, images: np.ndarray, *, mirror: bool = False, batch: int = 64) -> np.ndarray:
     """Return the logits (N,), float32, of cached images (N, S, S).
 

@@ -119,8 +119,7 @@ def train(
             )
     if index == 0:
         keeper.use_kept()
-        with distribution.apart():
-            _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
+        _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
     distribution.wait("the run was written")
     return open_run(folder)
 
