@@ -63,7 +63,7 @@ def load_network(folder: Path, recipe: Recipe) -> keras.Model:
         return read_network(folder / MODEL)
     model = build_network(recipe)
     try:
-        with np.load(packed) as saved:  # refuses pickles
+        with packed.open("rb") as file, np.load(file) as saved:  # refuses pickles
             model.set_weights([saved[name].astype(np.float32) for name in saved.files])
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{packed}: cannot be loaded: {error}") from None
@@ -108,7 +108,8 @@ def pack_network(model: keras.Model, path: Path) -> None:
     ValueError
         A weight is too large for half precision (65,504).
     """
-    packed = [weight.astype(np.float16) for weight in model.get_weights()]
+    with np.errstate(over="ignore"):
+        packed = [weight.astype(np.float16) for weight in model.get_weights()]
     if not all(np.isfinite(weight).all() for weight in packed):
         raise ValueError("a weight is not finite in half precision")
     with atomic(path) as partial:
