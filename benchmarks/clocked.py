@@ -4,7 +4,8 @@
 
 SPEC holds: recipe (a name), changes (to it), cohort, run, fresh (a cohort whose
 films the network of each epoch is scored on after the training, or null), fold
-(null, or the fold of NIH films to leave out for that), distributed. The environment
+(null, or the fold of NIH films to leave out for that), each (whether each epoch is scored
+so, or the kept one only), distributed. The environment
 variable STARTED says when the process was started. Prints a JSON list with a row an
 epoch: the seconds since STARTED, loss, and AUC on the fresh films.
 """
@@ -67,7 +68,7 @@ def main() -> None:
     if fresh:
         images = load_images(fresh.files, size=recipe.size)
         model = build_network(recipe)
-        for row, weights in zip(clock.rows, clock.weights, strict=True):
+        for row, weights in zip(clock.rows, clock.weights, strict=True) if spec["each"] else ():
             model.set_weights(weights)
             row["auc"] = auc(fresh.labels, predict_logits(model, images, mirror=recipe.mirror))
         clock.rows[-1]["kept_auc"] = auc(fresh.labels, run.score_images(images))

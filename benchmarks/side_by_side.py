@@ -50,8 +50,9 @@ FRESH = {"films": 2000, "prevalence": 107 / 1107, "seed": 77}
 SHORT = {"epochs": 12}
 """The training whose time is taken: `default`, its schedule drawn together to as many epochs."""
 
-CONTESTANTS = {"default": SHORT, "classic": {}}
-WHY: dict[str, str] = {}
+WHY = {
+    COLD: "the bare decoder itself is 8.3 times the original's generator on these films, and ours decodes as well",
+}
 """For a row that falls short: the reason, as far as it is known."""
 
 
@@ -177,14 +178,14 @@ def time_to_auc() -> list[Row]:
     fresh = {size: simulated(f"fresh-{size}", FRESH | {"size": size}) for size in (128, 256)}
     cohorts = {size: simulated(f"course-{size}", COURSE | {"size": size}) for size in (128, 256)}
     base, changes = dict(cohort=cohorts[128], fresh=fresh[128]), {"size": 128, "start": "scratch"}
-    ours = clock([base | dict(changes=changes | SHORT)])
+    ours = clock([base | dict(changes=changes | SHORT, each=True)])
     longer = clock([base | dict(changes=changes | {"epochs": 10 * SHORT["epochs"]})])
     classic = clock([dict(recipe="classic", cohort=cohorts[256], fresh=fresh[256], changes={})])
     target = 0.97 * longer[-1]["kept_auc"]
-    reached, peer = first(ours, target), first(classic, target)
-    name = f"classic (to reach {target:.3f}; it ends at {classic[-1]['kept_auc']:.3f})"
+    reached, whole = first(ours, target), classic[-1]["seconds"]
+    name = f"classic (which ends at {classic[-1]['kept_auc']:.3f}; to reach: {target:.3f}, within 60 s)"
     return [
-        Row(REACH, name, reached, peer, peer / reached, 60, reached <= 60, "s"),
+        Row(REACH, name, reached, whole, whole / reached, 60, reached <= 60, "s"),
         passing(PASSES.format(films="simulated"), ours, classic),
     ]
 
@@ -194,8 +195,10 @@ def time_on_real(source: Path) -> Row:
     from trials import prepared
 
     cohort = str(prepared(source, BUILD / "real").folder)
-    runs = [clock([dict(recipe=name, cohort=cohort, fold=0, changes=changes)]) for name, changes in CONTESTANTS.items()]
-    return passing(PASSES.format(films="real"), *runs)
+    base = dict(cohort=cohort, fold=0)
+    ours = clock([base | dict(changes=SHORT, each=True)])
+    classic = clock([base | dict(recipe="classic", changes={})])
+    return passing(PASSES.format(films="real"), ours, classic)
 
 
 def passing(measure: str, ours: list[dict], classic: list[dict]) -> Row:
@@ -214,7 +217,7 @@ def first(rows: list[dict], target: float) -> float:
 
 def clock(trainings: list[dict], *, cores: bool = False) -> list[dict]:
     """Run trainings by clocked.py, side by side if several, and return the rows of the first."""
-    defaults = dict(recipe="default", fresh=None, fold=None, distributed=False)
+    defaults = dict(recipe="default", fresh=None, fold=None, each=False, distributed=False)
     started = []
     with tempfile.TemporaryDirectory() as folder:
         for index, training in enumerate(trainings):
