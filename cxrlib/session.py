@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -22,6 +23,10 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
         Put Keras on JAX, and join the other processes (`cxrlib.distribution`).
     """
     if distributed:
+        if find_spec("jax") is None:
+            from cxrlib.radiograph import InputError
+
+            raise InputError("--distributed needs the package jax: pip install jax")
         os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _captured_stderr():

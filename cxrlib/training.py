@@ -64,7 +64,6 @@ def train(
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
-    start = starting_weights(recipe)
     cohort = with_split(cohort, recipe.split_seed)
     split = _split_table(cohort)
     if _begin(folder, recipe, split, resume):
@@ -73,6 +72,7 @@ def train(
     for name in ("train", "val"):
         _check_part(cohort, parts, name)
     most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)  # or say now that it cannot be
+    start = starting_weights(recipe)
     index, of = distribution.share()
     distribution.check_batch(recipe.batch, len(parts["train"].table))
     distribution.wait("the folder was looked at")

@@ -32,7 +32,7 @@ def main(build: Path = BUILD) -> None:
     start_session(RECIPE.seed)
     from cxrlib.evaluation import auc_interval
     from cxrlib.loss import score
-    from cxrlib.network import PACKED, build_network, pack_network, predict_logits
+    from cxrlib.network import PACKED, load_network, pack_network, predict_logits
     from cxrlib.pipeline import load_images
     from cxrlib.threshold import choose_by_sensitivity
     from cxrlib.training import train
@@ -44,8 +44,7 @@ def main(build: Path = BUILD) -> None:
     run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(epoch_bar(RECIPE.epochs),))
 
     pack_network(run.model, SIMULATED / PACKED)
-    packed = build_network(RECIPE)
-    packed.set_weights([weight.astype("float16") for weight in run.model.get_weights()])
+    packed = load_network(SIMULATED, RECIPE)
     scores = {}
     for split in ("val", "test"):
         part = cohort.part(split)
