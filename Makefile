@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test lab lint format pins bench crossval transfer weights contact clean
+.PHONY: help walkthrough test test-slow lab lint format pins experiments bench crossval transfer weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ walkthrough: $(READY) ## run all that the course has, end to end
 
 test: $(READY) ## unit tests, and the notebooks compared strictly
 	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## tests that take minutes: two rows of each experiment, trained again
+	$(BIN)/python -m pytest tests/slow
+
+experiments: $(READY) ## train the course's experiments over eight seeds: data/experiments/ (over an hour; resumes)
+	$(BIN)/python data/experiments/make.py
 
 lab: $(READY) ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab notebooks/00_walk_the_path.ipynb

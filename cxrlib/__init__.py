@@ -21,6 +21,7 @@ _HOME = {
     "Recipe": "recipe",
     "train": "training",
     "open_run": "run",
+    "model_card": "report",
 }
 __all__ = [*_HOME, "__version__"]
 

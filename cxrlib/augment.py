@@ -2,7 +2,7 @@
 
 A film may be shifted, scaled and rotated a little, as patients and tubes are,
 and its brightness may change by a gamma. It is never flipped upside down
-(fluid obeys gravity) and never cropped to its centre (the finding may lie
+(fluid obeys gravity; the knob is there to be measured) and never cropped to its centre (the finding may lie
 outside it).
 """
 
@@ -31,6 +31,9 @@ class Augmentation:
     horizontal_flip : bool
         Mirror half of the films. The heart changes sides: such a film is one
         of a person with situs inversus, rare in life.
+    vertical_flip : bool
+        Turn half of the films upside down. No film of a patient is; the knob is
+        here for the experiment that measures what it does.
     share : float in [0, 1]
         The share of films that are touched at all.
     """
@@ -40,6 +43,7 @@ class Augmentation:
     rotate: float = 0.0
     gamma: float = 1.0
     horizontal_flip: bool = False
+    vertical_flip: bool = False
     share: float = 1.0
 
     def __post_init__(self):
@@ -48,14 +52,15 @@ class Augmentation:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise InputError(f"augmentation: {name} is {value!r}; it must be a number from {low} to {high}")
-        if not isinstance(self.horizontal_flip, bool):
-            raise InputError(f"augmentation: horizontal_flip is {self.horizontal_flip!r}; it must be true or false")
+        for name in ("horizontal_flip", "vertical_flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"augmentation: {name} is {getattr(self, name)!r}; it must be true or false")
 
     @property
     def is_identity(self) -> bool:
         """Whether no film is ever changed."""
         unchanged = (self.shift, self.scale, self.rotate, self.gamma) == (0, 0, 0, 1)
-        return self.share == 0 or (unchanged and not self.horizontal_flip)
+        return self.share == 0 or (unchanged and not self.horizontal_flip and not self.vertical_flip)
 
 
 def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -69,8 +74,9 @@ def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator)
     zoom = rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
     shift = rng.uniform(-augmentation.shift, augmentation.shift, size=2) * size
     mirror = -1.0 if augmentation.horizontal_flip and rng.random() < 0.5 else 1.0
+    turned = -1.0 if augmentation.vertical_flip and rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
-    linear = np.array([[cos * mirror, -sin * mirror], [sin, cos]])
+    linear = np.array([[cos * mirror, -sin * mirror], [sin * turned, cos * turned]])
     centre = (size - 1) / 2
     offset = centre - linear @ (centre + shift)
     return np.column_stack([linear, offset])
@@ -118,6 +124,7 @@ def keras_generator(augmentation: Augmentation):
         zoom_range=augmentation.scale,
         rotation_range=augmentation.rotate,
         horizontal_flip=augmentation.horizontal_flip,
+        vertical_flip=augmentation.vertical_flip,
         fill_mode="constant",
         cval=0.0,
     )

@@ -31,6 +31,7 @@ def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = Fals
         depth=recipe.depth,
         width=recipe.width,
         size=recipe.size,
+        skip=recipe.skip,
         standardize=recipe.standardize,
         output_bias=output_bias,
         seed=recipe.seed,

@@ -6,6 +6,7 @@ finding = score >= threshold; labels, scores and patients as in `evaluation`.
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from cxrlib.evaluation import LEVEL, Estimate, check_scores, effective_size, proportion
@@ -115,3 +116,30 @@ def predictive_values(
         interval(ppv, sensitivity, specificity, prevalence, n1, n0),
         interval(npv, specificity, sensitivity, 1 - prevalence, n0, n1),
     )
+
+
+def performance_by(groups, labels, scores, threshold: float, patients=None) -> pd.DataFrame:
+    """Return sensitivity and specificity in groups of films.
+
+    Parameters
+    ----------
+    groups : array, (N,)
+        Of any kind that can be sorted; films whose group is missing are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row a group: ``group``, ``n``, ``n_finding``, ``sensitivity`` and
+        ``specificity`` with ``_low`` and ``_high``; NaN where a group has no such film.
+    """
+    labels, called = np.asarray(labels), np.asarray(scores) >= threshold
+    patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
+    groups, rows = pd.Series(np.asarray(groups)), []
+    for group in sorted(groups.dropna().unique()):
+        inside = (groups == group).to_numpy()
+        ill, well = inside & (labels == 1), inside & (labels == 0)
+        found, passed = proportion(called[ill], patients[ill]), proportion(~called[well], patients[well])
+        rows.append((group, int(inside.sum()), int(ill.sum()), *found, *passed))
+    ends = ("", "_low", "_high")
+    columns = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ends]
+    return pd.DataFrame(rows, columns=["group", "n", "n_finding", *columns])

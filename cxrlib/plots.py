@@ -4,16 +4,26 @@ Colours are from the palette of Okabe and Ito, which colour-blind readers can
 tell apart: vermilion for the finding, blue for nofinding.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from cxrlib.evaluation import auc_interval, roc
+from cxrlib.evaluation import auc_interval, precision_recall, roc
 from cxrlib.performance import performance
 
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
+
+
+def set_page() -> None:
+    """Fix size and format of a notebook's figures: JPEG, for films have too much grain for PNG."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    plt.rcParams["figure.dpi"] = 90
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
 
 
 def film(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
@@ -89,4 +99,100 @@ def score_histogram(labels, scores, ax: Axes, *, names: tuple[str, str] = ("nofi
         ax=ax,
     )
     ax.set(xlabel="score", ylabel="share of the class")
+    return ax
+
+
+def outline(mask: np.ndarray, ax: Axes, *, color: str = FINDING) -> Axes:
+    """Draw the border of a mask (H, W), bool, over a film."""
+    if mask.any():
+        ax.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.2)
+    return ax
+
+
+def heat_over(image: np.ndarray, heat: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
+    """Lay a heat map (H, W) in [0, 1] over its film: the hotter, the less of the film is seen."""
+    film(image, ax, title=title)
+    ax.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=0.6 * heat, interpolation="bilinear")
+    return ax
+
+
+def seeds(table: pd.DataFrame, ax: Axes, *, column: str = "auc", label: str = "AUC on test") -> Axes:
+    """Draw each arm's trainings as dots, those of one seed joined, and each arm's mean as a bar."""
+    wide = table.pivot_table(index="seed", columns="arm", values=column)[list(table["arm"].unique())]
+    places = np.arange(wide.shape[1])
+    ax.plot(places, wide.to_numpy().T, ".-", color=NEUTRAL, linewidth=0.6, alpha=0.6)
+    ax.plot(places, wide.mean(), "_", color=FINDING, markersize=30, markeredgewidth=3)
+    ax.set_xticks(places, [name.replace(", ", "\n") for name in wide.columns])
+    ax.set(xlim=(-0.5, len(places) - 0.5), ylabel=label)
+    return ax
+
+
+def differences(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw the differences of `cxrlib.experiments.compare_arms` with their intervals, and where none would be."""
+    shown = table.dropna()
+    places = np.arange(len(shown))[::-1]
+    errors = [shown["difference"] - shown["low"], shown["high"] - shown["difference"]]
+    ax.errorbar(shown["difference"], places, xerr=errors, fmt="o", color=FINDING, capsize=3)
+    ax.axvline(0, color=NEUTRAL, linestyle=":", linewidth=1)
+    ax.set_yticks(places, shown.index)
+    baseline = table.index[table["difference"].isna()][0]
+    ax.set(ylim=(-0.6, len(shown) - 0.4), xlabel=f"difference to {baseline}")
+    return ax
+
+
+def precision_recall_curve(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
+    """Draw precision against recall in the whole unit square, the prevalence as a line, the threshold as a dot."""
+    precision, recall, _ = precision_recall(labels, scores)
+    ax.step(recall, precision, where="post", color=NEUTRAL)
+    prevalence = float(np.mean(labels))
+    ax.axhline(prevalence, color=NEUTRAL, linestyle=":", linewidth=1, label=f"guessing: {prevalence:.2f}")
+    if threshold is not None:
+        at = performance(labels, scores, threshold)
+        ax.plot(at.sensitivity.value, at.ppv.value, "o", color=FINDING, label="the chosen threshold")
+    ax.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", aspect="equal")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.legend(loc="lower left")
+    return ax
+
+
+def confusion(
+    labels, scores, threshold: float, ax: Axes, *, names: tuple[str, str] = ("nofinding", "effusion")
+) -> Axes:
+    """Draw the four counts that a threshold makes, errors in colour."""
+    at = performance(labels, scores, threshold)
+    counts = [[at.tp, at.fn], [at.fp, at.tn]]
+    colors = [["white", FINDING], ["#F3C9A8", "white"]]
+    for row in range(2):
+        for column in range(2):
+            ax.add_patch(_cell(column, row, colors[row][column]))
+            ax.text(column + 0.5, row + 0.5, f"{counts[row][column]:,}", ha="center", va="center", fontsize=14)
+    ax.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
+    ax.set_xticks([0.5, 1.5], ["look again", "pass"])
+    ax.set_yticks([0.5, 1.5], names[::-1], rotation=90, va="center")
+    ax.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
+    return ax
+
+
+def _cell(column: int, row: int, color: str) -> Rectangle:
+    return Rectangle((column, row), 1, 1, facecolor=color, edgecolor=NEUTRAL)
+
+
+def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = FINDING) -> Axes:
+    """Draw `cxrlib.calibration.reliability`: the share with the finding against the mean score."""
+    errors = [table["share"] - table["low"], table["high"] - table["share"]]
+    ax.errorbar(table["score"], table["share"], yerr=errors, fmt="o-", color=color, capsize=2, label=label)
+    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
+    ax.set(xlabel="mean score", ylabel="share with the finding", aspect="equal")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return ax
+
+
+def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color: str = FINDING) -> Axes:
+    """Draw a rate of `cxrlib.performance.performance_by` for each group, with its interval."""
+    shown = table.dropna(subset=[rate])
+    places = np.arange(len(shown))
+    errors = [shown[rate] - shown[f"{rate}_low"], shown[f"{rate}_high"] - shown[rate]]
+    ax.errorbar(places, shown[rate], yerr=errors, fmt="o", color=color, capsize=3)
+    ax.set_xticks(places, [f"{g}\nn = {n}" for g, n in zip(shown["group"], shown["n_finding"], strict=True)])
+    ax.set(ylabel=rate, ylim=(-0.02, 1.02), xlim=(-0.5, len(places) - 0.5))
     return ax

@@ -34,6 +34,9 @@ class Recipe:
     depth, width, size : int
         ResNet layers (18, 34 or 50), channels of its first stage, and the side
         of the images in pixels.
+    skip : bool
+        Whether each residual block adds its input to its output; without, it is
+        no residual network, which is here to be compared.
     normalize : {"minmax", "percentile"}
     standardize : bool
         Whether the network begins by bringing each film to mean 0 and standard
@@ -81,6 +84,7 @@ class Recipe:
     depth: int = 18
     width: int = 32
     size: int = 160
+    skip: bool = True
     normalize: str = "minmax"
     standardize: bool = True
     augmentation: Augmentation = field(

@@ -19,6 +19,7 @@ def build_resnet(
     depth: int = 18,
     width: int = 64,
     size: int | None = 256,
+    skip: bool = True,
     standardize: bool = False,
     output_bias: float = 0.0,
     seed: int = 0,
@@ -36,6 +37,9 @@ def build_resnet(
         (ResNet-50's blocks put out four times as many).
     size : int, optional
         Side of the images in pixels; None for any.
+    skip : bool
+        Add each block's input to its output; False builds the plain network that
+        residual ones were compared with.
     standardize : bool
         Begin by subtracting each film's mean and dividing by its standard
         deviation: films of differing exposure then look alike.
@@ -80,7 +84,8 @@ def build_resnet(
         out = 4 * filters if depth == 50 else filters
         active = activate(x)
         changes = stride != 1 or x.shape[-1] != out
-        shortcut = conv(active, out, 1, stride) if changes else x
+        if skip:
+            shortcut = conv(active, out, 1, stride) if changes else x
         if depth == 50:
             y = conv(active, filters, 1)
             y = conv(activate(y), filters, 3, stride)
@@ -88,7 +93,7 @@ def build_resnet(
         else:
             y = conv(active, filters, 3, stride)
             y = conv(activate(y), filters, 3)
-        return layers.Add(dtype=policy)([shortcut, y])
+        return layers.Add(dtype=policy)([shortcut, y]) if skip else y
 
     image = layers.Input((size, size, 1), name="image")
     x = image

@@ -170,9 +170,11 @@ class Run:
 
     def score_cohort(self, cohort: Cohort, *, progress: Callable = lambda items, total: items) -> np.ndarray:
         """Return the scores (N,) of a cohort's films."""
-        recipe = self.recipe
-        images = load_images(cohort.files, size=recipe.size, normalize=recipe.normalize, progress=progress)
-        return self.score_images(images)
+        return self.score_images(self.load(cohort.files, progress=progress))
+
+    def load(self, files, *, progress: Callable = lambda items, total: items) -> np.ndarray:
+        """Read films as the network wants them: (N, S, S), uint16 of full range."""
+        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
 
     def part_of(self, cohort: Cohort, split: str) -> Cohort:
         """Return the cohort's films of one split, as far as the run knows them.

@@ -38,6 +38,7 @@ def simulate(
     prevalence: float = 107 / 1107,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
+    again: bool = False,
     size: int = 128,
     format: str = "png",
     seed: int = 0,
@@ -49,7 +50,7 @@ def simulate(
     ----------
     out : path-like
         A new or empty folder.
-    films, finding, prevalence, label_noise, shortcut, seed
+    films, finding, prevalence, label_noise, shortcut, again, seed
         As in `draw_roster`. The same seed gives the same films, on any processor.
     size : int, pixels
         Side of the films.
@@ -77,8 +78,8 @@ def simulate(
         raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")
     if format not in FORMATS:
         raise InputError(f"format is {format!r}; it must be one of {', '.join(FORMATS)}")
-    options = dict(finding=finding, prevalence=prevalence, label_noise=label_noise, shortcut=shortcut, seed=seed)
-    table = draw_roster(films, **options)
+    options = dict(finding=finding, prevalence=prevalence, label_noise=label_noise, shortcut=shortcut, again=again)
+    table = draw_roster(films, **options, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,9 @@ MEDIAN_ML, SPREAD, LEAST_ML, MOST_ML = 500.0, 0.855, 20.0, 4000.0
 
 SURE_ML = 450.0  # a side of every patient holds this much
 AP_SHARE, RETURNING = 0.4, 0.25
+LATER = 500
+"""Visits between a patient's films and those taken `again`."""
+
 POSTURES_AP = {"upright": 0.35, "semi-erect": 0.35, "supine": 0.30}
 DEVICE_SHARES = {
     "AP": {"leads": 0.5, "tube": 0.15, "line": 0.3, "port": 0.05, "pacemaker": 0.06, "drain": 0.04, "portable": 0.5},
@@ -33,6 +36,7 @@ def draw_roster(
     prevalence: float = 107 / 1107,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
+    again: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Draw a cohort's films, one row each, in the columns of cohort.csv.
@@ -49,6 +53,9 @@ def draw_roster(
     shortcut : float in [0, 1]
         0: view, site and devices have nothing to do with the label; 1: the
         label decides them; between, it decides them for that share of the films.
+    again : bool
+        The same patients with the same findings, at a later visit: another
+        breath, another framing, another exposure.
     seed : int
 
     Returns
@@ -81,7 +88,7 @@ def draw_roster(
     visits = 1 + (rng.random(films) < RETURNING) * rng.geometric(0.5, films)
     patients = np.repeat(np.arange(films), visits)[:films]
     table = pd.DataFrame({"label": labels, "patient_id": [f"{p:05d}" for p in patients]})
-    visit = table.groupby("patient_id").cumcount()
+    visit = table.groupby("patient_id").cumcount() + (LATER if again else 0)
     folder = np.where(labels == 1, finding, NOFINDING)
     names = [f"{f}/{p}_{v:03d}.png" for f, p, v in zip(folder, table["patient_id"], visit, strict=True)]
     table.insert(0, "path", names)

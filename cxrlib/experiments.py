@@ -1,0 +1,185 @@
+"""The course's comparisons: recipes over paired seeds, on simulated films.
+
+Each experiment is a function that returns its arms. Within a seed, the arms
+learn from films of the same patients and are scored on the same test films,
+which no seed trains on; so arms are compared within a seed, and the interval
+is over seeds. `cxrlib.trials` runs them; what came of it is in data/experiments/.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cxrlib.evaluation import LEVEL, Estimate
+from cxrlib.films import Films
+from cxrlib.recipe import DEFAULT, Recipe
+
+FOLDER = Path(__file__).parents[1] / "data" / "experiments"
+TEST_SEED, TEST_FILMS = 1000, 3321
+
+SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", epochs=20, batch=16, mirror=False)
+"""The network of every experiment, small enough to be trained on the page."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison: a recipe, the films that it learns from, and those that it is scored on."""
+
+    recipe: Recipe = SMALL
+    films: Films = field(default_factory=Films)
+    tests: dict[str, Films] = field(default_factory=lambda: {"test": Films(TEST_FILMS)})
+
+
+def small(**changes) -> Arm:
+    """Return an arm on plain films, with some knobs of `SMALL` changed."""
+    return Arm(replace(SMALL, **changes))
+
+
+def augmented(**changes) -> Arm:
+    """Return an arm on plain films, with its augmentation changed."""
+    return small(augmentation=replace(SMALL.augmentation, **changes))
+
+
+NOTHING_MOVES = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0, horizontal_flip=False)
+
+
+def label_noise() -> dict[str, Arm]:
+    """Exchange a share of each class folder for the other; score against the truth."""
+    return {f"{share:.0%} wrong": Arm(films=Films(label_noise=(share, share))) for share in (0.0, 0.1, 0.2)}
+
+
+def leak() -> dict[str, Arm]:
+    """Score one network on new patients, and on later films of those whom it has learned from."""
+    return {"split by image": Arm(tests={"test": Films(TEST_FILMS), "the same patients": Films(again=True)})}
+
+
+def shortcut() -> dict[str, Arm]:
+    """Let view, site and devices tell the label in training; then they do, or do not."""
+    tests = {"test": Films(TEST_FILMS), "shortcut holds": Films(TEST_FILMS, shortcut=0.8)}
+    return {"honest films": Arm(tests=tests), "films with a shortcut": Arm(films=Films(shortcut=0.8), tests=tests)}
+
+
+def flips() -> dict[str, Arm]:
+    """Mirror films left to right, or turn them upside down, at random."""
+    return {
+        "no flip": augmented(horizontal_flip=False),
+        "horizontal": Arm(),
+        "vertical": augmented(horizontal_flip=False, vertical_flip=True),
+        "both": augmented(vertical_flip=True),
+    }
+
+
+def centre_crop() -> dict[str, Arm]:
+    """Show the network the whole film, or its centre enlarged."""
+    arm = lambda share: Arm(films=Films(crop=share), tests={"test": Films(TEST_FILMS, crop=share)})
+    return {"whole film": Arm(), "centre 87.5 %": arm(0.875), "centre 70 %": arm(0.7)}
+
+
+def augmentation() -> dict[str, Arm]:
+    """Train with and without augmentation, at three sizes of the training set."""
+    still = replace(SMALL, augmentation=replace(SMALL.augmentation, **NOTHING_MOVES))
+    return {
+        f"{name}, {share:.0%} of the patients": Arm(recipe, Films(share=share))
+        for share in (0.25, 0.5, 1.0)
+        for name, recipe in (("still", still), ("moved", SMALL))
+    }
+
+
+def normalization() -> dict[str, Arm]:
+    """Learn at one site, and score there and at the other two, by four normalisations."""
+
+    def arm(fixed: bool = False, **changes) -> Arm:
+        films = lambda count, site: Films(count, site=site, fixed=fixed)
+        tests = {"same site": films(TEST_FILMS, 0), "test": films(TEST_FILMS, -1)}
+        return Arm(replace(SMALL, **changes), films(2214, 0), tests)
+
+    return {
+        "fixed range": arm(True, standardize=False),
+        "min-max": arm(standardize=False),
+        "percentiles": arm(standardize=False, normalize="percentile"),
+        "min-max, standardised": arm(),
+    }
+
+
+def skips() -> dict[str, Arm]:
+    """Build the network with and without skip connections, at two depths."""
+    return {
+        f"{depth} layers, {'skips' if skip else 'no skips'}": small(depth=depth, skip=skip)
+        for depth in (18, 34)
+        for skip in (True, False)
+    }
+
+
+def weights() -> dict[str, Arm]:
+    """Weight a missed finding in the loss by 1, 3 or n0 / n1."""
+    return {"weight 1": small(weight=1.0), "weight 3": small(weight=3.0), "balanced": Arm()}
+
+
+def schedules() -> dict[str, Arm]:
+    """Hold the learning rate, halve it each epoch, or let it fall along half a cosine."""
+    return {
+        "constant": small(schedule="none"),
+        "halving": small(schedule="halving", hold=1),
+        "cosine": Arm(),
+    }
+
+
+def findings() -> dict[str, Arm]:
+    """Look for other findings by the same path."""
+    arm = lambda finding: Arm(films=Films(finding=finding), tests={"test": Films(TEST_FILMS, finding)})
+    return {finding: arm(finding) for finding in ("effusion", "cardiomegaly", "pneumothorax")}
+
+
+EXPERIMENTS: dict[str, Callable[[], dict[str, Arm]]] = {
+    make.__name__: make
+    for make in (
+        *(label_noise, leak, shortcut, flips, centre_crop, augmentation),
+        *(normalization, skips, weights, schedules, findings),
+    )
+}
+"""By name: a function that returns the arms."""
+
+
+def read_experiment(name: str, *, test: str = "test", folder: Path = FOLDER) -> pd.DataFrame:
+    """Return the rows of one experiment for one of its tests."""
+    table = pd.read_csv(folder / f"{name}.csv")
+    return table[table["test"] == test].reset_index(drop=True)
+
+
+def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
+    """Return the mean of a - b over paired seeds, with its interval by Student's t (1908).
+
+    Parameters
+    ----------
+    a, b : array, (seeds,)
+        In the same order of seeds.
+
+    Examples
+    --------
+    >>> print(paired_difference([0.91, 0.92, 0.93], [0.90, 0.90, 0.90]))
+    0.020 (-0.005 to 0.045)
+    """
+    difference = np.asarray(a, float) - np.asarray(b, float)
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval(level)
+    return Estimate(float(difference.mean()), float(low), float(high))
+
+
+def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> pd.DataFrame:
+    """Return, for each arm, the mean of a column and its paired difference to the baseline arm.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by arm: ``mean``, ``difference``, ``low``, ``high``; NaN for the
+        baseline's own difference.
+    """
+    wide = table.pivot_table(index="seed", columns="arm", values=column)[list(table["arm"].unique())]
+    rows = {}
+    for arm in wide:
+        estimate = (np.nan,) * 3 if arm == baseline else paired_difference(wide[arm], wide[baseline])
+        rows[arm] = (wide[arm].mean(), *estimate)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "difference", "low", "high"])

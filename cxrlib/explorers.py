@@ -1,0 +1,57 @@
+"""The pictures behind the course's sliders: each draws one setting and returns its figure."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from cxrlib import plots
+from cxrlib.performance import performance
+from cxrlib.phantom import Order, take_film
+
+
+def volume_explorer(
+    volume: float = 400,
+    side: str = "right",
+    posture: str = "upright",
+    view: str = "PA",
+    *,
+    patient: int = 57,
+    size: int = 160,
+) -> Figure:
+    """Draw a film with an effusion and the outline of its fluid.
+
+    Parameters
+    ----------
+    volume : float, mL
+    side, posture, view, patient
+        As in `cxrlib.phantom.Order`.
+    """
+    order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view)
+    film = take_film(order, size=size)
+    figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
+    told = f"{volume:,.0f} mL, {side}, {posture}, {view}: fluid on {film.mask.mean():.1%} of the film"
+    plots.film(film.pixels / 4095, ax, title=told)
+    plots.outline(film.mask, ax)
+    return figure
+
+
+def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0) -> Figure:
+    """Draw what a threshold does: its place on the ROC curve, the four counts, and the cost.
+
+    Parameters
+    ----------
+    labels, scores : array, (N,)
+    threshold : float
+    missed : float
+        Cost of a missed finding, in false alarms.
+    """
+    at = performance(labels, scores, threshold)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    plots.roc_curve(labels, scores, left, threshold=threshold)
+    plots.confusion(labels, scores, threshold, right)
+    cost = missed * at.fn + at.fp
+    right.set_xlabel(
+        f"sensitivity {at.sensitivity.value:.2f}, specificity {at.specificity.value:.2f}\n"
+        f"{at.fn} x {missed:g} + {at.fp} = a cost of {cost:,.0f}"
+    )
+    left.set_title(f"threshold {threshold:.3f}")
+    return figure

@@ -1,0 +1,115 @@
+"""Simulated films by description: made when they are first asked for, and kept in the cache."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cxrlib.cohort import NOFINDING, Cohort, patient_position, read_cohort
+from cxrlib.files import map_in_order, write_csv
+from cxrlib.phantom import VERSION, simulate
+from cxrlib.radiograph import read_image, resize_to_square, write_prepared
+from cxrlib.session import cache_folder
+
+PREVALENCE = 107 / 1107
+TWELVE_BITS = 4095
+
+
+@dataclass(frozen=True)
+class Films:
+    """Simulated films, made at first use and kept in the cache.
+
+    Attributes
+    ----------
+    count, finding, label_noise, shortcut
+        As in `cxrlib.phantom.simulate`.
+    site : int, optional
+        Only the films of one site; -1 for those of all but site 0.
+    share : float in (0, 1]
+        Of the training patients.
+    crop : float in (0, 1]
+        Side of the centre that is cut out, as a share of the film's.
+    fixed : bool
+        Divided by the most that 12 bits hold, in place of min-max.
+    again : bool
+        Not the films, but others of the same patients at a later visit, with the
+        finding that they had.
+    """
+
+    count: int = 1107
+    finding: str = "effusion"
+    label_noise: tuple[float, float] = (0.0, 0.0)
+    shortcut: float = 0.0
+    site: int | None = None
+    share: float = 1.0
+    crop: float = 1.0
+    fixed: bool = False
+    again: bool = False
+
+    def cohort(self, seed: int, *, size: int) -> Cohort:
+        """Return the films that a seed gives, at a size in pixels."""
+        cohort = read_cohort(self._folder(seed, size), finding=self.finding)
+        table = cohort.table
+        if self.site is not None:
+            sites = table["site"].astype(int)
+            table = table[sites != 0] if self.site < 0 else table[sites == self.site]
+        if self.share < 1:
+            place = table["patient_id"].map(lambda patient: patient_position(patient, seed))
+            table = table[(table["split"] != "train") | (place < self.share)]
+        return replace(cohort, table=table.reset_index(drop=True))
+
+    def _folder(self, seed: int, size: int) -> Path:
+        """Return the folder of the whole cohort, made where it is missing."""
+        whole = replace(self, site=None, share=1.0)
+        folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
+        if folder.exists():
+            return folder
+        if self.crop < 1 or self.fixed:
+            plain = replace(whole, crop=1.0, fixed=False)
+            return self._alter(read_cohort(plain._folder(seed, size)), folder)
+        return simulate(
+            folder,
+            films=self.count,
+            finding=self.finding,
+            prevalence=PREVALENCE,
+            label_noise=self.label_noise,
+            shortcut=self.shortcut,
+            again=self.again,
+            size=size,
+            seed=seed,
+        )
+
+    def _alter(self, cohort: Cohort, folder: Path) -> Path:
+        """Write a cohort whose films are changed."""
+
+        def write(made: Path, path: str) -> None:
+            pixels = cv2.imread(str(cohort.folder / path), cv2.IMREAD_UNCHANGED)
+            image = pixels / np.float32(TWELVE_BITS) if self.fixed else read_image(cohort.folder / path)
+            write_prepared(made / path, cut_centre(image, self.crop))
+
+        with tempfile.TemporaryDirectory(prefix=".films-", dir=folder.parent) as partial:
+            made = Path(partial) / folder.name
+            for name in (cohort.finding, NOFINDING):
+                (made / name).mkdir(parents=True)
+            for _ in map_in_order(lambda path: write(made, path), cohort.table["path"]):
+                pass
+            write_csv(made / "cohort.csv", cohort.table)
+            made.rename(folder)
+        return folder
+
+
+def cut_centre(image: np.ndarray, share: float) -> np.ndarray:
+    """Return the centre of an image (S, S), enlarged to the old size: what this course does not do."""
+    size = image.shape[0]
+    inner = round(size * share)
+    start = (size - inner) // 2
+    return resize_to_square(image[start : start + inner, start : start + inner], size)
+
+
+def digest(thing) -> str:
+    """Return a short name for a frozen dataclass: another for other values."""
+    return hashlib.sha256(json.dumps(asdict(thing), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,157 @@
+"""What goes with a network when it is handed on: its model card."""
+
+from dataclasses import asdict
+
+from cxrlib.cohort import Cohort
+from cxrlib.evaluation import auc_interval, brier
+from cxrlib.performance import Performance, performance, performance_by
+from cxrlib.radiograph import InputError
+from cxrlib.run import Run
+
+GROUPS = ("view", "sex", "site")
+FEW = 10
+
+CLAIM = {
+    "7": "data sources", "8": "eligibility", "9": "pre-processing", "14": "definition of the ground truth",
+    "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint", "22": "model",
+    "23": "software", "24": "initialisation", "25": "training", "26": "choice of the final model", "28": "metrics",
+    "29": "uncertainty", "34": "patients of each partition", "36": "accuracy and its precision", "38": "limitations",
+}  # fmt: skip
+"""Items of the checklist of Mongan, Moy and Kahn (Radiology: AI 2020; 42 items) that a card speaks to."""
+
+TRIPOD_AI = {
+    "5": "data", "7": "data preparation", "8": "outcome", "10": "sample size", "12": "analytical methods",
+    "13": "class imbalance", "14": "fairness", "15": "model output", "16": "training versus evaluation",
+    "20": "participants", "22": "model specification", "23": "performance", "26": "limitations",
+}  # fmt: skip
+"""Items of the statement of Collins et al. (BMJ 2024;385:e078378; 27 items) that a card speaks to."""
+
+
+def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
+    """Return a run's model card in Markdown: what it is, learned, can and cannot do.
+
+    Figures carry 95 % intervals; a group of fewer than 10 films with the finding
+    (for sensitivity) or without (for specificity) is named, but not measured.
+
+    Parameters
+    ----------
+    run : Run
+    cohort : Cohort
+        The films that it is reported on.
+    split : {"test", "val", "train", "all"}
+
+    Raises
+    ------
+    InputError
+        It cannot be known which films belong to the split, or they are of
+        another finding.
+    """
+    if cohort.finding != run.finding:
+        raise InputError(f"{run.folder}: looks for {run.finding}, but {cohort.folder} holds {cohort.finding}")
+    part = run.part_of(cohort, split)
+    scores, labels, patients = run.score_cohort(part), part.labels, part.table["patient_id"]
+    done = performance(labels, scores, run.threshold, patients)
+    sections = [
+        f"# Model card: {run.finding}, recipe {run.recipe.name}",
+        "**Not a medical device.** For teaching and research; no decision about a patient may rest on it.",
+        _about(run),
+        _data(run),
+        _training(run),
+        f"## Performance\n\nOn the {split} films of {cohort.folder.name}: {done.n:,} films of {done.n_patients:,} "
+        f"patients, {done.n_finding:,} with the finding.\n\n" + _table(_figures(labels, scores, patients, done)),
+        _groups(part, scores, run.threshold),
+        _limits(run),
+        _checklists(),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _about(run: Run) -> str:
+    return (
+        f"## What it is\n\nA residual network of {run.recipe.depth} layers and {run.model.count_params():,} weights. "
+        f"In: one frontal chest film, {run.recipe.size} x {run.recipe.size} pixels, {run.recipe.normalize} to [0, 1], "
+        "dense bright. Out: a score in [0, 1], the probability of the finding at the prevalence of the training films "
+        f"as far as the network has learned it. At {run.threshold:.4f} or above, a film is called {run.finding}."
+    )
+
+
+def _data(run: Run) -> str:
+    split = run.split
+    counts = split.groupby("split").agg(films=("path", "size"), patients=("patient_id", "nunique"))
+    ill = split["path"].str.startswith(f"{run.finding}/").groupby(split["split"]).sum()
+    order = [name for name in ("train", "val", "test") if name in counts.index]
+    rows = {name: f"{counts.films[name]:,} films, {counts.patients[name]:,} patients, {ill[name]:,} with the finding"
+            for name in order}  # fmt: skip
+    return "## What it has learned from\n\nPatients are split, not films: none is in two parts.\n\n" + _table(rows)
+
+
+def _training(run: Run) -> str:
+    knobs = {name: value for name, value in asdict(run.recipe).items() if name != "name"}
+    moves = knobs.pop("augmentation")
+    told = {name: str(value) for name, value in knobs.items()} | {
+        f"augmentation: {k}": str(v) for k, v in moves.items()
+    }
+    note = (
+        f"The loss weighs a missed finding {run.weight:.2f} times a false alarm; scores are corrected for it. "
+        "The threshold was chosen on validation films: the highest specificity with a sensitivity of at least "
+        f"{run.recipe.sensitivity:g}."
+    )
+    return "## How it was trained\n\n" + note + "\n\n" + _table(told)
+
+
+def _figures(labels, scores, patients, done: Performance) -> dict[str, str]:
+    return {
+        "AUC": str(auc_interval(labels, scores, patients)),
+        "sensitivity": str(done.sensitivity),
+        "specificity": str(done.specificity),
+        f"PPV at prevalence {done.prevalence:.3f}": str(done.ppv),
+        f"NPV at prevalence {done.prevalence:.3f}": str(done.npv),
+        "Brier score (no interval)": f"{brier(labels, scores):.4f}",
+    }
+
+
+def _groups(part: Cohort, scores, threshold: float) -> str:
+    lines = [
+        "## In groups",
+        "",
+        "| group | films | with the finding | sensitivity | specificity |",
+        "|---|---|---|---|---|",
+    ]
+    for column in (name for name in GROUPS if name in part.table):
+        table = performance_by(part.table[column], part.labels, scores, threshold, part.table["patient_id"])
+        for row in table.to_dict("records"):
+            cells = [
+                _rate(row, "sensitivity", row["n_finding"]),
+                _rate(row, "specificity", row["n"] - row["n_finding"]),
+            ]
+            lines.append(f"| {column} {row['group']} | {row['n']:,} | {row['n_finding']:,} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 4 else "## In groups\n\nThe cohort names no view, sex or site."
+
+
+def _rate(row: dict, name: str, count: int) -> str:
+    if count < FEW:
+        return "too few films"
+    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
+
+
+def _limits(run: Run) -> str:
+    start = "" if run.recipe.start == "scratch" else f" It began from other weights: {run.recipe.start}."
+    return (
+        "## What it is not good for\n\nOther hospitals, machines, projections and ages than it was measured on; any "
+        "finding but this one; films that are no frontal chest films. Intervals allow for several films of one "
+        f"patient, and for nothing else. Explanations of single films were not validated.{start}"
+    )
+
+
+def _checklists() -> str:
+    told = lambda items: "; ".join(f"{number} {topic}" for number, topic in items.items())
+    return (
+        "## Items that this card speaks to\n\n"
+        f"CLAIM 2020, {len(CLAIM)} of 42: {told(CLAIM)}.\n\n"
+        f"TRIPOD+AI, {len(TRIPOD_AI)} of 27: {told(TRIPOD_AI)}.\n\n"
+        "The others ask about a study (why, where, who paid, what was registered), and are for its authors."
+    )
+
+
+def _table(rows: dict[str, str]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])

@@ -1,0 +1,63 @@
+"""What the notebooks share."""
+
+import numpy as np
+import pytest
+
+from cxrlib.cohort import read_cohort
+from cxrlib.course import course_film, course_run, course_scores
+from cxrlib.evaluation import auc
+from cxrlib.explorers import threshold_explorer, volume_explorer
+from cxrlib.performance import performance
+
+
+def test_the_committed_scores_are_of_films_with_truth_and_belong_to_them():
+    val, test = course_scores("val"), course_scores("test")
+    assert len(test) >= 2000
+    assert len(val) >= 1000
+    assert 0.7 < auc(test["label"], test["score"]) < 1
+    assert (test.loc[test["label"] == 0, "volume_ml"] == 0).all()
+
+
+def test_a_film_of_the_scores_can_be_taken_again():
+    row = course_scores("test").query("label == 1").iloc[0].to_dict()
+    image, mask = course_film(row, size=64)
+    assert image.shape == mask.shape == (64, 64)
+    assert image.min() == 0
+    assert image.max() == 1
+    assert mask.any()
+
+
+def test_a_cohort_of_ones_own_takes_the_place_of_the_courses(sim_cohort, monkeypatch, tmp_path):
+    monkeypatch.setenv("CXR_COHORT", str(sim_cohort))
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+    from tiny import TINY
+
+    run = course_run(TINY)
+    assert course_run(TINY).folder == run.folder
+    monkeypatch.setattr("cxrlib.course.course_run", lambda films: run)
+    test = course_scores("test")
+    assert len(test) == (read_cohort(sim_cohort).table["split"] == "test").sum()
+    image, mask = course_film(test.iloc[0].to_dict(), size=64)
+    assert image.shape == (64, 64)
+    assert mask is None
+
+
+def test_the_threshold_slider_shows_what_performance_says():
+    rng = np.random.default_rng(0)
+    labels, scores = np.repeat([1, 0], 50), rng.random(100)
+    at = performance(labels, scores, 0.5)
+    figure = threshold_explorer(labels, scores, 0.5, missed=7)
+    left, right = figure.axes
+    told = [text.get_text() for text in right.texts]
+    assert told == [str(at.tp), str(at.fn), str(at.fp), str(at.tn)]
+    assert f"a cost of {7 * at.fn + at.fp}" in right.get_xlabel()
+    assert left.get_title() == "threshold 0.500"
+
+
+@pytest.mark.parametrize("posture", ["upright", "supine"])
+def test_the_volume_slider_draws_the_film_that_is_asked_for(posture):
+    figure = volume_explorer(700, "left", posture, "AP", size=64)
+    assert "700 mL, left" in figure.axes[0].get_title()
+    assert posture in figure.axes[0].get_title()
+    assert figure.axes[0].collections  # the outline
+    assert not volume_explorer(0, size=64).axes[0].collections

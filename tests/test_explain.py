@@ -1,0 +1,62 @@
+"""Grad-CAM against its own definition, and the games that judge it."""
+
+import keras
+import numpy as np
+import pytest
+
+from cxrlib.explain import grad_cam, pointing_hit, randomised, share_inside
+from cxrlib.resnet import LAST_MAPS, build_resnet
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_resnet(depth=18, width=4, size=64, seed=3)
+
+
+def test_at_the_last_maps_it_is_the_class_activation_map(network):
+    """There the gradient is the last layer's weights (Zhou et al., CVPR 2016), which needs no differentiation."""
+    images = np.random.default_rng(0).random((3, 64, 64)).astype(np.float32)
+    heat = grad_cam(network, images)
+    seen = keras.Model(network.inputs, network.get_layer(LAST_MAPS).output)
+    maps = np.asarray(seen(np.concatenate([images, images[:1]])[..., None], training=False))[:3]
+    by_hand = np.maximum(maps @ np.asarray(network.get_layer("logit").kernel)[:, 0], 0)
+    for ours, small in zip(heat, by_hand, strict=True):
+        assert ours.shape == (64, 64)
+        if small.max() > 0:
+            assert ours.max() == 1
+            corner = (small / small.max())[0, 0]
+            assert ours[0, 0] == pytest.approx(corner, abs=1e-4)
+        else:
+            assert not ours.any()
+
+
+def test_an_earlier_layer_is_finer(network):
+    adds = [layer.name for layer in network.layers if isinstance(layer, keras.layers.Add)]
+    image = np.random.default_rng(1).random((1, 64, 64)).astype(np.float32)
+    assert grad_cam(network, image, layer=adds[1]).shape == (1, 64, 64)
+
+
+def test_integers_are_read_as_the_images_that_they_stand_for(network):
+    image = np.random.default_rng(2).random((1, 64, 64)).astype(np.float32)
+    integers = np.rint(image * 65535).astype(np.uint16)
+    np.testing.assert_allclose(grad_cam(network, integers), grad_cam(network, image), atol=1e-2)
+
+
+def test_the_control_has_the_same_shape_and_other_weights(network):
+    trained = keras.models.clone_model(network)
+    trained.set_weights([w + 1 for w in network.get_weights()])
+    control = randomised(trained)
+    assert [w.shape for w in control.get_weights()] == [w.shape for w in trained.get_weights()]
+    assert not np.array_equal(control.get_weights()[0], trained.get_weights()[0])
+
+
+def test_games():
+    heat, mask = np.zeros((8, 8)), np.zeros((8, 8), bool)
+    mask[2:4, 2:4] = True
+    heat[3, 3], heat[7, 7] = 3.0, 1.0
+    assert pointing_hit(heat, mask)
+    assert share_inside(heat, mask) == 0.75
+    assert not pointing_hit(heat[::-1], mask)
+    assert not pointing_hit(np.zeros((8, 8)), mask)
+    assert np.isnan(share_inside(np.zeros((8, 8)), mask))
+    assert share_inside(np.ones((8, 8)), mask) == mask.mean()

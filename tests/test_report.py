@@ -1,0 +1,50 @@
+"""A model card says what the run holds, and nothing that it does not."""
+
+import re
+
+import pytest
+
+import cxrlib
+from cxrlib.cohort import read_cohort
+from cxrlib.phantom import simulate
+from cxrlib.radiograph import InputError
+from cxrlib.report import CLAIM, TRIPOD_AI
+
+
+@pytest.fixture(scope="module")
+def card(tiny_run, sim_cohort):
+    return cxrlib.model_card(tiny_run, read_cohort(sim_cohort))
+
+
+def test_its_figures_are_those_of_evaluate(card, tiny_run, sim_cohort):
+    made = tiny_run.evaluate(read_cohort(sim_cohort))
+    assert f"| AUC | {made.auc} |" in card
+    assert f"| sensitivity | {made.performance.sensitivity} |" in card
+    assert f"{tiny_run.threshold:.4f}" in card
+    assert f"{made.performance.n:,} films of {made.performance.n_patients:,} patients" in card
+
+
+def test_it_names_each_knob_and_each_part(card, tiny_run):
+    for knob in ("width", "epochs", "learning_rate", "start"):
+        assert f"| {knob} | {getattr(tiny_run.recipe, knob)} |" in card
+    counts = tiny_run.split["split"].value_counts()
+    for split in ("train", "val", "test"):
+        assert f"| {split} | {counts[split]:,} films" in card
+
+
+def test_small_groups_are_named_and_not_measured(card):
+    rows = re.findall(r"^\| (view|sex|site) .*$", card, re.MULTILINE)
+    assert rows
+    assert "too few films" in card
+
+
+def test_each_checklist_item_exists_in_its_checklist(card):
+    assert all(1 <= int(number) <= 42 for number in CLAIM)
+    assert all(1 <= int(number) <= 27 for number in TRIPOD_AI)
+    assert f"CLAIM 2020, {len(CLAIM)} of 42" in card
+
+
+def test_another_finding_is_refused(tiny_run, tmp_path):
+    other = simulate(tmp_path / "c", films=20, finding="nodule", prevalence=0.5, size=64)
+    with pytest.raises(InputError, match=r"looks for effusion, but .* holds nodule"):
+        cxrlib.model_card(tiny_run, read_cohort(other), split="all")
