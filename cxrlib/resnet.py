@@ -11,7 +11,7 @@ from keras import layers
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 LAST_MAPS = "last_maps"
-"""Name of the layer whose feature maps Grad-CAM looks at."""
+"""Name of the last layer with a place; the ends of the stages are "stage_1" to "stage_4"."""
 
 
 def build_resnet(
@@ -80,7 +80,7 @@ def build_resnet(
     def activate(x, name: str | None = None):
         return layers.ReLU(dtype=policy, name=name)(normalization(momentum=0.9, epsilon=1e-5, dtype=policy)(x))
 
-    def block(x, filters: int, stride: int):
+    def block(x, filters: int, stride: int, name: str | None = None):
         out = 4 * filters if depth == 50 else filters
         active = activate(x)
         changes = stride != 1 or x.shape[-1] != out
@@ -93,7 +93,7 @@ def build_resnet(
         else:
             y = conv(active, filters, 3, stride)
             y = conv(activate(y), filters, 3)
-        return layers.Add(dtype=policy)([shortcut, y]) if skip else y
+        return layers.Add(dtype=policy, name=name)([shortcut, y]) if skip else y
 
     image = layers.Input((size, size, 1), name="image")
     x = image
@@ -103,7 +103,8 @@ def build_resnet(
     x = layers.MaxPooling2D(3, 2, padding="same", dtype=policy)(x)
     for stage, count in enumerate(BLOCKS[depth]):
         for index in range(count):
-            x = block(x, width * 2**stage, 2 if stage > 0 and index == 0 else 1)
+            name = f"stage_{stage + 1}" if index == count - 1 else None
+            x = block(x, width * 2**stage, 2 if stage > 0 and index == 0 else 1, name)
     x = layers.GlobalAveragePooling2D()(activate(x, name=LAST_MAPS))  # from here on in float32
     logit = layers.Dense(
         1,

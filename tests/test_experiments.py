@@ -35,13 +35,11 @@ def test_the_interval_is_scipys_paired_t():
 
 
 def test_arms_are_compared_within_a_seed():
-    rows = [
-        {"arm": arm, "seed": s, "auc": 0.8 + 0.01 * s + gain}
-        for arm, gain in (("b", 0.0), ("a", 0.02))
-        for s in range(4)
-    ]
+    gains = {"b": [0.0] * 4, "a": [0.01, 0.02, 0.03, 0.02]}
+    rows = [{"arm": arm, "seed": s, "auc": 0.7 + 0.1 * s % 0.3 + gains[arm][s]} for arm in gains for s in range(4)]
     made = compare_arms(pd.DataFrame(rows).sample(frac=1, random_state=1), "b")
-    assert made.loc["a", ["difference", "low", "high"]].tolist() == pytest.approx([0.02] * 3)
+    expected = paired_difference(gains["a"], gains["b"])
+    assert made.loc["a", ["difference", "low", "high"]].tolist() == pytest.approx(expected)
     assert np.isnan(made.loc["b", "difference"])
 
 

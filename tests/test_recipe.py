@@ -39,7 +39,7 @@ def test_changes_that_are_none_are_passed_over(tmp_path):
         ({"size": 16}, "at least 32"),
         ({"sensitivity": 1.0}, "between 0 and 1"),
         ({"colour": "red"}, "unknown knob 'colour'"),
-        ({"augmentation": {"vertical_flip": True}}, "unknown knob 'vertical_flip'"),
+        ({"augmentation": {"upside_down": True}}, "unknown knob 'upside_down'"),
         ({"augmentation": 3}, "recipe.json"),
         ({"augmentation": {"shift": "a"}}, "shift is 'a'"),
         ({"augmentation": {"gamma": 0.5}}, "gamma is 0.5"),

@@ -8,9 +8,12 @@ import sys
 
 from tqdm import tqdm
 
-from cxrlib.course import make_course_scores
 from cxrlib.session import start_session
-from cxrlib.trials import run_experiments
+
+start_session(0)  # before what loads TensorFlow, which is noisy
+
+from cxrlib.course import make_course_scores  # noqa: E402
+from cxrlib.trials import run_experiments  # noqa: E402
 
 
 def show(items, total):
@@ -20,6 +23,5 @@ def show(items, total):
 
 if __name__ == "__main__":
     run_experiments(progress=show)
-    start_session(0)
     make_course_scores()
     sys.stdout.write("data/experiments/ is written\n")
