@@ -26,6 +26,21 @@ def set_page() -> None:
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
 
 
+def show(alt: str) -> None:
+    """Show the current figure on a notebook's page, with words for who cannot see it.
+
+    Parameters
+    ----------
+    alt : str
+        What the picture shows, in a sentence.
+    """
+    from IPython.display import display
+
+    figure = plt.gcf()
+    display(figure, metadata={kind: {"alt": alt} for kind in ("image/jpeg", "image/png")})
+    plt.close(figure)
+
+
 def film(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
     """Show one film (H, W) in [0, 1], always on the same gray scale."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

@@ -1,6 +1,7 @@
 """The template that every notebook keeps, as data."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -11,6 +12,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 HEADINGS = ["What you will learn", "What you need", "In practice", "Try it", "Summary", "References"]
 MAX_KILOBYTES = 600
+MAX_SECONDS = 120
 CODE_CELLS = range(12, 26)
 SETUP_LINES, MEDIAN_LINES, SCREEN_LINES = 12, 5, 20
 IGNORED_SHARE = 0.15
@@ -54,7 +56,8 @@ def test_headings_stand_in_order(notebook):
 
 
 def test_it_says_how_long_it_takes(notebook):
-    assert re.search(r"\*\d+ minutes to read, about \d+ seconds to run on two cores\.\*", prose(notebook))
+    named = re.search(r"\*\d+ minutes to read, about (\d+) seconds to run on two cores\.\*", prose(notebook))
+    assert int(named[1]) <= MAX_SECONDS
 
 
 def test_cells_are_few_and_small(notebook):
@@ -81,6 +84,24 @@ def test_most_outputs_are_compared(notebook):
     tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
     assert set(tags) <= {IGNORE}
     assert len(tags) <= IGNORED_SHARE * len(cells)
+
+
+def test_the_ten_lessons_follow_each_other():
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(11)]
+    for path, after in pairwise(NOTEBOOKS):
+        following = re.search(r"\*\*Next:\*\*(.+)", prose(nbformat.read(path, as_version=4)))[1]
+        assert f"]({after.name})" in following, path.name
+
+
+def test_each_imports_its_tools_from_the_library(notebook):
+    assert any("cxrlib" in cell.source for cell in code_cells(notebook))
+
+
+def test_each_picture_has_words_for_who_cannot_see_it(notebook):
+    for _, output in outputs(notebook):
+        for kind in output.get("data", {}):
+            if kind.startswith("image/"):
+                assert len(output.metadata.get(kind, {}).get("alt", "")) > 20
 
 
 def test_a_strict_output_says_more_than_ok(notebook):

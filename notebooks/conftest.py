@@ -1,0 +1,25 @@
+"""After the tests: the seconds that each notebook names, beside those that it took."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NAMED = re.compile(r"about (\d+) seconds to run")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print a line for each notebook that ran."""
+    taken = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            name = getattr(report, "nodeid", "").split("::")[0]
+            if name.endswith(".ipynb"):
+                taken[Path(name).name] += report.duration
+    if not taken:
+        return
+    terminalreporter.section("seconds of each notebook: named, taken")
+    for name, seconds in sorted(taken.items()):
+        named = NAMED.search((HERE / name).read_text(encoding="utf-8"))
+        terminalreporter.write_line(f"{name:32} {named[1] if named else '?':>5} {seconds:5.0f}")
+    terminalreporter.write_line(f"{'all':32} {'':>5} {sum(taken.values()):5.0f}")
