@@ -66,6 +66,23 @@ def auc_difference(labels, scores_a, scores_b, patients=None, *, level: float = 
     return Estimate(auc(labels, scores_a) - auc(labels, scores_b), *_percentiles(samples, level))
 
 
+def aucs_of_few(labels, scores, n_finding: int, n_nofinding: int, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return the AUCs (draws,) of small sets of films, each drawn from these without replacement.
+
+    Parameters
+    ----------
+    n_finding, n_nofinding : int
+        Films of each class in a set; no more than there are.
+    """
+    labels, scores = check_scores(labels, scores)
+    rng, made = np.random.default_rng(seed), []
+    classes = [(np.flatnonzero(labels == label), count) for label, count in ((1, n_finding), (0, n_nofinding))]
+    for _ in range(draws):
+        few = np.concatenate([rng.choice(films, count, replace=False) for films, count in classes])
+        made.append(auc(labels[few], scores[few]))
+    return np.array(made)
+
+
 def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     """Return labels as int and scores as float, (N,) each, or refuse them."""
     labels, scores = np.asarray(labels).astype(int).ravel(), np.asarray(scores, dtype=float).ravel()

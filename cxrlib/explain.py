@@ -6,6 +6,7 @@ against the maps of a network that has learned nothing.
 
 import keras
 import numpy as np
+import pandas as pd
 
 from cxrlib.radiograph import as_float
 
@@ -53,6 +54,32 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, layer: str = FINER) -> n
 def randomised(model: keras.Model) -> keras.Model:
     """Return the same network with its first, random weights: the control of Adebayo et al., NeurIPS 2018."""
     return keras.models.clone_model(model)
+
+
+def judge(heats: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
+    """Return, for each film, whether its map points into the mask, and which share of the heat lies inside.
+
+    Parameters
+    ----------
+    heats : ndarray, (N, S, S)
+    masks : ndarray, (N, S, S), bool
+
+    Returns
+    -------
+    DataFrame
+        ``hit`` (bool) and ``inside``; one row a film.
+    """
+    rows = [(pointing_hit(h, m), share_inside(h, m)) for h, m in zip(heats, masks, strict=True)]
+    return pd.DataFrame(rows, columns=["hit", "inside"])
+
+
+def boxes_as_masks(boxes: pd.DataFrame, size: int) -> np.ndarray:
+    """Return (N, size, size), bool, of the boxes.csv that `cxrlib.prepare` writes: one mask a row."""
+    masks = np.zeros((len(boxes), size, size), bool)
+    for mask, box in zip(masks, boxes.to_dict("records"), strict=True):
+        x, y, width, height = (round(size * box[name]) for name in ("x", "y", "width", "height"))
+        mask[y : y + height, x : x + width] = True
+    return masks
 
 
 def pointing_hit(heat: np.ndarray, mask: np.ndarray) -> bool:

@@ -1,11 +1,16 @@
 """The pictures behind the course's sliders: each draws one setting and returns its figure."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cxrlib import plots
+from cxrlib.explain import grad_cam
 from cxrlib.performance import performance
 from cxrlib.phantom import Order, take_film
+from cxrlib.radiograph import read_image
 
 
 def volume_explorer(
@@ -32,6 +37,41 @@ def volume_explorer(
     plots.film(film.pixels / 4095, ax, title=told)
     plots.outline(film.mask, ax)
     return figure
+
+
+def explain_film(run, path) -> Figure:
+    """Ask a run about one film, and draw the film and what speaks for the finding.
+
+    Parameters
+    ----------
+    run : cxrlib.run.Run
+    path : path-like
+        PNG, JPEG or DICOM.
+    """
+    answer = run.predict(path)
+    image = read_image(path, size=run.recipe.size, normalize=run.recipe.normalize)
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
+    decision = "look again" if answer.finding else "pass"
+    plots.film(image, axes[0], title=f"score {answer.score:.2f}, threshold {answer.threshold:.2f}: {decision}")
+    plots.heat_over(image, grad_cam(run.model, image[None])[0], axes[1], title=f"what speaks for {run.finding}")
+    return figure
+
+
+def upload_explorer(run):
+    """Return a widget that takes a film's file and answers with `explain_film`; the file is not kept."""
+    from ipywidgets import FileUpload, Output, VBox
+
+    upload, shown = FileUpload(accept=".png,.jpg,.jpeg,.dcm"), Output()
+
+    @shown.capture(clear_output=True)
+    def answer(change):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / Path(change["new"][0]["name"]).name
+            path.write_bytes(change["new"][0]["content"])
+            plt.show(explain_film(run, path))
+
+    upload.observe(answer, names="value")
+    return VBox([upload, shown])
 
 
 def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0) -> Figure:

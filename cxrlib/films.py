@@ -12,7 +12,7 @@ import numpy as np
 from cxrlib.cohort import NOFINDING, Cohort, patient_position, read_cohort
 from cxrlib.files import map_in_order, write_csv
 from cxrlib.phantom import VERSION, simulate
-from cxrlib.radiograph import read_image, resize_to_square, write_prepared
+from cxrlib.radiograph import read_image, write_prepared
 from cxrlib.session import cache_folder
 
 PREVALENCE = 107 / 1107
@@ -32,12 +32,15 @@ class Films:
     share : float in (0, 1]
         Of the training patients.
     crop : float in (0, 1]
-        Side of the centre that is cut out, as a share of the film's.
+        Side of the centre that is cut out, as a share of the film's; it is cut
+        from a larger film, so that nothing is enlarged.
     fixed : bool
         Divided by the most that 12 bits hold, in place of min-max.
     again : bool
-        Not the films, but others of the same patients at a later visit, with the
-        finding that they had.
+        Of the training patients, not the films but others at a later visit, with
+        the finding that they had.
+    other : int
+        Of the seed that comes so many places after the one that is asked for.
     """
 
     count: int = 1107
@@ -49,28 +52,33 @@ class Films:
     crop: float = 1.0
     fixed: bool = False
     again: bool = False
+    other: int = 0
 
     def cohort(self, seed: int, *, size: int) -> Cohort:
         """Return the films that a seed gives, at a size in pixels."""
-        cohort = read_cohort(self._folder(seed, size), finding=self.finding)
+        seed += self.other
+        cohort = read_cohort(self.make(seed, size=size), finding=self.finding)
         table = cohort.table
+        if self.again:
+            table = table[table["split"] == "train"]
         if self.site is not None:
             sites = table["site"].astype(int)
             table = table[sites != 0] if self.site < 0 else table[sites == self.site]
         if self.share < 1:
-            place = table["patient_id"].map(lambda patient: patient_position(patient, seed))
+            # apart from the position that the split was drawn by
+            place = table["patient_id"].map(lambda patient: patient_position(f"share of {patient}", seed))
             table = table[(table["split"] != "train") | (place < self.share)]
         return replace(cohort, table=table.reset_index(drop=True))
 
-    def _folder(self, seed: int, size: int) -> Path:
+    def make(self, seed: int, *, size: int) -> Path:
         """Return the folder of the whole cohort, made where it is missing."""
-        whole = replace(self, site=None, share=1.0)
+        whole = replace(self, site=None, share=1.0, other=0)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
         if folder.exists():
             return folder
         if self.crop < 1 or self.fixed:
             plain = replace(whole, crop=1.0, fixed=False)
-            return self._alter(read_cohort(plain._folder(seed, size)), folder)
+            return self._alter(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
         return simulate(
             folder,
             films=self.count,
@@ -83,13 +91,13 @@ class Films:
             seed=seed,
         )
 
-    def _alter(self, cohort: Cohort, folder: Path) -> Path:
+    def _alter(self, cohort: Cohort, folder: Path, size: int) -> Path:
         """Write a cohort whose films are changed."""
 
         def write(made: Path, path: str) -> None:
             pixels = cv2.imread(str(cohort.folder / path), cv2.IMREAD_UNCHANGED)
             image = pixels / np.float32(TWELVE_BITS) if self.fixed else read_image(cohort.folder / path)
-            write_prepared(made / path, cut_centre(image, self.crop))
+            write_prepared(made / path, cut_centre(image, size))
 
         with tempfile.TemporaryDirectory(prefix=".films-", dir=folder.parent) as partial:
             made = Path(partial) / folder.name
@@ -102,12 +110,10 @@ class Films:
         return folder
 
 
-def cut_centre(image: np.ndarray, share: float) -> np.ndarray:
-    """Return the centre of an image (S, S), enlarged to the old size: what this course does not do."""
-    size = image.shape[0]
-    inner = round(size * share)
-    start = (size - inner) // 2
-    return resize_to_square(image[start : start + inner, start : start + inner], size)
+def cut_centre(image: np.ndarray, size: int) -> np.ndarray:
+    """Return the centre (size, size) of an image (S, S): what this course does not do."""
+    start = (image.shape[0] - size) // 2
+    return image[start : start + size, start : start + size]
 
 
 def digest(thing) -> str:

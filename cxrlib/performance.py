@@ -143,3 +143,21 @@ def performance_by(groups, labels, scores, threshold: float, patients=None) -> p
     ends = ("", "_low", "_high")
     columns = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ends]
     return pd.DataFrame(rows, columns=["group", "n", "n_finding", *columns])
+
+
+def compare_thresholds(labels, scores, thresholds: dict[str, float], patients=None, *, missed: float) -> pd.DataFrame:
+    """Return what several thresholds do on the same films, one row each.
+
+    Parameters
+    ----------
+    thresholds : dict of name -> threshold
+    missed : float
+        Cost of a missed finding, in false alarms.
+    """
+    rows = {}
+    for name, threshold in thresholds.items():
+        at = performance(labels, scores, threshold, patients)
+        rates = {"sensitivity": f"{at.sensitivity:.2f}", "specificity": f"{at.specificity:.2f}"}
+        counts = {"missed": at.fn, "false alarms": at.fp, "cost": missed * at.fn + at.fp}
+        rows[name] = {"threshold": round(threshold, 3)} | rates | counts
+    return pd.DataFrame(rows).T

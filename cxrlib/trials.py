@@ -19,6 +19,7 @@ from cxrlib.experiments import EXPERIMENTS, FOLDER, TEST_SEED, Arm
 from cxrlib.files import write_csv, write_text
 from cxrlib.films import Films, digest
 from cxrlib.network import predict_logits
+from cxrlib.phantom import VERSION
 from cxrlib.pipeline import load_images
 from cxrlib.run import Run
 from cxrlib.session import cache_folder, start_session
@@ -35,8 +36,8 @@ def run_arm(arm: Arm, seed: int, folder: Path) -> list[dict]:
     seconds = time.perf_counter() - start
     rows = []
     for name, films in arm.tests.items():
-        test_seed = seed if films.again else TEST_SEED
-        rows.append({"test": name, "seed": seed} | measure(run, films, test_seed) | {"seconds": round(seconds, 1)})
+        measured = measure(run, films, _test_seed(films, seed))
+        rows.append({"test": name, "seed": seed} | measured | {"seconds": round(seconds, 1)})
     return rows
 
 
@@ -76,7 +77,7 @@ def run_experiments(names=tuple(EXPERIMENTS), *, seeds=SEEDS, out: Path = FOLDER
     """Run experiments and write a CSV for each; what was done before is not done again.
 
     Trainings run one a core, each on one thread. What two experiments share is
-    trained once.
+    trained once. An interrupted call goes on where it was.
 
     Parameters
     ----------
@@ -88,31 +89,45 @@ def run_experiments(names=tuple(EXPERIMENTS), *, seeds=SEEDS, out: Path = FOLDER
         ``progress(items, total)``, as tqdm does.
     """
     arms = {name: EXPERIMENTS[name]() for name in names}
-    jobs = {(digest(arm), seed): arm for name in names for arm in arms[name].values() for seed in seeds}
-    open_jobs = [(key, arm) for key, arm in jobs.items() if not _memo(*key).exists()]
-    _make_films([arm for _, arm in open_jobs], seeds)
+    merged = _merge([arm for name in names for arm in arms[name].values()])
+    open_jobs = [(arm, seed) for arm in merged.values() for seed in seeds if not _is_done(arm, seed)]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-    os.environ.update(threads)  # of the workers to come
+    os.environ.update(threads)  # of the workers, which simulation starts
+    _make_films(open_jobs)
     pool = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-    for _ in progress(pool(joblib.delayed(_work)(arm, key[1]) for key, arm in open_jobs), len(open_jobs)):
+    for _ in progress(pool(joblib.delayed(_work)(arm, seed) for arm, seed in open_jobs), len(open_jobs)):
         pass
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         rows = []
         for arm_name, arm in arms[name].items():
             for seed in seeds:
-                rows += [{"arm": arm_name} | row for row in json.loads(_memo(digest(arm), seed).read_text())]
+                made = json.loads(_memo(arm, seed).read_text())
+                rows += [{"arm": arm_name, "test": test} | made[digest(films)] for test, films in arm.tests.items()]
         write_csv(out / f"{name}.csv", pd.DataFrame(rows))
 
 
-def _make_films(arms: list[Arm], seeds) -> None:
-    """Make the films before the workers start, for simulation itself uses all cores."""
+def _merge(arms: list[Arm]) -> dict[str, Arm]:
+    """Return one arm for each training, with the tests of all arms that share it, named by their films."""
+    merged: dict[str, Arm] = {}
     for arm in arms:
-        for seed in seeds:
-            arm.films.cohort(seed, size=arm.recipe.size)
-        for films in arm.tests.values():
-            for seed in seeds if films.again else (TEST_SEED,):
-                films.cohort(seed, size=arm.recipe.size)
+        key = _training_of(arm)
+        tests = merged[key].tests if key in merged else {}
+        merged[key] = replace(arm, tests=tests | {digest(films): films for films in arm.tests.values()})
+    return merged
+
+
+def _make_films(jobs: list[tuple[Arm, int]]) -> None:
+    """Make the films before the trainings start, for simulation itself uses all cores."""
+    wanted = {(arm.films, seed, arm.recipe.size) for arm, seed in jobs}
+    for arm, seed in jobs:
+        wanted |= {(films, _test_seed(films, seed), arm.recipe.size) for films in arm.tests.values()}
+    for films, seed, size in sorted(wanted, key=str):
+        films.make(seed + films.other, size=size)
+
+
+def _test_seed(films: Films, seed: int) -> int:
+    return seed if films.again else TEST_SEED
 
 
 def _work(arm: Arm, seed: int) -> None:
@@ -122,12 +137,22 @@ def _work(arm: Arm, seed: int) -> None:
 
     versions = " ".join(f"{name} {version(name)}" for name in ("cxrlib", "tensorflow", "keras", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
-        rows = [row | {"versions": versions} for row in run_arm(arm, seed, Path(folder) / "run")]
-    memo = _memo(digest(arm), seed)
+        rows = run_arm(arm, seed, Path(folder) / "run")
+    memo = _memo(arm, seed)
     memo.parent.mkdir(parents=True, exist_ok=True)
-    write_text(memo, json.dumps(rows))
+    earlier = json.loads(memo.read_text()) if memo.exists() else {}
+    write_text(memo, json.dumps(earlier | {row.pop("test"): row | {"versions": versions} for row in rows}))
     keras.backend.clear_session()
 
 
-def _memo(arm: str, seed: int) -> Path:
-    return cache_folder() / "experiments" / "rows" / f"{arm}-{seed}.json"
+def _is_done(arm: Arm, seed: int) -> bool:
+    memo = _memo(arm, seed)
+    return memo.exists() and set(arm.tests) <= set(json.loads(memo.read_text()))
+
+
+def _memo(arm: Arm, seed: int) -> Path:
+    return cache_folder() / "experiments" / f"rows-v{VERSION}" / f"{_training_of(arm)}-{seed}.json"
+
+
+def _training_of(arm: Arm) -> str:
+    return f"{digest(arm.recipe)}-{digest(arm.films)}"
