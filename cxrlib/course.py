@@ -1,31 +1,22 @@
 """What the notebooks share: one run on the course's films, and the scores that the course reads."""
 
-import json
-from dataclasses import asdict, replace
+import hashlib
 
 import numpy as np
 import pandas as pd
 
-from cxrlib import loss as losses
 from cxrlib.cohort import Cohort, read_cohort
-from cxrlib.experiments import FOLDER, SMALL, TEST_FILMS, TEST_SEED
-from cxrlib.files import write_csv, write_text
-from cxrlib.films import Films, digest
-from cxrlib.network import predict_logits
+from cxrlib.experiments import COLUMNS, FOLDER, SMALL, TEST_SEED, VAL_SEED
+from cxrlib.files import csv_text
+from cxrlib.films import digest
 from cxrlib.phantom import order_of, take_film
 from cxrlib.radiograph import minmax, read_image
 from cxrlib.recipe import Recipe
 from cxrlib.run import Run
-from cxrlib.session import cache_folder, course_cohort
-from cxrlib.threshold import choose_by_sensitivity
+from cxrlib.session import cache_folder, course_cohort, own_cohort
 from cxrlib.training import train
 
-SCORES, POINT = "scores.csv", "scores.json"
-VAL_SEED = 2000
-COLUMNS = (
-    *("path", "patient_id", "label", "view", "sex", "age"),
-    *("site", "posture", "side", "volume_ml", "devices"),
-)
+SCORES = "scores.csv"
 
 
 def course_run(recipe: Recipe = SMALL, films: Cohort | None = None) -> Run:
@@ -34,7 +25,8 @@ def course_run(recipe: Recipe = SMALL, films: Cohort | None = None) -> Run:
     An interrupted training goes on where it stopped.
     """
     films = films or read_cohort(course_cohort())
-    name = f"{recipe.name}-{digest(recipe)}-{films.folder.name}-{len(films.table)}"
+    known = films.table.filter(["path", "label", "patient_id", "split"])
+    name = f"{recipe.name}-{digest(recipe)}-{hashlib.sha256(csv_text(known).encode()).hexdigest()[:12]}"
     return train(films, cache_folder() / "runs" / name, recipe, resume=True)
 
 
@@ -49,30 +41,15 @@ def course_scores(split: str) -> pd.DataFrame:
     ----------
     split : {"val", "test"}
     """
-    if course_cohort().parent == cache_folder():
+    if own_cohort() is None:
         table = pd.read_csv(FOLDER / SCORES, dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
     else:
         cohort = read_cohort(course_cohort())
         known = cohort.table[[name for name in COLUMNS if name in cohort.table]].drop(columns=["label", "patient_id"])
         table = course_run(films=cohort).scores.merge(known, on="path")
+        for name in table.columns.intersection(["volume_ml", "site"]):
+            table[name] = pd.to_numeric(table[name])
     return table[table["split"] == split].reset_index(drop=True)
-
-
-def make_course_scores() -> None:
-    """Train `SMALL` with seed 0, and write its scores on films of two other seeds."""
-    films = Films()
-    run = course_run(films=films.cohort(0, size=SMALL.size))
-    tables = []
-    for split, seed, count in (("val", VAL_SEED, films.count), ("test", TEST_SEED, TEST_FILMS)):
-        cohort = replace(films, count=count).cohort(seed, size=SMALL.size)
-        logits = predict_logits(run.model, run.load(cohort.files))
-        scores = {"split": split, "logit": logits.round(4), "score": losses.score(logits, run.weight).round(6)}
-        tables.append(cohort.table[list(COLUMNS)].assign(**scores))
-    table = pd.concat(tables)
-    write_csv(FOLDER / SCORES, table)
-    val = table[table["split"] == "val"]
-    point = choose_by_sensitivity(val["label"], val["score"], floor=SMALL.sensitivity)
-    write_text(FOLDER / POINT, json.dumps({"weight": run.weight} | asdict(point), indent=2) + "\n")
 
 
 def course_film(row: dict, *, size: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -87,7 +64,7 @@ def course_film(row: dict, *, size: int) -> tuple[np.ndarray, np.ndarray | None]
         A row of `course_scores`.
     size : int, pixels
     """
-    if course_cohort().parent != cache_folder():
+    if own_cohort() is not None:
         return read_image(course_cohort() / row["path"], size=size), None
     seed = VAL_SEED if row["split"] == "val" else TEST_SEED
     film = take_film(order_of(row, seed=seed), size=size)

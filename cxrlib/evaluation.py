@@ -146,7 +146,8 @@ def proportion(hits, patients=None, *, level: float = LEVEL) -> Estimate:
     z = stats.norm.ppf((1 + level) / 2)
     centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
-    return Estimate(float(share), float(max(0, centre - half)), float(min(1, centre + half)))
+    low, high = max(0, centre - half), min(1, centre + half)  # which hold the share, but for rounding
+    return Estimate(float(share), float(min(low, share)), float(max(high, share)))
 
 
 def effective_size(hits: np.ndarray, patients=None) -> float:

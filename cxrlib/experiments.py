@@ -20,6 +20,13 @@ from cxrlib.recipe import DEFAULT, Recipe
 
 FOLDER = Path(__file__).parents[1] / "data" / "experiments"
 TEST_SEED, TEST_FILMS = 1000, 3321
+VAL_SEED = 2000  # of the films that a threshold is chosen on in scores.csv
+COLUMNS = (
+    *("path", "patient_id", "label", "view", "sex", "age"),
+    *("site", "posture", "side", "volume_ml", "devices"),
+)
+"""What scores.csv says of each film, besides its scores."""
+
 
 SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", epochs=20, batch=16, mirror=False)
 """The network of every experiment, small enough to be trained on the page."""
@@ -172,6 +179,18 @@ def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
     return Estimate(float(difference.mean()), float(low), float(high))
 
 
+def by_arm(table: pd.DataFrame, column: str = "auc") -> pd.DataFrame:
+    """Return a column with a row for each seed and a column for each arm, in the arms' own order.
+
+    Raises
+    ------
+    ValueError
+        An arm has two rows of one seed.
+    """
+    wide = table.set_index(["seed", "arm"])[column].unstack()  # noqa: PD010  (pivot_table would average them)
+    return wide[list(table["arm"].unique())]
+
+
 def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> pd.DataFrame:
     """Return, for each arm, the mean of a column and its paired difference to the baseline arm.
 
@@ -181,7 +200,7 @@ def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> 
         Indexed by arm: ``mean``, ``difference``, ``low``, ``high``; NaN for the
         baseline's own difference.
     """
-    wide = table.pivot_table(index="seed", columns="arm", values=column)[list(table["arm"].unique())]
+    wide = by_arm(table, column)
     rows = {}
     for arm in wide:
         estimate = (np.nan,) * 3 if arm == baseline else paired_difference(wide[arm], wide[baseline])

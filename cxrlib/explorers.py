@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cxrlib import plots
-from cxrlib.explain import grad_cam
 from cxrlib.performance import performance
 from cxrlib.phantom import Order, take_film
 from cxrlib.radiograph import read_image
@@ -48,6 +47,8 @@ def explain_film(run, path) -> Figure:
     path : path-like
         PNG, JPEG or DICOM.
     """
+    from cxrlib.explain import grad_cam  # loads TensorFlow
+
     answer = run.predict(path)
     image = read_image(path, size=run.recipe.size, normalize=run.recipe.normalize)
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")

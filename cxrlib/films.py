@@ -76,6 +76,14 @@ class Films:
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
         if folder.exists():
             return folder
+        try:
+            return self._write(whole, folder, seed, size)
+        except OSError:  # another process may have been quicker
+            if folder.exists():
+                return folder
+            raise
+
+    def _write(self, whole: "Films", folder: Path, seed: int, size: int) -> Path:
         if self.crop < 1 or self.fixed:
             plain = replace(whole, crop=1.0, fixed=False)
             return self._alter(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)

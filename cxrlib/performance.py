@@ -124,7 +124,7 @@ def performance_by(groups, labels, scores, threshold: float, patients=None) -> p
     Parameters
     ----------
     groups : array, (N,)
-        Of any kind that can be sorted; films whose group is missing are left out.
+        Of any kind that can be sorted; films whose group is missing or "" are left out.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def performance_by(groups, labels, scores, threshold: float, patients=None) -> p
     """
     labels, called = np.asarray(labels), np.asarray(scores) >= threshold
     patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
-    groups, rows = pd.Series(np.asarray(groups)), []
+    groups, rows = pd.Series(np.asarray(groups)).replace("", np.nan), []
     for group in sorted(groups.dropna().unique()):
         inside = (groups == group).to_numpy()
         ill, well = inside & (labels == 1), inside & (labels == 0)

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from cxrlib.evaluation import auc_interval, precision_recall, roc
+from cxrlib.experiments import by_arm
 from cxrlib.performance import performance
 
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
@@ -133,7 +134,7 @@ def heat_over(image: np.ndarray, heat: np.ndarray, ax: Axes, *, title: str = "")
 
 def seeds(table: pd.DataFrame, ax: Axes, *, column: str = "auc", label: str = "AUC on test") -> Axes:
     """Draw each arm's trainings as dots, those of one seed joined, and each arm's mean as a bar."""
-    wide = table.pivot_table(index="seed", columns="arm", values=column)[list(table["arm"].unique())]
+    wide = by_arm(table, column)
     places = np.arange(wide.shape[1])
     ax.plot(places, wide.to_numpy().T, ".-", color=NEUTRAL, linewidth=0.6, alpha=0.6)
     ax.plot(places, wide.mean(), "_", color=FINDING, markersize=30, markeredgewidth=3)
@@ -206,8 +207,9 @@ def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color:
     """Draw a rate of `cxrlib.performance.performance_by` for each group, with its interval."""
     shown = table.dropna(subset=[rate])
     places = np.arange(len(shown))
+    counts = shown["n_finding"] if rate == "sensitivity" else shown["n"] - shown["n_finding"]
     errors = [shown[rate] - shown[f"{rate}_low"], shown[f"{rate}_high"] - shown[rate]]
     ax.errorbar(places, shown[rate], yerr=errors, fmt="o", color=color, capsize=3)
-    ax.set_xticks(places, [f"{g}\nn = {n}" for g, n in zip(shown["group"], shown["n_finding"], strict=True)])
+    ax.set_xticks(places, [f"{g}\nn = {n}" for g, n in zip(shown["group"], counts, strict=True)])
     ax.set(ylabel=rate, ylim=(-0.02, 1.02), xlim=(-0.5, len(places) - 0.5))
     return ax

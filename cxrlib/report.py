@@ -1,28 +1,27 @@
 """What goes with a network when it is handed on: its model card."""
 
+import json
 from dataclasses import asdict
 
 from cxrlib.cohort import Cohort
 from cxrlib.evaluation import auc_interval, brier
 from cxrlib.performance import Performance, performance, performance_by
 from cxrlib.radiograph import InputError
-from cxrlib.run import Run
+from cxrlib.run import MADE_LAST, Run
 
 GROUPS = ("view", "sex", "site")
 FEW = 10
 
 CLAIM = {
-    "7": "data sources", "8": "eligibility", "9": "pre-processing", "14": "definition of the ground truth",
-    "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint", "22": "model",
-    "23": "software", "24": "initialisation", "25": "training", "26": "choice of the final model", "28": "metrics",
-    "29": "uncertainty", "34": "patients of each partition", "36": "accuracy and its precision", "38": "limitations",
+    "9": "pre-processing", "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint",
+    "22": "model", "24": "initialisation", "25": "training", "26": "choice of the final model", "28": "metrics",
+    "29": "uncertainty", "36": "accuracy and its precision", "38": "limitations",
 }  # fmt: skip
 """Items of the checklist of Mongan, Moy and Kahn (Radiology: AI 2020; 42 items) that a card speaks to."""
 
 TRIPOD_AI = {
-    "5": "data", "7": "data preparation", "8": "outcome", "10": "sample size", "12": "analytical methods",
-    "13": "class imbalance", "14": "fairness", "15": "model output", "16": "training versus evaluation",
-    "20": "participants", "22": "model specification", "23": "performance", "26": "limitations",
+    "7": "data preparation", "10": "sample size", "12": "analytical methods", "13": "class imbalance",
+    "14": "fairness", "15": "model output", "22": "model specification", "23": "performance", "26": "limitations",
 }  # fmt: skip
 """Items of the statement of Collins et al. (BMJ 2024;385:e078378; 27 items) that a card speaks to."""
 
@@ -49,6 +48,7 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
     if cohort.finding != run.finding:
         raise InputError(f"{run.folder}: looks for {run.finding}, but {cohort.folder} holds {cohort.finding}")
     part = run.part_of(cohort, split)
+    known = "".join(f"\n\nWarning: {warning}." for warning in run.acquaintances(part))
     scores, labels, patients = run.score_cohort(part), part.labels, part.table["patient_id"]
     done = performance(labels, scores, run.threshold, patients)
     sections = [
@@ -58,7 +58,9 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
         _data(run),
         _training(run),
         f"## Performance\n\nOn the {split} films of {cohort.folder.name}: {done.n:,} films of {done.n_patients:,} "
-        f"patients, {done.n_finding:,} with the finding.\n\n" + _table(_figures(labels, scores, patients, done)),
+        f"patients, {done.n_finding:,} with the finding.\n\n"
+        + _table(_figures(labels, scores, patients, done))
+        + known,
         _groups(part, scores, run.threshold),
         _limits(run),
         _checklists(),
@@ -82,7 +84,8 @@ def _data(run: Run) -> str:
     order = [name for name in ("train", "val", "test") if name in counts.index]
     rows = {name: f"{counts.films[name]:,} films, {counts.patients[name]:,} patients, {ill[name]:,} with the finding"
             for name in order}  # fmt: skip
-    return "## What it has learned from\n\nPatients are split, not films: none is in two parts.\n\n" + _table(rows)
+    note = "Patients are split, not films, as far as cohort.csv or the file names tell them apart."
+    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
 
 
 def _training(run: Run) -> str:
@@ -93,10 +96,13 @@ def _training(run: Run) -> str:
     }
     note = (
         f"The loss weighs a missed finding {run.weight:.2f} times a false alarm; scores are corrected for it. "
-        "The threshold was chosen on validation films: the highest specificity with a sensitivity of at least "
-        f"{run.recipe.sensitivity:g}."
+        f"The threshold was chosen on validation films: {_rule(run)}."
     )
     return "## How it was trained\n\n" + note + "\n\n" + _table(told)
+
+
+def _rule(run: Run) -> str:
+    return json.loads((run.folder / MADE_LAST).read_text(encoding="utf-8"))["rule"]
 
 
 def _figures(labels, scores, patients, done: Performance) -> dict[str, str]:

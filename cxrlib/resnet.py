@@ -89,10 +89,10 @@ def build_resnet(
         if depth == 50:
             y = conv(active, filters, 1)
             y = conv(activate(y), filters, 3, stride)
-            y = conv(activate(y), out, 1)
+            y = conv(activate(y), out, 1, name=None if skip else name)
         else:
             y = conv(active, filters, 3, stride)
-            y = conv(activate(y), filters, 3)
+            y = conv(activate(y), filters, 3, name=None if skip else name)
         return layers.Add(dtype=policy, name=name)([shortcut, y]) if skip else y
 
     image = layers.Input((size, size, 1), name="image")

@@ -165,7 +165,7 @@ class Run:
             auc=auc_interval(part.labels, scores, patients),
             brier=brier(part.labels, scores),
             performance=performance(part.labels, scores, threshold, patients, prevalence=prevalence),
-            warnings=self._warn_of_acquaintance(part),
+            warnings=self.acquaintances(part),
         )
 
     def score_cohort(self, cohort: Cohort, *, progress: Callable = lambda items, total: items) -> np.ndarray:
@@ -210,7 +210,7 @@ class Run:
         films = zip(cohort.table["path"], cohort.files, strict=True)
         return [rows.get((path, file.stat().st_size)) for path, file in films]
 
-    def _warn_of_acquaintance(self, part: Cohort) -> tuple[str, ...]:
+    def acquaintances(self, part: Cohort) -> tuple[str, ...]:
         """Say which films, or at least whose, the run has learned from."""
         split = self.split
         learned = np.array([film is not None and film.split == "train" for film in self._known(part)])

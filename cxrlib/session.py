@@ -47,6 +47,11 @@ def cache_folder() -> Path:
     return _named_folder("CXR_CACHE") or Path(__file__).parents[1] / "data" / "cache"
 
 
+def own_cohort() -> Path | None:
+    """Return the cohort that the environment variable ``CXR_COHORT`` names, if it names one."""
+    return _named_folder("CXR_COHORT")
+
+
 def course_cohort() -> Path:
     """Return the cohort that the notebooks read.
 
@@ -54,7 +59,7 @@ def course_cohort() -> Path:
     course's own of 107 effusion and 1,000 nofinding films, which is simulated
     at the first call and kept in `cache_folder`.
     """
-    if named := _named_folder("CXR_COHORT"):
+    if named := own_cohort():
         return named
     from cxrlib.phantom import VERSION, simulate
 

@@ -1,21 +1,21 @@
 """Running the course's experiments: trainings over seeds, a row for each (`make experiments`)."""
 
 import json
-import os
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 import pandas as pd
 
 from cxrlib import loss as losses
 from cxrlib.evaluation import auc, brier
-from cxrlib.experiments import EXPERIMENTS, FOLDER, TEST_SEED, Arm
+from cxrlib.experiments import COLUMNS, EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, Arm
 from cxrlib.files import write_csv, write_text
 from cxrlib.films import Films, digest
 from cxrlib.network import predict_logits
@@ -23,6 +23,7 @@ from cxrlib.phantom import VERSION
 from cxrlib.pipeline import load_images
 from cxrlib.run import Run
 from cxrlib.session import cache_folder, start_session
+from cxrlib.threshold import choose_by_sensitivity
 from cxrlib.training import train
 
 SEEDS = range(8)
@@ -91,8 +92,6 @@ def run_experiments(names=tuple(EXPERIMENTS), *, seeds=SEEDS, out: Path = FOLDER
     arms = {name: EXPERIMENTS[name]() for name in names}
     merged = _merge([arm for name in names for arm in arms[name].values()])
     open_jobs = [(arm, seed) for arm in merged.values() for seed in seeds if not _is_done(arm, seed)]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-    os.environ.update(threads)  # of the workers, which simulation starts
     _make_films(open_jobs)
     pool = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
     for _ in progress(pool(joblib.delayed(_work)(arm, seed) for arm, seed in open_jobs), len(open_jobs)):
@@ -132,9 +131,7 @@ def _test_seed(films: Films, seed: int) -> int:
 
 def _work(arm: Arm, seed: int) -> None:
     """Do one training in a worker, and keep its rows."""
-    start_session(seed)
-    import keras
-
+    _start_worker(seed)
     versions = " ".join(f"{name} {version(name)}" for name in ("cxrlib", "tensorflow", "keras", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
         rows = run_arm(arm, seed, Path(folder) / "run")
@@ -143,6 +140,15 @@ def _work(arm: Arm, seed: int) -> None:
     earlier = json.loads(memo.read_text()) if memo.exists() else {}
     write_text(memo, json.dumps(earlier | {row.pop("test"): row | {"versions": versions} for row in rows}))
     keras.backend.clear_session()
+
+
+def _start_worker(seed: int) -> None:
+    """Make a worker repeatable: one thread, whose sums have one order."""
+    start_session(seed)
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _is_done(arm: Arm, seed: int) -> bool:
@@ -156,3 +162,26 @@ def _memo(arm: Arm, seed: int) -> Path:
 
 def _training_of(arm: Arm) -> str:
     return f"{digest(arm.recipe)}-{digest(arm.films)}"
+
+
+def make_course_scores(out: Path = FOLDER) -> None:
+    """Train `SMALL` with seed 0, and write its scores on films of two other seeds, and its operating point."""
+    ((table, point),) = joblib.Parallel(n_jobs=2)([joblib.delayed(_score_course)()])
+    write_csv(out / "scores.csv", table)
+    write_text(out / "scores.json", json.dumps(point, indent=2) + "\n")
+
+
+def _score_course() -> tuple[pd.DataFrame, dict]:
+    _start_worker(0)
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(Films().cohort(0, size=SMALL.size), Path(folder) / "run", SMALL)
+        tables = []
+        for split, seed, count in (("val", VAL_SEED, Films().count), ("test", TEST_SEED, TEST_FILMS)):
+            cohort = Films(count).cohort(seed, size=SMALL.size)
+            logits = predict_logits(run.model, run.load(cohort.files), mirror=SMALL.mirror)
+            scores = {"split": split, "logit": logits.round(4), "score": losses.score(logits, run.weight).round(6)}
+            tables.append(cohort.table[list(COLUMNS)].assign(**scores))
+    table = pd.concat(tables)
+    val = table[table["split"] == "val"]
+    point = choose_by_sensitivity(val["label"], val["score"], floor=SMALL.sensitivity)
+    return table, {"weight": run.weight} | asdict(point)

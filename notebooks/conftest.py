@@ -15,7 +15,7 @@ def pytest_terminal_summary(terminalreporter):
         for report in reports:
             name = getattr(report, "nodeid", "").split("::")[0]
             if name.endswith(".ipynb"):
-                taken[Path(name).name] += report.duration
+                taken[Path(name).name] += getattr(report, "duration", 0)
     if not taken:
         return
     terminalreporter.section("seconds of each notebook: named, taken")

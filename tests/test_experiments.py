@@ -1,5 +1,7 @@
 """The course's comparisons: what an arm is, what the files hold, and what is said of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +13,15 @@ from cxrlib.experiments import (
     SMALL,
     TEST_FILMS,
     TEST_SEED,
+    VAL_SEED,
+    by_arm,
     compare_arms,
     paired_difference,
     read_experiment,
 )
 from cxrlib.films import Films, cut_centre, digest
 from cxrlib.radiograph import read_image
-from cxrlib.trials import SEEDS
+from cxrlib.trials import SEEDS, _merge, _test_seed
 
 
 @pytest.fixture
@@ -52,12 +56,18 @@ def test_a_file_holds_each_training_of_its_experiment(name):
     assert set(zip(table["arm"], table["test"], table["seed"], strict=True)) == expected
     assert len(table) == len(expected)
     assert table["auc"].between(0.3, 1).all()
-    assert table["versions"].str.contains("tensorflow").all()
+    assert table["versions"].str.fullmatch(r"cxrlib \S+ tensorflow \S+ keras \S+ numpy \S+").all()
+    assert table["sensitivity"].nunique() > 4
     assert not read_experiment(name).empty
 
 
-def test_no_seed_trains_on_the_test_films():
-    assert TEST_SEED not in SEEDS
+def test_what_is_scored_was_not_trained_on():
+    for make in EXPERIMENTS.values():
+        for arm in make().values():
+            for seed in SEEDS:
+                for films in arm.tests.values():
+                    assert films.again or _test_seed(films, seed) not in SEEDS
+    assert VAL_SEED not in {*SEEDS, TEST_SEED}
 
 
 def test_films_change_as_they_say(cache):
@@ -67,33 +77,58 @@ def test_films_change_as_they_say(cache):
     assert (noisy.labels != noisy.table["true_label"].astype(int)).sum() == 2
     assert set(Films(40, site=0).cohort(3, size=64).table["site"].astype(int)) == {0}
     assert set(Films(40, site=-1).cohort(3, size=64).table["site"].astype(int)) == {1, 2}
-    fewer = Films(40, share=0.5).cohort(3, size=64).table
-    assert 0 < (fewer["split"] == "train").sum() < (plain.table["split"] == "train").sum()
-    assert (fewer["split"] == "val").sum() == (plain.table["split"] == "val").sum()
+    assert set(Films(40, other=1).cohort(2, size=64).table["patient_id"]) == set(plain.table["patient_id"])
 
 
-def test_films_taken_again_are_other_films_of_the_same_patients_with_the_same_truth(cache):
-    first, again = Films(40).cohort(3, size=64).table, Films(40, again=True).cohort(3, size=64).table
-    keep = ["patient_id", "label", "volume_ml", "side", "view", "site"]
+def test_a_share_is_one_of_the_training_patients(cache, monkeypatch):
+    whole = Films().cohort(0, size=32).table
+    for share in (0.25, 0.5):
+        fewer = Films(share=share).cohort(0, size=32).table
+        left, all_of_them = (t.loc[t["split"] == "train", "patient_id"].nunique() for t in (fewer, whole))
+        assert left / all_of_them == pytest.approx(share, abs=0.05)
+        assert (fewer["split"] == "val").sum() == (whole["split"] == "val").sum()
+
+
+def test_films_taken_again_are_other_films_of_the_training_patients_with_the_same_truth(cache):
+    first, again = Films(60).cohort(3, size=64).table, Films(60, again=True).cohort(3, size=64).table
+    first = first[first["split"] == "train"]
+    keep = ["patient_id", "label", "side", "view", "site"]
     sort = lambda table: table[keep].fillna("").sort_values(keep, ignore_index=True)
     pd.testing.assert_frame_equal(sort(first), sort(again))
     assert not set(first["path"]) & set(again["path"])
 
 
-def test_a_crop_is_the_enlarged_centre_and_a_fixed_range_is_a_fixed_range(cache):
-    plain, cropped = Films(30).cohort(5, size=64), Films(30, crop=0.5).cohort(5, size=64)
-    path = plain.table["path"][0]
-    whole, centre = read_image(plain.folder / path), read_image(cropped.folder / path)
-    assert centre[32, 32] == pytest.approx(whole[32, 32], abs=0.15)
-    assert np.abs(cut_centre(whole, 0.5) - centre).max() < 1e-4
+def test_a_crop_is_cut_from_a_larger_film(cache):
+    larger, cropped = Films(30).cohort(5, size=128), Films(30, crop=0.5).cohort(5, size=64)
+    path = larger.table["path"][0]
+    whole, centre = read_image(larger.folder / path), read_image(cropped.folder / path)
+    np.testing.assert_allclose(centre, whole[32:96, 32:96], atol=1e-4)
+    square = np.arange(100.0).reshape(10, 10)
+    assert cut_centre(square, 4)[0, 0] == 33
+
+
+def test_a_fixed_range_is_fixed(cache):
     fixed = Films(30, fixed=True).cohort(5, size=64)
     highest = [read_image(fixed.folder / p).max() for p in fixed.table["path"]]
     assert min(highest) < 0.9 < max(highest) <= 1  # one site ends at 3,000 of 4,095
 
 
-def test_digests_tell_arms_apart():
-    digests = {digest(arm) for make in EXPERIMENTS.values() for arm in make().values()}
-    names = sum(len(make()) for make in EXPERIMENTS.values())
-    assert 25 < len(digests) < names  # some experiments share an arm
+def test_what_two_experiments_share_is_trained_once():
+    arms = [arm for make in EXPERIMENTS.values() for arm in make().values()]
+    merged = _merge(arms)
+    assert len(merged) < len(arms)
+    alike = [arm for arm in arms if (arm.recipe, arm.films) == (SMALL, Films())]
+    assert len(alike) > 3
+    (shared,) = [arm for arm in merged.values() if (arm.recipe, arm.films) == (SMALL, Films())]
+    assert set(shared.tests.values()) == {films for arm in alike for films in arm.tests.values()}
+
+
+def test_a_digest_is_another_for_another_value():
     assert digest(Films()) == digest(Films(1107))
-    assert SMALL.start == "scratch"
+    assert len({digest(thing) for thing in (Films(), Films(share=0.5), SMALL, replace(SMALL, seed=1))}) == 4
+
+
+def test_an_arm_with_two_rows_of_a_seed_is_refused():
+    rows = pd.DataFrame({"seed": [0, 0], "arm": ["a", "a"], "auc": [0.8, 0.9]})
+    with pytest.raises(ValueError, match="duplicate"):
+        by_arm(rows)

@@ -1,5 +1,6 @@
 """Grad-CAM against its own definition, and the games that judge it."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -20,14 +21,10 @@ def test_at_the_last_maps_it_is_the_class_activation_map(network):
     seen = keras.Model(network.inputs[0], network.get_layer(LAST_MAPS).output)
     maps = np.asarray(seen(np.concatenate([images, images[:1]])[..., None], training=False))[:3]
     by_hand = np.maximum(maps @ np.asarray(network.get_layer("logit").kernel)[:, 0], 0)
+    assert by_hand.any()
     for ours, small in zip(heat, by_hand, strict=True):
-        assert ours.shape == (64, 64)
-        if small.max() > 0:
-            assert ours.max() == 1
-            corner = (small / small.max())[0, 0]
-            assert ours[0, 0] == pytest.approx(corner, abs=1e-4)
-        else:
-            assert not ours.any()
+        enlarged = cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_allclose(ours, enlarged / (enlarged.max() or 1), atol=1e-4)
 
 
 def test_an_earlier_layer_is_finer(network):
@@ -46,9 +43,8 @@ def test_integers_are_read_as_the_images_that_they_stand_for(network):
 def test_the_control_has_the_same_shape_and_other_weights(network):
     trained = keras.models.clone_model(network)
     trained.set_weights([w + 1 for w in network.get_weights()])
-    control = randomised(trained)
-    assert [w.shape for w in control.get_weights()] == [w.shape for w in trained.get_weights()]
-    assert not np.array_equal(control.get_weights()[0], trained.get_weights()[0])
+    for first, again in zip(network.get_weights(), randomised(trained).get_weights(), strict=True):
+        np.testing.assert_array_equal(first, again)
 
 
 def test_games():

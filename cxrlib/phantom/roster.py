@@ -54,8 +54,9 @@ def draw_roster(
         0: view, site and devices have nothing to do with the label; 1: the
         label decides them; between, it decides them for that share of the films.
     again : bool
-        The same patients with the same findings, at a later visit: another
-        breath, another framing, another exposure.
+        The same patients at a later visit: another breath, another framing,
+        another exposure. Findings are the same, but for a volume that the chest
+        cannot hold at this breath.
     seed : int
 
     Returns

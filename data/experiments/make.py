@@ -12,8 +12,7 @@ from cxrlib.session import start_session
 
 start_session(0)  # before what loads TensorFlow, which is noisy
 
-from cxrlib.course import make_course_scores  # noqa: E402
-from cxrlib.trials import run_experiments  # noqa: E402
+from cxrlib.trials import make_course_scores, run_experiments  # noqa: E402
 
 
 def show(items, total):
