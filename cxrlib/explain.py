@@ -4,17 +4,21 @@ A heat map explains nothing by itself: it is held against the true mask, and
 against the maps of a network that has learned nothing.
 """
 
-import keras
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from cxrlib.radiograph import as_float
 
+if TYPE_CHECKING:
+    import keras
+
 FINER = "stage_3"
 """The layer that maps are made from: its 8 x 8 places (of a film of 128 pixels) pointed better than the last 4 x 4."""
 
 
-def grad_cam(model: keras.Model, images: np.ndarray, *, layer: str = FINER) -> np.ndarray:
+def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = FINER) -> np.ndarray:
     """Return what speaks for the finding, place by place (Selvaraju et al., "Grad-CAM", ICCV 2017).
 
     relu(sum over channels k of a_k A_k), with A the feature maps of a layer and
@@ -36,6 +40,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, layer: str = FINER) -> n
         Each film's largest value is 1; all 0 where nothing speaks for the finding.
     """
     import cv2
+    import keras
     import tensorflow as tf
 
     seen = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
@@ -51,8 +56,10 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, layer: str = FINER) -> n
     return np.divide(heat, largest, out=heat, where=largest > 0)
 
 
-def randomised(model: keras.Model) -> keras.Model:
+def randomised(model: "keras.Model") -> "keras.Model":
     """Return the same network with its first, random weights: the control of Adebayo et al., NeurIPS 2018."""
+    import keras
+
     return keras.models.clone_model(model)
 
 
