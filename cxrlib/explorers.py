@@ -69,10 +69,35 @@ def upload_explorer(run):
         with TemporaryDirectory() as folder:
             path = Path(folder) / Path(change["new"][0]["name"]).name
             path.write_bytes(change["new"][0]["content"])
-            plt.show(explain_film(run, path))
+            explain_film(run, path)
+            plt.show()
 
     upload.observe(answer, names="value")
     return VBox([upload, shown])
+
+
+def sliders(draw, **choices):
+    """Return widgets that draw again when one is moved; until then they show nothing.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the choices by name and returns a figure.
+    **choices
+        As for ``ipywidgets.interactive``: (from, to, step) or a list each.
+    """
+    from ipywidgets import VBox, interactive
+
+    moved = False
+
+    def answer(**setting):
+        nonlocal moved
+        if moved:  # interactive calls it once before anybody could move anything
+            draw(**setting)
+            plt.show()
+        moved = True
+
+    return VBox(interactive(answer, **choices).children)
 
 
 def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0) -> Figure:

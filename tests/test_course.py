@@ -8,7 +8,7 @@ from cxrlib.cohort import read_cohort
 from cxrlib.course import course_film, course_run, course_scores
 from cxrlib.evaluation import auc
 from cxrlib.experiments import TEST_FILMS, TEST_SEED, read_experiment
-from cxrlib.explorers import threshold_explorer, volume_explorer
+from cxrlib.explorers import sliders, threshold_explorer, volume_explorer
 from cxrlib.performance import performance
 from cxrlib.phantom import draw_roster
 
@@ -67,3 +67,12 @@ def test_the_volume_slider_draws_the_film_that_is_asked_for(posture):
     assert posture in figure.axes[0].get_title()
     assert figure.axes[0].collections  # the outline
     assert not volume_explorer(0, size=64).axes[0].collections
+
+
+def test_a_slider_that_is_moved_draws_what_it_says():
+    asked = []
+    box = sliders(lambda **setting: asked.append(setting), volume=(0, 100, 10), side=["right", "left"])
+    assert not asked  # nothing before it is moved: the page shows one setting already
+    box.children[0].value = 30
+    box.children[1].value = "left"
+    assert asked == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
