@@ -38,6 +38,7 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
             from cxrlib.distribution import join
 
             join()
+    tf.get_logger().setLevel("ERROR")  # "retracing" is no news where sizes differ
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
