@@ -2,8 +2,8 @@
 
 A film may be shifted, scaled and rotated a little, as patients and tubes are,
 and its brightness may change by a gamma. It is never flipped upside down
-(fluid obeys gravity; the knob is there to be measured) and never cropped to its centre (the finding may lie
-outside it).
+(fluid obeys gravity; the knob for it is there to be measured) and never cropped
+to its centre (the finding may lie outside it).
 """
 
 from dataclasses import dataclass
