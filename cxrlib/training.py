@@ -1,5 +1,6 @@
 """Training by a Recipe, from a cohort to a run folder; interrupted, it resumes."""
 
+import gc
 import json
 import os
 import platform
@@ -117,6 +118,8 @@ def train(
                 shuffle=False,  # the batches come shuffled
                 verbose=0,
             )
+    del data
+    gc.collect()  # its iterator, in a cycle, calls Python when it goes: too late at the end of the process
     if index == 0:
         keeper.use_kept()
         _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])

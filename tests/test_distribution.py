@@ -116,6 +116,27 @@ def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, al
     assert len(open_run(folder).history) == 12
 
 
+LEFT = """
+import gc, sys
+from cxrlib.session import start_session
+start_session(0, distributed=True)
+from cxrlib.recipe import find_recipe
+from cxrlib.training import train
+gc.disable()  # or Python might tidy up by chance
+cohort, folder, recipe = sys.argv[1:]
+train(cohort, folder, find_recipe(recipe))
+print(sum(type(thing).__name__ == "OwnedIterator" for thing in gc.get_objects()))
+"""
+
+
+def test_no_iterator_outlives_its_training(sim_cohort, recipe, tmp_path):
+    """One that is still there when the interpreter ends makes TensorFlow complain on stderr, now and then."""
+    words = [sys.executable, "-c", LEFT, str(sim_cohort), str(tmp_path / "run"), str(recipe)]
+    done = subprocess.run(words, env=ALONE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "0"
+
+
 def test_two_devices_of_one_process_are_both_used(sim_cohort, alone, recipe, tmp_path):
     """As several GPUs of one machine would be; here the processor counts as two."""
     words = command(sim_cohort, tmp_path / "run", "--recipe", str(recipe))
