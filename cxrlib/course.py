@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrlib.cohort import Cohort, read_cohort
 from cxrlib.experiments import COLUMNS, FOLDER, SMALL, TEST_SEED, VAL_SEED
-from cxrlib.files import csv_text
+from cxrlib.files import LOCK, csv_text, locked
 from cxrlib.films import digest
 from cxrlib.phantom import order_of, take_film
 from cxrlib.radiograph import minmax, read_image
@@ -22,12 +22,15 @@ SCORES = "scores.csv"
 def course_run(recipe: Recipe = SMALL, films: Cohort | None = None) -> Run:
     """Return a run of a recipe on the course's films, or on others; trained at the first call, then kept.
 
-    An interrupted training goes on where it stopped.
+    An interrupted training goes on where it stopped; another process that wants
+    the same run waits.
     """
     films = films or read_cohort(course_cohort())
     known = films.table.filter(["path", "label", "patient_id", "split"])
     name = f"{recipe.name}-{digest(recipe)}-{hashlib.sha256(csv_text(known).encode()).hexdigest()[:12]}"
-    return train(films, cache_folder() / "runs" / name, recipe, resume=True)
+    runs = cache_folder() / "runs"
+    with locked(runs, name=f".{name}{LOCK}", wait=True):
+        return train(films, runs / name, recipe, resume=True)
 
 
 def course_scores(split: str) -> pd.DataFrame:

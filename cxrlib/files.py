@@ -1,23 +1,105 @@
 """Files that are whole or not there, and work on many of them at once."""
 
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
+
+from filelock import FileLock, Timeout
+
+from cxrlib.radiograph import InputError
+
+LOCK = ".lock"
+PARTIAL = ".*.partial*"
+"""Names of what a process writes before it is whole; what was killed leaves some behind."""
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a partial file's path; rename it into place if nothing was raised."""
+    """Yield a partial file's path; rename it into place if nothing was raised.
+
+    Raises
+    ------
+    OSError
+        With the file's name, which that of a full disk lacks.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror or f"cannot be written: {error}", str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+    """Keep other processes from writing to a folder; the lock ends with the process that holds it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    name : str
+        Of the lock file in it, which goes when all went well.
+    wait : bool
+        Wait for the other process, in place of an error.
+
+    Raises
+    ------
+    InputError
+        Another process holds it; the message says which.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    lock = FileLock(file, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder}: {_holder(file)} is at work in it; wait until it ends") from None
+    try:
+        file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield
+        with suppress(OSError):  # Windows removes it itself
+            file.unlink()
+    finally:
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder is missing, or holds nothing but what a process that was killed leaves behind."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name == LOCK or path.match(PARTIAL) for path in folder.iterdir())
+
+
+def sweep(folder: Path) -> None:
+    """Remove the partial files of processes that were killed; for whoever has the folder's lock."""
+    for path in folder.rglob(PARTIAL):
+        path.unlink(missing_ok=True)
+
+
+def make_once(folder: Path, make: Callable[[], object]) -> Path:
+    """Return a folder that ``make()`` makes where it is missing, while other processes that want it wait."""
+    if not folder.exists():
+        with locked(folder.parent, name=f".{folder.name}{LOCK}", wait=True):
+            if not folder.exists():
+                make()
+    return folder
 
 
 def write_text(path: Path, text: str) -> None:

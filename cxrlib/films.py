@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cxrlib.cohort import NOFINDING, Cohort, patient_position, read_cohort
-from cxrlib.files import map_in_order, write_csv
+from cxrlib.files import make_once, map_in_order, write_csv
 from cxrlib.phantom import VERSION, simulate
 from cxrlib.radiograph import read_image, write_prepared
 from cxrlib.session import cache_folder
@@ -74,20 +74,14 @@ class Films:
         """Return the folder of the whole cohort, made where it is missing."""
         whole = replace(self, site=None, share=1.0, other=0)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
-        if folder.exists():
-            return folder
-        try:
-            return self._write(whole, folder, seed, size)
-        except OSError:  # another process may have been quicker
-            if folder.exists():
-                return folder
-            raise
+        return make_once(folder, lambda: self._write(whole, folder, seed, size))
 
-    def _write(self, whole: "Films", folder: Path, seed: int, size: int) -> Path:
+    def _write(self, whole: "Films", folder: Path, seed: int, size: int) -> None:
         if self.crop < 1 or self.fixed:
             plain = replace(whole, crop=1.0, fixed=False)
-            return self._alter(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
-        return simulate(
+            self._alter(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
+            return
+        simulate(
             folder,
             films=self.count,
             finding=self.finding,
@@ -99,7 +93,7 @@ class Films:
             seed=seed,
         )
 
-    def _alter(self, cohort: Cohort, folder: Path, size: int) -> Path:
+    def _alter(self, cohort: Cohort, folder: Path, size: int) -> None:
         """Write a cohort whose films are changed."""
 
         def write(made: Path, path: str) -> None:
@@ -115,7 +109,6 @@ class Films:
                 pass
             write_csv(made / "cohort.csv", cohort.table)
             made.rename(folder)
-        return folder
 
 
 def cut_centre(image: np.ndarray, size: int) -> np.ndarray:

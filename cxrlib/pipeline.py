@@ -1,5 +1,6 @@
 """A cohort -> batches: read once, kept as 16 bit, augmented afresh each epoch."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ def load_images(
         images = np.empty(shape, dtype)
     else:
         with tempfile.TemporaryFile(dir=cache_folder) as nameless:  # the mapping outlives the name
+            _reserve(nameless, int(np.prod(shape)) * dtype.itemsize, cache_folder or tempfile.gettempdir())
             images = np.memmap(nameless, dtype, mode="w+", shape=shape)
 
     def read(path: Path) -> np.ndarray:
@@ -62,6 +64,18 @@ def load_images(
     for index, image in enumerate(progress(map_in_order(read, files), len(files))):
         images[index] = image
     return images
+
+
+def _reserve(file, count: int, folder) -> None:
+    """Ask for a file's whole size now: on a full disk, writing to a mapping kills the process without a word."""
+    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
+        return
+    try:
+        os.posix_fallocate(file.fileno(), 0, count)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{count:,} bytes for images cannot be kept ({error.strerror})", str(folder)
+        ) from None
 
 
 def iterate_batches(

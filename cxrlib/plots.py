@@ -52,8 +52,9 @@ def film(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
 
 def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
     """Draw the validation AUC of each epoch, the one that is kept as a dot."""
+    name = "best" if kept == table["epoch"][table["val_auc"].idxmax()] else "kept"
     ax.plot(table["epoch"], table["val_auc"], color=NEUTRAL)
-    ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"kept: epoch {kept}")
+    ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"{name}: epoch {kept}")
     ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(-0.02, 1.02))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cxrlib import nih
 from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
-from cxrlib.files import atomic, csv_text, map_in_order, write_csv, write_text
+from cxrlib.files import atomic, csv_text, is_empty, locked, map_in_order, sweep, write_csv, write_text
 from cxrlib.radiograph import InputError, open_radiograph, write_prepared
 
 SETTINGS = "prepare.json"
@@ -108,44 +108,54 @@ def prepare(
 
     boxes = nih.read_boxes(source) if label_file else None
     settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    is_new = _begin(out, settings | {"allow_color": allow_color, "films": _fingerprint(source, table)})
-    for name in (finding, NOFINDING):
-        (out / name).mkdir(exist_ok=True)
+    settings |= {"allow_color": allow_color, "films": _fingerprint(source, table)}
+    is_new = _is_new(out, settings)
+    with locked(out):
+        if _is_new(out, settings):  # asked again, for another process may have been quicker
+            write_text(out / SETTINGS, json.dumps(settings, indent=2) + "\n")
+        sweep(out)
+        reading = {"size": size, "normalize": normalize, "allow_color": allow_color}
+        table["reason"] = _convert(source, out, table, reading, progress)
+        rejected = table.loc[table["reason"] != "", ["source", "reason"]]
+        kept = table[table["reason"] == ""].sort_values("path")
+        counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
+        if 0 in counts.values():
+            if is_new:
+                shutil.rmtree(out)
+            raise InputError(
+                f"{source}: of {len(table):,} images {len(rejected):,} were rejected, which leaves "
+                + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
+                + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
+            )
+        columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason")]
+        write_csv(out / "rejected.csv", rejected)
+        if boxes is not None:
+            paths = dict(zip(kept["source"].map(lambda path: PurePosixPath(path).name), kept["path"], strict=True))
+            boxes.insert(0, "path", boxes["image"].map(paths))
+            write_csv(out / "boxes.csv", boxes.dropna(subset="path").drop(columns="image"))
+        write_csv(out / "cohort.csv", kept[list(dict.fromkeys(columns))])
+    return Prepared(out, counts, rejected, notes)
+
+
+def _convert(source: Path, out: Path, table: pd.DataFrame, reading: dict, progress: Callable) -> list[str]:
+    """Write the images that are not there yet; return for each why it was rejected, or ""."""
+    for folder in {PurePosixPath(path).parent for path in table["path"]}:
+        (out / folder).mkdir(exist_ok=True)
 
     def convert(job: tuple[str, str]) -> str:
         image_file, target = job
         if (out / target).exists():  # complete: it was renamed into place
             return ""
         try:
-            image = open_radiograph(source / image_file, size=size, normalize=normalize, allow_color=allow_color).image
+            image = open_radiograph(source / image_file, **reading).image
         except InputError as error:
             return str(error).removeprefix(f"{source / image_file}: ")
         with atomic(out / target) as partial:
-            write_prepared(partial, image, normalize=normalize)
+            write_prepared(partial, image, normalize=reading["normalize"])
         return ""
 
     jobs = list(zip(table["source"], table["path"], strict=True))
-    reasons = list(progress(map_in_order(convert, jobs), len(jobs)))
-    table["reason"] = reasons
-    rejected = table.loc[table["reason"] != "", ["source", "reason"]]
-    kept = table[table["reason"] == ""].sort_values("path")
-    counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
-    if 0 in counts.values():
-        if is_new:
-            shutil.rmtree(out)
-        raise InputError(
-            f"{source}: of {len(table):,} images {len(rejected):,} were rejected, which leaves "
-            + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
-            + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
-        )
-    columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason")]
-    write_csv(out / "rejected.csv", rejected)
-    if boxes is not None:
-        paths = dict(zip(kept["source"].map(lambda path: PurePosixPath(path).name), kept["path"], strict=True))
-        boxes.insert(0, "path", boxes["image"].map(paths))
-        write_csv(out / "boxes.csv", boxes.dropna(subset="path").drop(columns="image"))
-    write_csv(out / "cohort.csv", kept[list(dict.fromkeys(columns))])
-    return Prepared(out, counts, rejected, notes)
+    return list(progress(map_in_order(convert, jobs), len(jobs)))
 
 
 def _fingerprint(source: Path, table: pd.DataFrame) -> str:
@@ -154,8 +164,8 @@ def _fingerprint(source: Path, table: pd.DataFrame) -> str:
     return hashlib.sha256(csv_text(table.assign(bytes=sizes)).encode()).hexdigest()
 
 
-def _begin(out: Path, settings: dict) -> bool:
-    """Open the output folder, or refuse one that holds something else; return whether it is new."""
+def _is_new(out: Path, settings: dict) -> bool:
+    """Return whether the output folder is new, rather than begun with these settings; refuse any other."""
     record = out / SETTINGS
     if record.exists():
         try:
@@ -171,8 +181,6 @@ def _begin(out: Path, settings: dict) -> bool:
             told = "; ".join(f"{k} was {a!r} and is now {b!r}" for k, (a, b) in different.items())
             raise InputError(f"{out}: holds a cohort prepared with other settings ({told}); choose another folder")
         return False
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_empty(out):
         raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(record, json.dumps(settings, indent=2) + "\n")
     return True

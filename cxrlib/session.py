@@ -62,10 +62,11 @@ def course_cohort() -> Path:
     """
     if named := own_cohort():
         return named
+    from cxrlib.files import make_once
     from cxrlib.phantom import VERSION, simulate
 
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
-    return folder if folder.exists() else simulate(folder, films=1107, prevalence=107 / 1107, size=128, seed=0)
+    return make_once(folder, lambda: simulate(folder, films=1107, prevalence=107 / 1107, size=128, seed=0))
 
 
 def _named_folder(variable: str) -> Path | None:

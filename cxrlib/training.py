@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from cxrlib import distribution
 from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
-from cxrlib.files import atomic, csv_text, write_csv, write_text
+from cxrlib.files import atomic, csv_text, is_empty, locked, sweep, write_csv, write_text
 from cxrlib.network import MODEL, build_network, predict_logits, read_network
+from cxrlib.optimizer import make_optimizer
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
@@ -54,7 +56,8 @@ def train(
         `cxrlib.recipe.DEFAULT` if not given.
     resume : bool
         Continue an interrupted run of the same recipe; start where there is
-        none yet; do nothing where it is complete.
+        none yet; do nothing where it is complete. A run that another process
+        is training is refused.
     callbacks : tuple of Keras callbacks
     progress : callable
         ``progress(items, total)`` wraps the reading of images, as tqdm does.
@@ -77,11 +80,23 @@ def train(
     index, of = distribution.share()
     distribution.check_batch(recipe.batch, len(parts["train"].table))
     distribution.wait("the folder was looked at")
+    with locked(folder) if index == 0 else nullcontext():
+        if index == 0:
+            if _begin(folder, recipe, split, resume) and of == 1:  # another process was quicker
+                return open_run(folder)
+            sweep(folder)
+        _fit(cohort, parts, folder, recipe, split, start, callbacks, progress)
+    distribution.wait("the run was written")
+    return open_run(folder)
+
+
+def _fit(cohort, parts: dict[str, Cohort], folder: Path, recipe: Recipe, split, start, callbacks, progress) -> None:
+    """Train, from the last whole epoch on, and write the run."""
+    index, of = distribution.share()
     shares = {name: part.files[index::of] if name == "train" else part.files for name, part in parts.items()}
     read = lambda files: load_images(files, size=recipe.size, normalize=recipe.normalize, progress=progress)
     images = {name: read(files) for name, files in shares.items() if index == 0 or name == "train"}
     if index == 0:
-        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "recipe.json", recipe_text(recipe))
         write_csv(folder / "split.csv", split)
 
@@ -123,8 +138,6 @@ def train(
     if index == 0:
         keeper.use_kept()
         _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
-    distribution.wait("the run was written")
-    return open_run(folder)
 
 
 def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
@@ -151,38 +164,6 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     return model.get_weights()
 
 
-def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """Return the recipe's optimiser with its decaying learning rate.
-
-    Parameters
-    ----------
-    steps : int
-        Batches in an epoch.
-    """
-    rate = learning_rate(recipe, steps)
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate)
-    return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-
-
-def learning_rate(recipe: Recipe, steps: int):
-    """Return the learning rate: a number, or a Keras schedule over optimiser steps."""
-    if recipe.schedule == "none":
-        return recipe.learning_rate
-    if recipe.schedule == "halving":
-        first = max(recipe.hold, 0) + 1
-        borders = [steps * epoch - 1 for epoch in range(first, recipe.epochs)]
-        rates = [recipe.learning_rate * 0.5**k for k in range(len(borders) + 1)]
-        return keras.optimizers.schedules.PiecewiseConstantDecay(borders, rates) if borders else rates[0]
-    warmup = steps * min(recipe.hold, recipe.epochs - 1)
-    return keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate if warmup == 0 else 0.0,
-        decay_steps=steps * recipe.epochs - warmup,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-
-
 def with_split(cohort: Cohort, seed: int) -> Cohort:
     """Return the cohort with its own split, or with one drawn by patient."""
     if cohort.has_split:
@@ -193,7 +174,7 @@ def with_split(cohort: Cohort, seed: int) -> Cohort:
 
 def _begin(folder: Path, recipe: Recipe, split: pd.DataFrame, resume: bool) -> bool:
     """Refuse a folder that is taken; return whether the run in it is complete."""
-    if not folder.exists() or not any(folder.iterdir()):
+    if is_empty(folder):
         return False
     if not (folder / "recipe.json").exists():
         raise InputError(f"{folder}: holds something other than a run; choose a new folder")

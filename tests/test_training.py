@@ -14,10 +14,11 @@ from tiny import TINY
 from cxrlib.cohort import read_cohort
 from cxrlib.evaluation import auc
 from cxrlib.loss import score
+from cxrlib.optimizer import learning_rate
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import CLASSIC, Recipe
 from cxrlib.run import open_run
-from cxrlib.training import learning_rate, train
+from cxrlib.training import train
 
 FILES = {
     "model.keras",

@@ -6,7 +6,9 @@ look-alikes and devices, the `beam`; `film` puts them together, `signs` measures
 what it shows, `roster` says who comes, and here they become a cohort.
 """
 
-import tempfile
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ import joblib
 import numpy as np
 
 from cxrlib.cohort import NOFINDING
-from cxrlib.files import write_csv
+from cxrlib.files import atomic, locked, sweep, write_csv
 from cxrlib.phantom.film import SIZES, Film, Order, take_film
 from cxrlib.phantom.roster import draw_roster, order_of
 from cxrlib.radiograph import InputError
@@ -49,7 +51,8 @@ def simulate(
     Parameters
     ----------
     out : path-like
-        A new or empty folder.
+        A new or empty folder. Until all is there, films are kept in a hidden
+        folder beside it; a call that was cut off is continued by the same call.
     films, finding, prevalence, label_noise, shortcut, again, seed
         As in `draw_roster`. The same seed gives the same films, on any processor.
     size : int, pixels
@@ -68,8 +71,8 @@ def simulate(
     Raises
     ------
     InputError
-        A folder that holds something, impossible sizes, shares or findings;
-        nothing is written then.
+        A folder that holds something, impossible sizes, shares or findings, or
+        another process at work; nothing is written then.
     """
     out = Path(out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -82,19 +85,25 @@ def simulate(
     table = draw_roster(films, **options, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as made:
-        folder = Path(made) / out.name
+    named = json.dumps([VERSION, films, options, size, format, seed])
+    work = out.with_name(f".{out.name}.simulating")
+    with locked(work):
+        folder = work / hashlib.sha256(named.encode()).hexdigest()[:16]
+        for other in work.iterdir():
+            if other.is_dir() and other != folder:
+                shutil.rmtree(other)  # begun with other settings
         for name in (finding, NOFINDING):
-            (folder / name).mkdir(parents=True)
-            (folder / "masks" / name).mkdir(parents=True)
-        write = partial(_write_film, folder, size, finding, seed)
-        for _ in progress(_in_processes(write, table.to_dict("records")), len(table)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / "masks" / name).mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        missing = [row for row in table.to_dict("records") if not (folder / row["path"]).exists()]
+        for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
         write_csv(folder / "cohort.csv", table)
         if out.exists():
             out.rmdir()
         folder.rename(out)  # whole, or not there
+    shutil.rmtree(work)
     return out
 
 
@@ -110,15 +119,17 @@ def _in_processes(function: Callable, rows: list) -> Iterable:
 def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict) -> None:
     film = take_film(order_of(row, finding=finding, seed=seed), size=size)
     path = folder / row["path"]
-    if path.suffix == ".dcm":
-        from cxrlib.phantom.dicom import write_dicom  # pydicom takes a while to import
-
-        write_dicom(path, film, row)
-    else:
-        _write_png(path, film.pixels)
     if row["true_label"]:
         _write_png(folder / "masks" / Path(row["path"]).with_suffix(".png"), film.mask.astype(np.uint8) * 255)
+    if path.suffix == ".dcm":  # after its mask: where the film is, all of it is
+        from cxrlib.phantom.dicom import write_dicom  # pydicom takes a while to import
+
+        with atomic(path) as whole:
+            write_dicom(whole, film, row)
+    else:
+        _write_png(path, film.pixels)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    with atomic(path) as whole:
+        whole.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
