@@ -25,7 +25,8 @@ class OperatingPoint:
     floor : float or None
         The sensitivity that was asked for.
     confidence : float or None
-        Probability that the sensitivity on new films is at least the floor.
+        Probability that the sensitivity on new films is at least the floor; a
+        lower bound of it where scores are tied.
     n_finding : int
         Films with the finding that it was chosen on.
     """
@@ -97,8 +98,7 @@ def choose_by_sensitivity(labels, scores, *, floor: float = 0.90, confidence: fl
     findings = np.sort(scores[labels == 1])
     n = len(findings)
     missed = most_missed(n, floor, confidence)
-    threshold = _just_below(findings[missed], scores)
-    missed = int((findings < threshold).sum())
+    threshold = _just_below(findings[missed], scores)  # misses fewer where scores are tied, by chance: not counted
     rule = f"highest specificity with sensitivity >= {floor:g}"
     if confidence is not None:
         rule += f" on new films, with confidence {confidence:g}"
