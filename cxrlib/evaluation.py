@@ -54,17 +54,19 @@ def auc_interval(labels, scores, patients=None, *, level: float = LEVEL) -> Esti
     Student's t, whose degrees of freedom are one less than the number of
     patients that the smaller class is worth (Kish 1965).
 
-    Where all pairs of films agree (an AUC of 1) or one class comes from one
-    patient, there is no variance to go by, and the interval is exact and wide:
-    n pairs of films of 2n patients all agree with a probability of at most
-    AUC to the n. With 20 effusions, an AUC of 1 is 1.00 (0.83 to 1.00).
+    Where all pairs of films agree (an AUC of 1) there is no variance to go by,
+    and the interval is exact and wide: n pairs, of films of 2n patients, all
+    agree with a probability of AUC to the n at most. Of 20 effusions, it is
+    1.00 (0.83 to 1.00). Where a class comes from one patient, n is 1.
 
     Notes
     -----
-    In simulations (tests/slow/test_statistics.py) it holds the true AUC in 93
-    to 97 % of samples, with 20 to 1,000 effusions and an AUC of 0.75 to 0.95.
-    It falls short, to 87 % at the worst seen, where there are 20 effusions, an AUC of
-    0.95, and scores that vary twice as much among effusions as among the rest.
+    In simulations (tests/slow/test_statistics.py: 20 to 1,000 films with the
+    finding, AUCs of 0.75 to 0.95, equally variable scores) it holds the true
+    AUC in 93 to 96 % of samples, of independent films and of clustered ones; a
+    percentile bootstrap over patients, in 84 to 93 % at 20. It falls short on
+    few films of a high AUC whose scores vary more among the finding: to 86 %,
+    at 20, 0.95 and twice the standard deviation.
     """
     labels, scores = check_scores(labels, scores)
     value, parts = _auc_and_parts(labels, scores)
@@ -82,6 +84,11 @@ def auc_difference(labels, scores_a, scores_b, patients=None, *, level: float = 
     As `auc_interval`, but not on the logit scale. Where there is no variance to
     go by, the interval is as wide as the two AUCs' own allow, and zero for
     scores that rank the films alike.
+
+    Notes
+    -----
+    In the same simulations it holds the true difference in 92 to 97 % of
+    samples; between two AUCs of 0.95 on 20 films with the finding, in 98 to 99 %.
     """
     labels, scores_a = check_scores(labels, scores_a)
     _, scores_b = check_scores(labels, scores_b)
@@ -180,6 +187,10 @@ def proportion(hits, patients=None, *, level: float = LEVEL) -> Estimate:
 
     The sample size is divided by the design effect of the clustering (Rao and
     Scott, Biometrics 1992), which is taken as at least 1.
+
+    For shares of 0.75 to 0.95 of 20 to 1,000 films it holds the true share in 94 to
+    97 % of samples of clustered films, and in 92 to 97 % of independent ones:
+    films are whole, so it swings (92.5 % at 20 films and a share of 0.95).
 
     Parameters
     ----------
