@@ -5,17 +5,15 @@ patients are (N,) ids. Intervals are 95 % unless a level is given, and allow
 for several films of one patient.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from cxrlib.radiograph import InputError
 
-RESAMPLES = 2000
-BLOCK = 50  # resamples at a time: memory does not grow with their number
 LEVEL = 0.95
+ROUNDING = 1e-12  # an AUC's standard error below this is a rounding error
 
 
 class Estimate(NamedTuple):
@@ -44,26 +42,64 @@ def auc(labels, scores) -> float:
     >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
+    return _auc_and_parts(*check_scores(labels, scores))[0]
+
+
+def auc_interval(labels, scores, patients=None, *, level: float = LEVEL) -> Estimate:
+    """Return the AUC and its interval, on the logit scale, for films clustered by patient.
+
+    The variance is DeLong's (DeLong et al., Biometrics 1988), summed by
+    patient (Obuchowski, Biometrics 1997); with one film a patient the two are
+    the same. It is taken to the logit scale (Pepe 2003) with a quantile of
+    Student's t, whose degrees of freedom are one less than the number of
+    patients that the smaller class is worth (Kish 1965).
+
+    Where all pairs of films agree (an AUC of 1) there is no variance to go by,
+    and the interval is exact and wide: n pairs, of films of 2n patients, all
+    agree with a probability of AUC to the n at most. Of 20 effusions, it is
+    1.00 (0.83 to 1.00). Where a class comes from one patient, n is 1.
+
+    Notes
+    -----
+    In simulations (tests/slow/test_statistics.py: 20 to 1,000 films with the
+    finding, AUCs of 0.75 to 0.95, equally variable scores) it holds the true
+    AUC in 93 to 96 % of samples, of independent films and of clustered ones; a
+    percentile bootstrap over patients, in 84 to 93 % at 20. It falls short on
+    few films of a high AUC whose scores vary more among the finding: to 86 %,
+    at 20, 0.95 and twice the standard deviation.
+    """
     labels, scores = check_scores(labels, scores)
-    return float(_weighted_aucs(labels, scores, np.ones((1, len(labels))))[0])
+    value, parts = _auc_and_parts(labels, scores)
+    half = _half_width(labels, parts, patients, level)
+    if half is None:
+        agreed = ((1 - level) / 2) ** (1 / _independent_pairs(labels, patients))
+        return Estimate(value, value * agreed, 1 - (1 - value) * agreed)
+    centre, half = special.logit(value), half / (value * (1 - value))
+    return Estimate(value, float(special.expit(centre - half)), float(special.expit(centre + half)))
 
 
-def auc_interval(labels, scores, patients=None, *, level: float = LEVEL, seed: int = 0) -> Estimate:
-    """Return the AUC and its percentile interval by bootstrap over patients."""
-    labels, scores = check_scores(labels, scores)
-    samples = [_weighted_aucs(labels, scores, weights) for weights in _resample(labels, patients, seed)]
-    return Estimate(auc(labels, scores), *_percentiles(samples, level))
+def auc_difference(labels, scores_a, scores_b, patients=None, *, level: float = LEVEL) -> Estimate:
+    """Return AUC(a) - AUC(b) on the same films, with its paired interval.
 
+    As `auc_interval`, but not on the logit scale. Where there is no variance to
+    go by, the interval is as wide as the two AUCs' own allow, and zero for
+    scores that rank the films alike.
 
-def auc_difference(labels, scores_a, scores_b, patients=None, *, level: float = LEVEL, seed: int = 0) -> Estimate:
-    """Return AUC(a) - AUC(b) on the same films, with its paired bootstrap interval."""
+    Notes
+    -----
+    In the same simulations it holds the true difference in 92 to 97 % of
+    samples; between two AUCs of 0.95 on 20 films with the finding, in 98 to 99 %.
+    """
     labels, scores_a = check_scores(labels, scores_a)
     _, scores_b = check_scores(labels, scores_b)
-    samples = [
-        _weighted_aucs(labels, scores_a, weights) - _weighted_aucs(labels, scores_b, weights)
-        for weights in _resample(labels, patients, seed)
-    ]
-    return Estimate(auc(labels, scores_a) - auc(labels, scores_b), *_percentiles(samples, level))
+    (a, parts_a), (b, parts_b) = _auc_and_parts(labels, scores_a), _auc_and_parts(labels, scores_b)
+    half = _half_width(labels, parts_a - parts_b, patients, level)
+    if half is None:
+        if np.array_equal(stats.rankdata(scores_a), stats.rankdata(scores_b)):
+            return Estimate(0.0, 0.0, 0.0)
+        a, b = (auc_interval(labels, scores, patients, level=level) for scores in (scores_a, scores_b))
+        return Estimate(a.value - b.value, a.low - b.high, a.high - b.low)
+    return Estimate(a - b, max(-1.0, a - b - half), min(1.0, a - b + half))
 
 
 def aucs_of_few(labels, scores, n_finding: int, n_nofinding: int, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
@@ -95,37 +131,55 @@ def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
-def _resample(labels: np.ndarray, patients, seed: int) -> Iterator[np.ndarray]:
-    """Yield (BLOCK, N) weights, RESAMPLES rows in all: how often each film's patient was drawn."""
-    groups = np.arange(len(labels)) if patients is None else np.unique(patients, return_inverse=True)[1]
-    count = groups.max() + 1
-    rng = np.random.default_rng(seed)
-    for _ in range(RESAMPLES // BLOCK):
-        weights = np.empty((BLOCK, len(labels)))
-        for row in weights:
-            while True:
-                row[:] = np.bincount(rng.integers(count, size=count), minlength=count)[groups]
-                if row[labels == 1].any() and row[labels == 0].any():  # else it has no AUC
-                    break
-        yield weights
+def _auc_and_parts(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the AUC, and by how much each film moves it, (N,).
+
+    A film's part is the share of films of the other class that it scores on the
+    right side of, less the AUC, over the films of its own class: DeLong's
+    structural components. The parts of a class sum to 0.
+    """
+    ill, won = labels == 1, np.empty(len(labels))
+    for own in (ill, ~ill):
+        others = np.sort(scores[~own])
+        won[own] = (np.searchsorted(others, scores[own]) + np.searchsorted(others, scores[own], "right")) / 2
+    own_size = np.where(ill, ill.sum(), (~ill).sum())
+    other_size = len(labels) - own_size
+    won[~ill] = other_size[~ill] - won[~ill]  # a film without the finding should score lower
+    value = won[ill].sum() / (ill.sum() * (~ill).sum())
+    return float(value), (won / other_size - value) / own_size
 
 
-def _weighted_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the AUC for each row of film weights, (R, N) -> (R,)."""
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # of runs of equal scores
-    positive = weights[:, order] * labels[order]
-    negative = weights[:, order] * (1 - labels[order])
-    positive = np.add.reduceat(positive, starts, axis=1)
-    negative = np.add.reduceat(negative, starts, axis=1)
-    below = np.cumsum(negative, axis=1) - negative
-    wins = (positive * (below + negative / 2)).sum(axis=1)
-    return wins / (positive.sum(axis=1) * negative.sum(axis=1))
+def _half_width(labels: np.ndarray, parts: np.ndarray, patients, level: float) -> float | None:
+    """Return half the interval's width by the parts of an AUC, or of a difference; None if it cannot be estimated."""
+    groups, count = _groups(labels, patients)
+    sums, variance, worth = [], 0.0, []
+    for films in (labels == 1, labels == 0):
+        size = np.bincount(groups[films], minlength=count)
+        sums.append(np.bincount(groups[films], parts[films], minlength=count))
+        with_any = (size > 0).sum()
+        if with_any < 2:
+            return None
+        variance += with_any / (with_any - 1) * (sums[-1] ** 2).sum()
+        worth.append(films.sum() ** 2 / (size**2).sum())
+    variance += 2 * count / (count - 1) * (sums[0] * sums[1]).sum()
+    if variance < ROUNDING**2:
+        return None
+    return float(stats.t.ppf((1 + level) / 2, min(worth) - 1) * np.sqrt(variance))
 
 
-def _percentiles(samples: list[np.ndarray], level: float) -> tuple[float, float]:
-    low, high = np.quantile(np.concatenate(samples), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _independent_pairs(labels: np.ndarray, patients) -> int:
+    """Return how many pairs, of a film with the finding and one without, can be made of patients taken once each."""
+    groups, count = _groups(labels, patients)
+    return max(1, min(count // 2, *(len(np.unique(groups[labels == label])) for label in (0, 1))))
+
+
+def _groups(labels: np.ndarray, patients) -> tuple[np.ndarray, int]:
+    """Return each film's patient as a number from 0, (N,), and how many patients there are."""
+    patients = np.arange(len(labels)) if patients is None else np.asarray(patients).ravel()
+    if len(patients) != len(labels):
+        raise InputError(f"{len(labels)} labels but {len(patients)} patients")
+    groups = np.unique(patients, return_inverse=True)[1]
+    return groups, groups.max() + 1
 
 
 def proportion(hits, patients=None, *, level: float = LEVEL) -> Estimate:
@@ -133,6 +187,10 @@ def proportion(hits, patients=None, *, level: float = LEVEL) -> Estimate:
 
     The sample size is divided by the design effect of the clustering (Rao and
     Scott, Biometrics 1992), which is taken as at least 1.
+
+    For shares of 0.75 to 0.95 of 20 to 1,000 films it holds the true share in 94 to
+    97 % of samples of clustered films, and in 92 to 97 % of independent ones:
+    films are whole, so it swings (92.5 % at 20 films and a share of 0.95).
 
     Parameters
     ----------

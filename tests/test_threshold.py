@@ -61,6 +61,14 @@ def test_a_confidence_asked_for_is_kept():
     assert np.mean(held) >= 0.89
 
 
+def test_ties_do_not_raise_the_confidence():
+    """Ten of twelve findings score alike: none is missed, but that is luck; the floor was set at one of twelve."""
+    labels, scores = np.repeat([1, 0], [12, 3]), np.repeat([0.5, 0.9, 0.1], [10, 2, 3])
+    point = choose_by_sensitivity(labels, scores, floor=0.9)
+    assert performance(labels, scores, point.threshold).fn == 0
+    assert point.confidence == floor_confidence(12, 1, 0.9)
+
+
 def test_too_few_findings_for_a_confidence():
     labels, scores = np.repeat([1, 0], [10, 10]), np.linspace(0, 1, 20)
     with pytest.raises(InputError, match="at least 22 are needed"):  # 0.9 ** 22 < 0.1 < 0.9 ** 21
