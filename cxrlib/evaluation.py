@@ -95,6 +95,33 @@ def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
+def alike(scores) -> bool:
+    """Return whether scores or logits differ by no more than rounding, and so tell no film from another.
+
+    Examples
+    --------
+    >>> alike([0.25, 0.25, 0.25]), alike([0.25, 0.25, 0.26])
+    (True, False)
+    """
+    scores = np.asarray(scores, dtype=float)
+    return bool(np.ptp(scores) <= 1e-5 * max(1.0, np.abs(scores).max()))
+
+
+def check_varied(logits, what: str) -> None:
+    """Refuse logits that are the same for all films.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong then, for the message.
+    """
+    if len(logits) > 1 and alike(logits):
+        raise InputError(
+            f"{what}: the logits of all {len(logits):,} validation films are {np.mean(logits):.4f}; "
+            "train into a new folder, with a smaller learning rate or for more epochs"
+        )
+
+
 def _resample(labels: np.ndarray, patients, seed: int) -> Iterator[np.ndarray]:
     """Yield (BLOCK, N) weights, RESAMPLES rows in all: how often each film's patient was drawn."""
     groups = np.arange(len(labels)) if patients is None else np.unique(patients, return_inverse=True)[1]

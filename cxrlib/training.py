@@ -18,9 +18,12 @@ from cxrlib import distribution
 from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
+from cxrlib.duplicates import check_copies
+from cxrlib.evaluation import check_varied
 from cxrlib.files import atomic, csv_text, write_csv, write_text
 from cxrlib.network import MODEL, build_network, predict_logits, read_network
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
+from cxrlib.plausibility import write_reference
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.run import MADE_LAST, Run, open_run
@@ -81,6 +84,7 @@ def train(
     read = lambda files: load_images(files, size=recipe.size, normalize=recipe.normalize, progress=progress)
     images = {name: read(files) for name, files in shares.items() if index == 0 or name == "train"}
     if index == 0:
+        check_copies(images, parts, of)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "recipe.json", recipe_text(recipe))
         write_csv(folder / "split.csv", split)
@@ -122,6 +126,7 @@ def train(
     gc.collect()  # its iterator, in a cycle, calls Python when it goes: too late at the end of the process
     if index == 0:
         keeper.use_kept()
+        write_reference(folder, images["train"])
         _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
     distribution.wait("the run was written")
     return open_run(folder)
@@ -221,8 +226,7 @@ def _check_part(cohort: Cohort, parts: dict[str, Cohort], split: str) -> None:
 
 
 def _split_table(cohort: Cohort) -> pd.DataFrame:
-    table = cohort.table[["path", "patient_id", "split"]]
-    return table.assign(bytes=[path.stat().st_size for path in cohort.files])
+    return cohort.table[["path", "patient_id", "split"]].assign(bytes=[path.stat().st_size for path in cohort.files])
 
 
 def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
@@ -234,6 +238,7 @@ def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, we
         tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
+    check_varied(val["logit"], f"{folder}: the network has learned nothing")
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
     with atomic(folder / MODEL) as partial:
         model.save(partial)

@@ -27,6 +27,7 @@ FILES = {
     "split.csv",
     "operating_point.json",
     "environment.json",
+    "reference.json",
 }
 
 
