@@ -240,7 +240,9 @@ def rows_of_check(name: str, reference: Reference, size: int, kind: str, case: s
             said.append(("refused",))
     refused = proportion([told == ("refused",) for told in said], patients)
     either = proportion([bool(told) for told in said], patients)
-    words = pd.Series([" ".join(each.split()[:2]).strip(";:") for told in said for each in told], dtype=str).value_counts()
+    words = pd.Series(
+        [" ".join(each.split()[:2]).strip(";:") for told in said for each in told], dtype=str
+    ).value_counts()
     told = "; ".join(f"{count} {word}" for word, count in words.items())
     row = {"what": "check", "reference": name, "films": kind, "case": case, "n": len(said)}
     row |= {f"refused{end}": value for end, value in zip(("", "_low", "_high"), refused, strict=True)}

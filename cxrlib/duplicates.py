@@ -9,7 +9,6 @@ this is wrong is measured in benchmarks/README.md.
 
 import warnings
 from hashlib import blake2b
-from itertools import product
 
 import cv2
 import numpy as np
@@ -110,11 +109,11 @@ def near_copies(train: np.ndarray, held: np.ndarray) -> list[tuple[int, int, flo
         views = [held[row], np.ascontiguousarray(held[row][:, ::-1])]
         best = (-1.0, 0)
         for view in views:
-            nearest = np.argsort(-(thumbnails @ _detail(view, SMALL, COARSE).ravel()))[:NEAREST]
             templates = [_template(view, scale) for scale in SCALES]
-            for film, template in product(nearest.tolist(), templates):
+            nearness = thumbnails @ _detail(view, SMALL, COARSE).ravel()
+            for film in np.argsort(-nearness)[:NEAREST].tolist():
                 close = _detail(train[film], CLOSE, FINE)
-                found = cv2.matchTemplate(close, template, cv2.TM_CCOEFF_NORMED)
+                found = [cv2.matchTemplate(close, template, cv2.TM_CCOEFF_NORMED).max() for template in templates]
                 best = max(best, (float(np.nan_to_num(found).max()), film))
         return best
 
