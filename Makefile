@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow lab lint format pins experiments bench crossval transfer weights contact clean
+.PHONY: help walkthrough test test-slow lab lint format pins experiments bench crossval transfer alarms weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (
 
 transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
 	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --films 8000 --size 96 --epochs 12 --seeds 3 --look
+
+alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORIGINALS=folder] (ten minutes)
+	$(BIN)/python benchmarks/false_alarms.py $(SOURCE) $(if $(ORIGINALS),--originals $(ORIGINALS))
 
 weights: $(READY) ## train the weights that come with the library, on simulated films alone (half an hour)
 	$(BIN)/python cxrlib/weights/make.py

@@ -51,7 +51,13 @@ class Keeper(keras.callbacks.Callback):
         if self.images is None:
             return
         self.scorer.set_weights(self.model.get_weights())
-        value = auc(self.labels, predict_logits(self.scorer, self.images, mirror=self.recipe.mirror))
+        logits = predict_logits(self.scorer, self.images, mirror=self.recipe.mirror)
+        if wrong := int((~np.isfinite(logits)).sum()):
+            raise InputError(
+                f"epoch {epoch + 1}: {wrong:,} of {len(logits):,} validation films have a score that is no finite "
+                "number; try a smaller learning rate"
+            )
+        value = auc(self.labels, logits)
         logs["val_auc"] = value
         better = not self.history or value > max(row["val_auc"] for row in self.history)
         self.history.append({"epoch": epoch + 1, "learning_rate": self.rate, "loss": logs["loss"], "val_auc": value})

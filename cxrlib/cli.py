@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cxrlib.console import epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
+from cxrlib.console import aloud, epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
 from cxrlib.session import start_session
 
 app = typer.Typer(
@@ -18,7 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
 
 Against = StrEnum("Against", ["nofinding", "all"])
 Normalize = StrEnum("Normalize", ["minmax", "percentile"])
@@ -233,7 +232,8 @@ def predict(
 def main() -> None:
     """Run the command line; what the user can mend ends in one line and exit code 2."""
     try:
-        app()
+        with aloud():
+            app()
     except Exception as error:
         from cxrlib.radiograph import InputError
 

@@ -1,7 +1,9 @@
 """What the command line shows: progress, notes and tables."""
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -11,6 +13,25 @@ def tell(*notes: str) -> None:
     """Say what was assumed, apart from the result."""
     for note in notes:
         typer.echo(f"note: {note}", err=True)
+
+
+@contextmanager
+def aloud() -> Iterator[None]:
+    """Show what the library itself warns of as one line on stderr, without the place in the code."""
+    from cxrlib.duplicates import CopyWarning
+
+    shown = warnings.showwarning
+
+    def show(message, category, *rest, **options):
+        if issubclass(category, CopyWarning):
+            typer.echo(f"warning: {message}", err=True)
+        else:
+            shown(message, category, *rest, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CopyWarning)
+        warnings.showwarning = show
+        yield
 
 
 def film_bar(what: str):

@@ -131,6 +131,18 @@ def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
+def alike(scores) -> bool:
+    """Return whether scores or logits differ by no more than rounding, and so tell no film from another.
+
+    Examples
+    --------
+    >>> alike([0.25, 0.25, 0.25]), alike([0.25, 0.25, 0.26])
+    (True, False)
+    """
+    scores = np.asarray(scores, dtype=float)
+    return bool(np.ptp(scores) <= 1e-5 * max(1.0, np.abs(scores).max()))
+
+
 def _auc_and_parts(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the AUC, and by how much each film moves it, (N,).
 

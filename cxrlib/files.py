@@ -57,6 +57,7 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     InputError
         Another process holds it; the message says which.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
     lock = FileLock(file, timeout=-1 if wait else 0)
@@ -69,6 +70,12 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
         yield
         with suppress(OSError):  # Windows removes it itself
             file.unlink()
+    except BaseException:
+        if is_new and is_empty(folder):  # nothing was begun
+            with suppress(OSError):
+                file.unlink()
+                folder.rmdir()
+        raise
     finally:
         lock.release()
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from cxrlib import loss as losses
 from cxrlib.cohort import Cohort, check_split
-from cxrlib.evaluation import Estimate, auc_interval, brier
+from cxrlib.evaluation import Estimate, alike, auc_interval, brier
 from cxrlib.performance import Performance, performance
 from cxrlib.pipeline import load_images
+from cxrlib.plausibility import Reference, check_array, read_reference
 from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
 
@@ -77,6 +78,11 @@ class Run:
 
         return load_network(self.folder, self.recipe)
 
+    @cached_property
+    def reference(self) -> Reference | None:
+        """What its training films look like; None for a run of an earlier version."""
+        return read_reference(self.folder)
+
     @property
     def split(self) -> pd.DataFrame:
         """One row a film that the run knows: path, patient_id, split, bytes."""
@@ -100,7 +106,7 @@ class Run:
         return pd.read_csv(self.folder / "scores.csv", dtype={"path": str, "patient_id": str, "split": str})
 
     def predict(self, image, *, threshold: float | None = None, allow_color: bool = False) -> Prediction:
-        """Score one film.
+        """Score one film, and say what is unusual in it (`cxrlib.plausibility`).
 
         Parameters
         ----------
@@ -111,16 +117,20 @@ class Run:
         Raises
         ------
         InputError
-            The file cannot be read, or is not a chest radiograph.
+            The file cannot be read, or is not a chest radiograph, or does not
+            look like one.
         """
         size, warnings = self.recipe.size, ()
         if isinstance(image, np.ndarray):
-            pixels = _check_array(image)
+            pixels = check_array(image)
             pixels = resize_to_square(pixels, size)
         else:
             film = open_radiograph(image, size=size, normalize=self.recipe.normalize, allow_color=allow_color)
             pixels, warnings = film.image, film.warnings
-        score = float(self.score_images(quantize(pixels)[None])[0])
+        pixels = quantize(pixels)
+        score = float(self.score_images(pixels[None])[0])
+        if self.reference is not None:
+            warnings += self.reference.check(pixels, image)
         threshold = self.threshold if threshold is None else threshold
         return Prediction(score, threshold, score >= threshold, warnings)
 
@@ -128,7 +138,10 @@ class Run:
         """Return the scores (N,), float64, of cached images (N, S, S), uint8 or uint16."""
         from cxrlib.network import predict_logits
 
-        return losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
+        scores = losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
+        if wrong := int((~np.isfinite(scores)).sum()):
+            raise InputError(f"{self.folder}: its network gives {wrong:,} of {len(scores):,} films no finite score")
+        return scores
 
     def evaluate(
         self,
@@ -154,10 +167,12 @@ class Run:
         Raises
         ------
         InputError
-            Where it cannot be known which films belong to the split.
+            Where it cannot be known which films belong to the split, or scores
+            are not finite.
         """
         part = self.part_of(cohort, split)
         scores = self.score_cohort(part, progress=progress)
+        same = (f"all {len(scores):,} films have the score {scores[0]:.4f}: it tells nothing",) if alike(scores) else ()
         patients = part.table["patient_id"]
         threshold = self.threshold if threshold is None else threshold
         return Evaluation(
@@ -165,7 +180,7 @@ class Run:
             auc=auc_interval(part.labels, scores, patients),
             brier=brier(part.labels, scores),
             performance=performance(part.labels, scores, threshold, patients, prevalence=prevalence),
-            warnings=self.acquaintances(part),
+            warnings=self.acquaintances(part) + same,
         )
 
     def score_cohort(self, cohort: Cohort, *, progress: Callable = lambda items, total: items) -> np.ndarray:
@@ -222,20 +237,6 @@ class Run:
         if met.any():
             told.append(f"{met.sum():,} of these films have the patient_id of one trained on: the same people?")
         return tuple(told)
-
-
-def _check_array(image: np.ndarray) -> np.ndarray:
-    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    if image.ndim != 2:
-        raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
-    if (
-        not np.issubdtype(image.dtype, np.floating)
-        or not np.isfinite(image).all()
-        or image.min() < 0
-        or image.max() > 1
-    ):
-        raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
-    return image.astype(np.float32)
 
 
 def open_run(folder) -> Run:

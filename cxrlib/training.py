@@ -19,10 +19,13 @@ from cxrlib import distribution
 from cxrlib import loss as losses
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
+from cxrlib.duplicates import check_copies
+from cxrlib.evaluation import alike
 from cxrlib.files import atomic, csv_text, is_empty, locked, sweep, write_csv, write_text
 from cxrlib.network import MODEL, build_network, predict_logits, read_network
 from cxrlib.optimizer import make_optimizer
 from cxrlib.pipeline import batches, load_images, steps_per_epoch
+from cxrlib.plausibility import write_reference
 from cxrlib.radiograph import InputError
 from cxrlib.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.run import MADE_LAST, Run, open_run
@@ -97,6 +100,7 @@ def _fit(cohort, parts: dict[str, Cohort], folder: Path, recipe: Recipe, split, 
     read = lambda files: load_images(files, size=recipe.size, normalize=recipe.normalize, progress=progress)
     images = {name: read(files) for name, files in shares.items() if index == 0 or name == "train"}
     if index == 0:
+        check_copies(images, parts, of)
         write_text(folder / "recipe.json", recipe_text(recipe))
         write_csv(folder / "split.csv", split)
 
@@ -137,6 +141,7 @@ def _fit(cohort, parts: dict[str, Cohort], folder: Path, recipe: Recipe, split, 
     gc.collect()  # its iterator, in a cycle, calls Python when it goes: too late at the end of the process
     if index == 0:
         keeper.use_kept()
+        write_reference(folder, images["train"])
         _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
 
 
@@ -202,8 +207,7 @@ def _check_part(cohort: Cohort, parts: dict[str, Cohort], split: str) -> None:
 
 
 def _split_table(cohort: Cohort) -> pd.DataFrame:
-    table = cohort.table[["path", "patient_id", "split"]]
-    return table.assign(bytes=[path.stat().st_size for path in cohort.files])
+    return cohort.table[["path", "patient_id", "split"]].assign(bytes=[path.stat().st_size for path in cohort.files])
 
 
 def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
@@ -215,6 +219,7 @@ def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, we
         tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
+    check_varied(val["logit"], f"{folder}: the network has learned nothing")
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
     with atomic(folder / MODEL) as partial:
         model.save(partial)
@@ -223,6 +228,21 @@ def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, we
     text = {"finding": cohort.finding, "weight": weight} | asdict(point)
     write_text(folder / MADE_LAST, json.dumps(text, indent=2) + "\n")
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def check_varied(logits, what: str) -> None:
+    """Refuse logits that are the same for all films.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong then, for the message.
+    """
+    if len(logits) > 1 and alike(logits):
+        raise InputError(
+            f"{what}: the logits of all {len(logits):,} validation films are {np.mean(logits):.4f}; "
+            "train into a new folder, with a smaller learning rate or for more epochs"
+        )
 
 
 def environment(cohort: Cohort) -> dict:

@@ -33,11 +33,12 @@ def film() -> np.ndarray:
 
 
 @pytest.fixture
-def two_folders(tmp_path, film):
-    """A bare two-folder cohort of six films a class."""
-    folder = tmp_path / "bare"
+def two_folders(tmp_path):
+    """A bare two-folder cohort of six films a class, clouds of which no two are alike."""
+    folder, rng = tmp_path / "bare", np.random.default_rng(0)
     for name in ("effusion", "nofinding"):
         (folder / name).mkdir(parents=True)
         for i in range(6):
-            cv2.imwrite(str(folder / name / f"{name[0]}{i}.png"), np.roll(film, 5 * i + (name == "effusion"), axis=0))
+            clouds = cv2.resize(rng.integers(10, 240, (8, 7), dtype=np.uint8), (80, 96), interpolation=cv2.INTER_LINEAR)
+            cv2.imwrite(str(folder / name / f"{name[0]}{i}.png"), clouds)
     return folder

@@ -28,6 +28,7 @@ FILES = {
     "split.csv",
     "operating_point.json",
     "environment.json",
+    "reference.json",
 }
 
 

@@ -34,6 +34,7 @@ def main(build: Path = BUILD) -> None:
     from cxrlib.loss import score
     from cxrlib.network import PACKED, load_network, pack_network, predict_logits
     from cxrlib.pipeline import load_images
+    from cxrlib.plausibility import MOST, write_reference
     from cxrlib.threshold import choose_by_sensitivity
     from cxrlib.training import train
 
@@ -41,6 +42,8 @@ def main(build: Path = BUILD) -> None:
     if not films.exists():
         simulate(films, **FILMS, progress=film_bar("simulating"))
     cohort = read_cohort(films)
+    first = load_images(cohort.part("train").files[:MOST], size=RECIPE.size, progress=film_bar("reading"))
+    write_reference(SIMULATED, first)
     run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(epoch_bar(RECIPE.epochs),))
 
     pack_network(run.model, SIMULATED / PACKED)

@@ -1,0 +1,339 @@
+"""Measure how often the library's warnings are right: ``make alarms SOURCE=folder``.
+
+SOURCE is in NIH's layout. Constants were chosen on the films of one half of its
+patients; what this writes, benchmarks/false_alarms.csv, says for the other half, for
+simulated films of another seed, for corrupted copies of both, and for pictures that
+are no chest films, how often `Reference.check` refuses and warns; and how often
+`near_copies` takes different films for copies, and finds copies.
+"""
+
+import gzip
+import warnings
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pandas as pd
+import pydicom
+import sklearn.datasets
+import typer
+from PIL import Image, ImageDraw
+
+from cxrlib import duplicates
+from cxrlib.cohort import read_cohort
+from cxrlib.evaluation import proportion
+from cxrlib.files import write_csv
+from cxrlib.nih import find_label_file
+from cxrlib.phantom import simulate
+from cxrlib.pipeline import load_images
+from cxrlib.plausibility import Reference, make_reference
+from cxrlib.radiograph import InputError, minmax, quantize, read_image, resize_to_square
+from cxrlib.run import open_run
+
+OUT = Path(__file__).with_suffix(".csv")
+SIZE = 160
+FRESH = {"films": 800, "prevalence": 0.4, "size": 160, "seed": 77}
+COURSE = {"films": 1107, "prevalence": 107 / 1107, "size": 128, "seed": 0}
+TURNED = ("00017999_000.png", "00003490_011.png")
+"""NIH's own films that are inverted, and upside down; both in the half that constants were chosen on."""
+
+
+def blurred(share):
+    """Return what blurs a film by a Gaussian of a share of its side."""
+    return lambda film, rng: cv2.GaussianBlur(film, (0, 0), share * len(film))
+
+
+def noisy(sd):
+    """Return what adds noise to a film."""
+    return lambda film, rng: film + rng.normal(0, sd, film.shape)
+
+
+def enlarged(side):
+    """Return what reduces a film to a side of few pixels and enlarges it again."""
+    small = lambda film: cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA)
+    return lambda film, rng: cv2.resize(small(film), film.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def quadrant(film, rng):
+    """Return a quarter of a film alone."""
+    n = len(film) // 2
+    top, left = rng.integers(0, 2, 2) * n
+    return film[top : top + n, left : left + n]
+
+
+def painted(film, rng):
+    """Paint a quarter of a film black."""
+    n = len(film) // 2
+    top, left = rng.integers(0, 2, 2) * n
+    film = film.copy()
+    film[top : top + n, left : left + n] = 0
+    return film
+
+
+def bordered(film, rng):
+    """Put a film, at half its size, on black."""
+    n = len(film) // 4
+    return np.pad(cv2.resize(film, (2 * n, 2 * n), interpolation=cv2.INTER_AREA), n)
+
+
+def boxed(film, rng):
+    """Paint the middle of a film black, half as wide and high."""
+    film, n = film.copy(), len(film) // 4
+    film[n : 3 * n, n : 3 * n] = 0
+    return film
+
+
+CORRUPTIONS = {
+    "as it is": lambda film, rng: film,
+    "inverted": lambda film, rng: 1 - film,
+    "upside down": lambda film, rng: film[::-1],
+    "turned by 180 degrees": lambda film, rng: film[::-1, ::-1],
+    "turned by 90 degrees": lambda film, rng: np.rot90(film, rng.choice([1, 3])),
+    "inverted and upside down": lambda film, rng: 1 - film[::-1],
+    "mirrored": lambda film, rng: film[:, ::-1],
+    "blurred, 1 % of the side": blurred(0.01),
+    "blurred, 2.5 % of the side": blurred(0.025),
+    "noise, sd 0.1": noisy(0.1),
+    "noise, sd 0.3": noisy(0.3),
+    "a quadrant alone": quadrant,
+    "a quadrant black": painted,
+    "black border, film at half size": bordered,
+    "black box over the middle": boxed,
+    "contrast clipped to the 40th to 60th percentile": lambda film, rng: np.clip(film, *np.quantile(film, (0.4, 0.6))),
+    "24 px enlarged": enlarged(24),
+    "48 px enlarged": enlarged(48),
+}
+
+
+def jpeg(film):
+    """Return a film after JPEG of quality 50."""
+    data = cv2.imencode(".jpg", np.rint(film * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / np.float32(255)
+
+
+def moved(share):
+    """Return what moves a film right and down."""
+
+    def move(film):
+        n = round(share * len(film))
+        return cv2.copyMakeBorder(film[:-n, :-n], n, 0, n, 0, cv2.BORDER_REPLICATE)
+
+    return move
+
+
+def trimmed(share):
+    """Return what cuts a share off each side of a film."""
+
+    def trim(film):
+        n = round(share * len(film))
+        return film[n:-n, n:-n]
+
+    return trim
+
+
+def marked(film):
+    """Burn a letter into a film."""
+    ink, n = np.zeros(film.shape, np.uint8), len(film)
+    cv2.putText(ink, "L", (int(0.85 * n), int(0.12 * n)), cv2.FONT_HERSHEY_SIMPLEX, n / 250, 255, max(2, n // 100))
+    return np.maximum(film, ink / np.float32(255))
+
+
+COPIES = {
+    "JPEG, quality 50": jpeg,
+    "reduced to 0.6": lambda film: cv2.resize(film, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA),
+    "moved by 1 %": moved(0.01),
+    "moved by 1.5 %": moved(0.015),
+    "moved by 2 %": moved(0.02),
+    "trimmed by 1 % a side": trimmed(0.01),
+    "trimmed by 2 % a side": trimmed(0.02),
+    "gamma 1.3": lambda film: film**1.3,
+    "gamma 0.7": lambda film: film**0.7,
+    "brighter, clipped": lambda film: np.clip(0.8 * film + 0.25, 0, 1),
+    "mirrored": lambda film: film[:, ::-1],
+    "mirrored, JPEG": lambda film: jpeg(np.ascontiguousarray(film[:, ::-1])),
+    "a marker burnt in": marked,
+}
+
+WORDS = ["film", "chest", "of", "the", "patient", "lung", "heart", "and"]
+
+
+def cached(film, size=SIZE):
+    """Return a film as a training keeps it."""
+    return quantize(resize_to_square(minmax(np.ascontiguousarray(film, dtype=np.float32)), size))
+
+
+def strangers() -> dict[str, dict[str, np.ndarray]]:
+    """Return pictures that are no chest films, by kind, from packages that are installed, and made here."""
+    sample = Path(matplotlib.get_data_path()) / "sample_data"
+    photographs = {
+        name: cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        for name, picture in zip(("china", "flower"), sklearn.datasets.load_sample_images().images, strict=True)
+    }
+    photographs["portrait"] = np.array(Image.open(sample / "grace_hopper.jpg").convert("L"))
+    slices = {
+        "MR s1045": np.frombuffer(gzip.decompress((sample / "s1045.ima.gz").read_bytes()), np.uint16).reshape(256, 256)
+    }
+    slices |= _of_pydicom()
+    made, (rows, columns) = {}, np.mgrid[:256, :256] / 255
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=(256, 256))
+        made[f"noise {seed}"] = noise
+        made[f"clouds of {2 << seed} px"] = cv2.GaussianBlur(noise, (0, 0), 2 << seed)
+    for cells in (2, 4, 8, 16):
+        made[f"checkerboard of {cells}"] = (np.floor(rows * cells) + np.floor(columns * cells)) % 2
+    made |= {
+        "gradient right": columns,
+        "gradient down": rows,
+        "gradient up": 1 - rows,
+        "gradient aslant": rows + columns,
+    }
+    radius = np.hypot(rows - 0.5, columns - 0.5)
+    made |= {"disc": radius < 0.35, "bright in the middle": -radius, "dark in the middle": radius}
+    made |= {"stripes upright": np.sin(40 * columns), "stripes level": np.sin(40 * rows)}
+    pages = {f"page {number}": _page(number) for number in range(4)}
+    kinds = {"photographs": photographs, "CT, MR, ultrasound ...": slices, "pages of text": pages, "patterns": made}
+    return {kind: {name: minmax(np.asarray(p, np.float32)) for name, p in of.items()} for kind, of in kinds.items()}
+
+
+def _of_pydicom() -> dict[str, np.ndarray]:
+    """Return one frame of each of pydicom's test files that shows something, none twice, modality unknown."""
+    found, seen = {}, []
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path in sorted(folder.glob("*.dcm")):
+            try:
+                pixels = pydicom.dcmread(path, force=True).pixel_array
+            except Exception:  # files made to be broken, in many ways
+                continue
+            frame = pixels[0] if pixels.ndim == 4 else pixels
+            if frame.ndim == 3:
+                frame = frame.mean(axis=-1) if frame.shape[-1] == 3 else frame[len(frame) // 2]
+            if frame.ndim != 2 or min(frame.shape) < 32 or np.ptp(frame) == 0:
+                continue
+            small = cv2.resize(minmax(frame.astype(np.float32)), (32, 32), interpolation=cv2.INTER_AREA)
+            if all(np.abs(small - other).mean() >= 0.02 for other in seen):
+                seen.append(small)
+                found[path.stem] = frame
+    return found
+
+
+def _page(number: int) -> np.ndarray:
+    """Return a page of words, black on white or white on black."""
+    dark, rng = number % 2, np.random.default_rng(number)
+    page = Image.new("L", (400, 500), 0 if dark else 255)
+    pen = ImageDraw.Draw(page)
+    for line in range(30, 470, 14 if number < 2 else 26):
+        pen.text((30, line), " ".join(rng.choice(WORDS, 8)), fill=255 * dark)
+    return np.array(page)
+
+
+def rows_of_check(name: str, reference: Reference, size: int, kind: str, case: str, films, patients=None) -> dict:
+    """Return one row: how many are refused, warned of, and of what."""
+    said = []
+    for film in films:
+        try:
+            said.append(reference.check(cached(film, size)))
+        except InputError:
+            said.append(("refused",))
+    refused = proportion([told == ("refused",) for told in said], patients)
+    either = proportion([bool(told) for told in said], patients)
+    words = pd.Series(
+        [" ".join(each.split()[:2]).strip(";:") for told in said for each in told], dtype=str
+    ).value_counts()
+    told = "; ".join(f"{count} {word}" for word, count in words.items())
+    row = {"what": "check", "reference": name, "films": kind, "case": case, "n": len(said)}
+    row |= {f"refused{end}": value for end, value in zip(("", "_low", "_high"), refused, strict=True)}
+    return row | {f"told{end}": value for end, value in zip(("", "_low", "_high"), either, strict=True)} | {"of": told}
+
+
+def check_rows(
+    references: dict, real: list, patients: np.ndarray, fresh: list, fresh_patients, originals: list
+) -> list:
+    """Return the rows of `Reference.check`."""
+    rows = []
+    for name, (reference, size) in references.items():
+        for kind, films, ids in (("real, other half", real, patients), ("simulated, seed 77", fresh, fresh_patients)):
+            for case, spoil in CORRUPTIONS.items():
+                rng = np.random.default_rng(1)
+                spoiled = [spoil(film, rng) for film in films]
+                rows.append(rows_of_check(name, reference, size, kind, case, spoiled, ids))
+        rows.append(rows_of_check(name, reference, size, "real, originals of 1024 px", "as it is", originals))
+        for kind, pictures in strangers().items():
+            rows.append(rows_of_check(name, reference, size, "no chest film", kind, list(pictures.values())))
+    return rows
+
+
+def copy_rows(kind: str, films: list, patients: np.ndarray, size: int, draws: int = 5) -> list:
+    """Return the rows of `near_copies`: false alarms on splits by patient, and copies found."""
+    images, rows, pairs, alarms, cohorts, most = np.array([cached(film, size) for film in films]), [], 0, 0, 0, -1.0
+    kept, duplicates.SAME = duplicates.SAME, -1.0
+    for seed in range(draws):
+        ids = np.unique(patients)
+        held = np.isin(patients, np.random.default_rng(seed).permutation(ids)[: round(0.3 * len(ids))])
+        found = [likeness for *_, likeness in duplicates.near_copies(images[~held], images[held])]
+        pairs += held.sum() * (~held).sum()
+        alarms += sum(value >= kept for value in found)
+        cohorts += any(value >= kept for value in found)
+        most = max(most, *found)
+    told = proportion(np.arange(pairs) < alarms)
+    row = {"what": "copies", "films": kind, "case": f"different patients, {draws} splits, {cohorts} of them warned of"}
+    rows.append(
+        row | {"n": pairs, "told": told.value, "told_low": told.low, "told_high": told.high, "of": f"{most:.3f}"}
+    )
+    same = [(i, j) for i in range(len(films)) for j in range(i) if patients[i] == patients[j]]
+    values = [duplicates.near_copies(images[[i]], images[[j]])[0][2] for i, j in same]
+    told = proportion(np.array(values) >= kept)
+    row = {"what": "copies", "films": kind, "case": "pairs of one patient", "n": len(values)}
+    most = ", ".join(f"{value:.3f}" for value in sorted(values)[::-1][:2])
+    rows.append(row | {"told": told.value, "told_low": told.low, "told_high": told.high, "of": most})
+    for case, copy in COPIES.items():
+        copies = np.array([cached(copy(film), size) for film in films[::2]])
+        found = duplicates.near_copies(images, copies)
+        hits = np.array([film == 2 * row and value >= kept for row, film, value in found])
+        told = proportion(hits, patients[::2])
+        row = {"what": "copies", "films": kind, "case": case, "n": len(hits)}
+        low = f"{np.quantile([value for *_, value in found], 0.01):.3f}"
+        rows.append(row | {"told": told.value, "told_low": told.low, "told_high": told.high, "of": low})
+    duplicates.SAME = kept
+    return rows
+
+
+def main(source: Path, originals: Path | None = None, build: Path = Path("build/alarms")) -> None:
+    """Measure, and write the table."""
+    entries = pd.read_csv(find_label_file(source), dtype={"Patient ID": str})
+    files = {path.name: path for path in source.rglob("*.png")}
+    entries = entries[entries["Image Index"].isin(files)]
+    patients, names = entries["Patient ID"].to_numpy(), entries["Image Index"].to_numpy()
+    films = [read_image(files[name]) for name in names]
+    ids = np.unique(patients)
+    chosen = np.isin(patients, np.random.default_rng(0).permutation(ids)[: len(ids) // 2])
+    pick = lambda things, mask: [thing for thing, is_in in zip(things, mask, strict=True) if is_in]
+    cohorts = {}
+    for name, options in {"fresh": FRESH, "course": COURSE}.items():
+        folder = build / name
+        cohorts[name] = read_cohort(folder if folder.exists() else simulate(folder, **options))
+    fresh, course = ([read_image(path) for path in cohorts[name].files] for name in ("fresh", "course"))
+    ids = {name: cohort.table["patient_id"].to_numpy() for name, cohort in cohorts.items()}
+    half = make_reference(np.array([cached(film) for film in pick(films, chosen)]))
+    simulated = open_run("simulated")
+    references = {"simulated": (simulated.reference, simulated.recipe.size), "half of the real films": (half, SIZE)}
+    large = [read_image(path) for path in sorted(originals.glob("*.png"))] if originals else []
+    rows = check_rows(references, pick(films, ~chosen), patients[~chosen], fresh, ids["fresh"], large)
+    whole, mask = references["simulated"], chosen & ~np.isin(names, TURNED)
+    rows.append(
+        rows_of_check("simulated", *whole, "real, half chosen on", "as it is", pick(films, mask), patients[mask])
+    )
+    turned = pick(films, np.isin(names, TURNED))
+    rows.append(rows_of_check("simulated", *whole, "real, truly turned or inverted", "as it is", turned))
+    rows += copy_rows("real, other half", pick(films, ~chosen), patients[~chosen], SIZE)
+    rows += copy_rows("simulated, seed 0", course, ids["course"], 128)
+    small = load_images(cohorts["fresh"].files, size=64) / np.float32(65535)
+    rows += copy_rows("simulated, seed 77, 64 px", list(small), ids["fresh"], 64)
+    write_csv(OUT, pd.DataFrame(rows).round(4))
+
+
+if __name__ == "__main__":
+    typer.run(main)

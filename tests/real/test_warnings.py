@@ -1,0 +1,89 @@
+"""Real films pass; turned and inverted ones are told of; real films of different people are no copies."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cxrlib.duplicates import exact_copies, near_copies
+from cxrlib.evaluation import proportion
+from cxrlib.nih import find_label_file
+from cxrlib.pipeline import load_images
+from cxrlib.plausibility import make_reference
+from cxrlib.radiograph import InputError
+from cxrlib.run import open_run
+
+SOURCE, ODD = os.environ.get("CXR_REAL_DATA"), os.environ.get("CXR_ODD_DATA")
+pytestmark = pytest.mark.skipif(not SOURCE, reason="CXR_REAL_DATA names no folder in NIH's layout")
+
+
+@pytest.fixture(scope="module")
+def paths():
+    assert find_label_file(Path(SOURCE)).is_file()
+    return sorted(path for path in Path(SOURCE).rglob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def films(paths):
+    return load_images(paths, size=128)
+
+
+@pytest.fixture(scope="module")
+def patients(paths):
+    """NIH names a film by its patient and a number."""
+    return np.array([path.name[:8] for path in paths])
+
+
+def told(reference, films):
+    said = []
+    for film in films:
+        try:
+            said.append(" ".join(reference.check(film)))
+        except InputError:
+            said.append("refused")
+    return said
+
+
+@pytest.mark.parametrize("known", ["simulated", "real"])
+def test_real_films_are_not_refused_and_seldom_warned_of(films, patients, known):
+    """By the shipped network's reference; and by one of every second patient's films, for those of the others."""
+    chosen = np.isin(patients, np.unique(patients)[::2])
+    reference = open_run("simulated").reference if known == "simulated" else make_reference(films[chosen])
+    said = told(reference, films[~chosen])
+    assert "refused" not in said
+    assert proportion([bool(each) for each in said]).value <= 0.03
+
+
+@pytest.mark.parametrize(
+    ("words", "spoil"),
+    [
+        ("looks inverted", lambda film: 65535 - film),
+        ("looks upside down", lambda film: film[::-1]),
+        ("looks turned by a quarter", lambda film: np.rot90(film)),
+        ("sharpness", lambda film: cv2.GaussianBlur(film, (0, 0), 0.025 * len(film))),
+    ],
+)
+def test_what_was_done_to_real_films_is_told(films, words, spoil):
+    said = told(open_run("simulated").reference, [np.ascontiguousarray(spoil(film)) for film in films[::4]])
+    assert "refused" not in said
+    assert np.mean([words in each for each in said]) >= 0.95
+
+
+def test_real_films_of_different_people_are_no_copies(films, patients):
+    held = np.isin(patients, np.unique(patients)[::3])
+    assert exact_copies({"train": films[~held], "test": films[held]}) == []
+    assert near_copies(films[~held], films[held]) == []
+
+
+@pytest.mark.skipif(not ODD, reason="CXR_ODD_DATA names no folder of odd files")
+def test_predict_with_the_network_that_ships():
+    run = open_run("simulated")
+    for name in ("cxr_monochrome2.dcm", "cxr_1036x885_rgb.jpg"):
+        assert run.predict(Path(ODD) / name).warnings == ()
+    # the same pixels under the other tag are an inverted film
+    assert "looks inverted" in run.predict(Path(ODD) / "cxr_monochrome1.dcm").warnings[0]
+    assert any("sharp" in each or "enlarged" in each for each in run.predict(Path(ODD) / "nih_64px_rgb.png").warnings)
+    for path in sorted((Path(ODD) / "originals").glob("*.png"))[:5]:
+        assert run.predict(path).warnings == ()
