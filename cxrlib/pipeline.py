@@ -73,9 +73,8 @@ def _reserve(file, count: int, folder) -> None:
     try:
         os.posix_fallocate(file.fileno(), 0, count)
     except OSError as error:
-        raise OSError(
-            error.errno, f"{count:,} bytes for images cannot be kept ({error.strerror})", str(folder)
-        ) from None
+        told = f"{count:,} bytes of images cannot be kept ({error.strerror})"
+        raise OSError(error.errno, told, str(folder)) from None
 
 
 def iterate_batches(

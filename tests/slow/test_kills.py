@@ -1,0 +1,113 @@
+"""Killed at a random moment and called again, each command ends as if nothing had happened."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from cxrlib.cohort import read_cohort
+from cxrlib.network import MODEL, read_network
+from cxrlib.phantom import simulate
+from cxrlib.radiograph import InputError
+from cxrlib.run import open_run
+
+KILLS, FEW_KILLS = 20, 3
+CXR = [sys.executable, "-m", "cxrlib.cli"]
+DATED = {"environment.json", MODEL}
+"""Of a run's files, those that hold dates: of the model, the weights are compared."""
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    return simulate(tmp_path_factory.mktemp("cohort") / "films", films=150, prevalence=0.4, size=128, seed=4)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.json"
+    path.write_text(json.dumps(asdict(TINY)))
+    return path
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return a hash of each file in a folder, hidden ones too, but for what holds dates."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in DATED]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def kill_after(seconds: float, command: list) -> bool:
+    """Start a command and kill it; return whether it was still at work."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)  # its own workers are left to find out
+        process.wait()
+        return True
+
+
+def complete(command: list) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def survive(make_command, folder: Path, short: bool, check=lambda out: None) -> None:
+    """Kill a command at random moments, call it again, and compare what it makes with what it makes undisturbed.
+
+    Parameters
+    ----------
+    make_command : callable
+        Folder -> command.
+    check : callable
+        What must hold of the folder right after the kill.
+    """
+    start = time.monotonic()
+    complete(make_command(folder / "whole"))
+    length = time.monotonic() - start
+    expected, rng, killed, tried = contents(folder / "whole"), np.random.default_rng(0), 0, 0
+    while killed < (FEW_KILLS if short else KILLS):
+        out, tried = folder / f"killed {tried}", tried + 1
+        killed += kill_after(rng.uniform(0.1, 1.0) * length, make_command(out))
+        check(out)
+        complete(make_command(out))
+        assert contents(out) == expected
+        left = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+        assert left == []
+        if (out / MODEL).exists():
+            pair = [read_network(each / MODEL).get_weights() for each in (folder / "whole", out)]
+            assert all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
+    print(f"{killed} kills survived, at random moments of {length:.1f} s; {tried - killed} times it had ended before")
+
+
+def test_simulate(tmp_path, short):
+    def check(out):
+        assert not out.exists() or len(read_cohort(out).table) == 300  # whole, or not there
+
+    survive(lambda out: [*CXR, "simulate", out, "--films", "300", "--size", "96"], tmp_path, short, check)
+
+
+def test_prepare(tmp_path, short, cohort):
+    survive(lambda out: [*CXR, "prepare", cohort, out, "--size", "512"], tmp_path, short)
+
+
+def test_train(tmp_path, short, cohort, recipe):
+    def check(out):
+        try:
+            run = open_run(out)
+        except InputError:
+            return
+        assert len(run.history) == TINY.epochs  # never a run that is half there
+        assert len(run.scores)
+        assert run.model.count_params()
+
+    survive(lambda out: [*CXR, "train", cohort, out, "--recipe", recipe, "--resume"], tmp_path, short, check)

@@ -1,0 +1,63 @@
+"""Long runs leave nothing behind: no memory, threads, processes or open files."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cxrlib.pipeline import batches, steps_per_epoch
+from cxrlib.recipe import DEFAULT
+
+MEGABYTE = 1 << 20
+ALLOWED = 50 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class Held:
+    """What this process holds."""
+
+    memory: int
+    threads: int
+    files: int
+    children: int
+
+
+def held() -> Held:
+    status = Path("/proc/self/status").read_text()
+    memory = int(status.split("VmRSS:")[1].split()[0]) * 1024
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return Held(memory, len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), len(children))
+
+
+def assert_flat(early: Held, late: Held) -> None:
+    print(f"memory {(late.memory - early.memory) / MEGABYTE:+.1f} MB; {early} -> {late}")
+    assert late.memory - early.memory <= ALLOWED
+    assert late.threads <= early.threads
+    assert late.files <= early.files
+    assert late.children <= early.children
+
+
+def test_fifty_epochs_of_ten_thousand_films(short):
+    count, batch, epochs = 10_000, 32, 5 if short else 50
+    images = np.random.default_rng(0).integers(0, 65536, (count, 48, 48), dtype=np.uint16)
+    labels = np.arange(count) % 10 == 0
+    options = dict(batch=batch, augmentation=DEFAULT.augmentation, seed=0)
+    steps, seen, early = steps_per_epoch(count, batch), 0, None
+    for films, _ in batches(images, labels, epochs=range(epochs), **options):
+        seen += len(films)
+        if seen == steps * batch * 2:  # two epochs to warm up
+            early = held()
+    late = held()
+    assert seen == epochs * steps * batch
+    assert_flat(early, late)
+
+
+def test_two_thousand_predictions(short, tiny_run, sim_cohort):
+    files = sorted((sim_cohort / "nofinding").iterdir())[:20]
+    for path in files:
+        tiny_run.predict(path)
+    early = held()
+    for number in range(200 if short else 2000):
+        tiny_run.predict(files[number % len(files)])
+    assert_flat(early, held())

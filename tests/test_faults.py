@@ -1,0 +1,194 @@
+"""Full disks, read-only folders, vanished files, two processes in one folder: told, and nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from cxrlib.cohort import read_cohort
+from cxrlib.files import LOCK, atomic, is_empty, locked, make_once
+from cxrlib.phantom import simulate
+from cxrlib.pipeline import load_images
+from cxrlib.preparation import prepare
+from cxrlib.radiograph import InputError, read_image
+from cxrlib.training import train
+
+CXR = [sys.executable, "-m", "cxrlib.cli"]
+NOBODY = 65534
+
+
+def cxr(*words, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([*CXR, *map(str, words)], capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that is at work in a folder: call it with the folder."""
+    code = "import sys, time; from pathlib import Path; from cxrlib.files import locked\n"
+    code += "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(300)"
+    started = []
+
+    def hold(folder: Path) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "work"),
+    [
+        (".new.simulating", lambda cohort, out: simulate(out, films=10, prevalence=0.5, size=32)),
+        ("new", lambda cohort, out: prepare(cohort, out, size=32)),
+        ("new", lambda cohort, out: train(cohort, out, TINY)),
+    ],
+    ids=["simulate", "prepare", "train"],
+)
+def test_a_second_process_is_told_of_the_first_and_goes_on_when_it_is_dead(held, work, holder, sim_cohort, tmp_path):
+    first = holder(tmp_path / held)
+    with pytest.raises(InputError, match=rf"process {first.pid} on .* is at work in it; wait until it ends"):
+        work(sim_cohort, tmp_path / "new")
+    assert [path.name for path in (tmp_path / held).iterdir()] == [LOCK]
+    first.kill()
+    first.wait()
+    work(sim_cohort, tmp_path / "new")
+    assert not list(tmp_path.rglob(LOCK))
+
+
+def test_who_wants_the_same_cache_waits_for_it(tmp_path):
+    made, folder = [], tmp_path / "films"
+    with ThreadPoolExecutor() as pool:
+        with locked(tmp_path, name=f".films{LOCK}", wait=True):
+            other = pool.submit(make_once, folder, lambda: made.append("again"))
+            with pytest.raises(TimeoutError):
+                other.result(0.5)
+            folder.mkdir()
+        assert other.result(10) == folder
+    assert made == []
+
+
+def test_a_lock_leaves_nothing_where_nothing_was_begun(tmp_path):
+    with pytest.raises(ValueError, match="stop"), locked(tmp_path / "new"):
+        raise ValueError("stop")
+    assert is_empty(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB; call it with mount options to change it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+
+    def change(options: str) -> Path:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+        return disk
+
+    yield change
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.json"
+    path.write_text(json.dumps(asdict(TINY)))
+    return path
+
+
+def commands(name: str, cohort: Path, out: Path, recipe: Path) -> list:
+    return {
+        "simulate": ["simulate", out, "--films", 60, "--size", 128],
+        "prepare": ["prepare", cohort, out, "--size", 128],
+        "train": ["train", cohort, out, "--recipe", recipe, "--resume"],
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["simulate", "prepare", "train"])
+def test_on_a_full_disk_the_file_is_named_and_with_room_the_work_goes_on(
+    name, small_disk, sim_cohort, recipe, tmp_path
+):
+    disk = small_disk("size=1m")
+    (disk / "before").write_bytes(os.urandom(200_000))
+    before = (disk / "before").read_bytes()
+    command = commands(name, sim_cohort, disk / "out", recipe)
+    failed = cxr(*command)
+    assert failed.returncode == 2
+    assert "No space left on device" in failed.stderr
+    assert str(disk) in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert (disk / "before").read_bytes() == before
+    small_disk("size=64m")
+    done = cxr(*command)
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in disk.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", ["simulate", "prepare", "train"])
+def test_a_read_only_folder_is_told(name, small_disk, sim_cohort, recipe):
+    disk = small_disk("ro")
+    failed = cxr(*commands(name, sim_cohort, disk / "out", recipe))
+    assert failed.returncode == 2
+    assert "Read-only file system" in failed.stderr
+    assert str(disk) in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_images_that_do_not_fit_are_refused_before_they_are_written(small_disk, sim_cohort):
+    """Else the process would be killed by a signal when the mapping of the file is written."""
+    disk = small_disk("size=1m")
+    files = read_cohort(sim_cohort).files
+    with pytest.raises(OSError, match=r"bytes of images cannot be kept \(No space left on device\)"):
+        load_images(files, size=256, budget=0, cache_folder=disk)
+    assert list(disk.iterdir()) == []
+
+
+def test_an_error_without_a_file_gets_one(tmp_path):
+    def write(partial):
+        partial.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*table.csv'"),
+        atomic(tmp_path / "table.csv") as partial,
+    ):
+        write(partial)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_a_file_that_may_not_be_read_is_named(sim_cohort):
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.png"
+        film.write_bytes(next((sim_cohort / "effusion").iterdir()).read_bytes())
+        film.chmod(0)
+        Path(folder).chmod(0o755)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(InputError, match=r"film\.png: cannot be read \(Permission denied\)"):
+                read_image(film)
+        finally:
+            os.seteuid(0)
+
+
+def test_a_film_that_vanishes_is_named(tmp_path, sim_cohort):
+    files = read_cohort(sim_cohort).files
+    with pytest.raises(InputError, match=r"gone\.png: there is no such file"):
+        load_images([*files[:3], tmp_path / "gone.png"], size=64)
+    assert np.isfinite(load_images(files[:3], size=64)).all()
