@@ -173,6 +173,18 @@ def _normalize(path: Path, pixels: np.ndarray, normalize: str) -> np.ndarray:
         raise InputError(f"{path}: {error}") from None
 
 
+def check_image(image: np.ndarray) -> np.ndarray:
+    """Return an image as (H, W), float32, or refuse what is none: (H, W) or (H, W, 1), floats in [0, 1]."""
+    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
+    if image.dtype.kind != "f":
+        raise InputError(f"the image is {image.dtype}; floats in [0, 1] are needed")
+    if not 0 <= image.min() <= image.max() <= 1:  # nor is NaN
+        raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
+    return image.astype(np.float32)
+
+
 def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
     """Pad (H, W) with 0 to a square, centred, then resize to (size, size).
 
