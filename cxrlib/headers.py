@@ -43,31 +43,35 @@ class Size:
     channels: int
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Return what a file holds, if it is a file, and not too large.
+def check_file(path: Path, most: int) -> None:
+    """Refuse what is no file that can be read, or a larger one than `most` bytes.
 
     Raises
     ------
     InputError
-        It is not there, a folder, a pipe or a device, larger than `most` bytes, or cannot be read.
+        It is not there, a folder, a pipe or a device, or larger.
     """
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{path}: cannot be read: it is a folder, and a file is needed")
-        if not stat.S_ISREG(status.st_mode):  # reading it might never end
-            raise InputError(f"{path}: cannot be read: it is a pipe or a device, and a file is needed")
-        if status.st_size > most:
-            raise InputError(f"{path}: has {status.st_size:,} bytes; at most {most:,} are read")
-        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:  # a ValueError for a name with a zero byte
+        raise InputError(f"{str(path)!r}: cannot be read ({error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: cannot be read: it is a folder, and a file is needed")
+    if not stat.S_ISREG(status.st_mode):  # reading it might never end
+        raise InputError(f"{path}: cannot be read: it is a pipe or a device, and a file is needed")
+    if status.st_size > most:
+        raise InputError(f"{path}: has {status.st_size:,} bytes; at most {most:,} are read")
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return what a file holds, or raise as `check_file` does."""
+    check_file(path, most)
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{str(path)!r}: cannot be the name of a file ({error})") from None
 
 
 def check_size(path: Path, columns: int, rows: int) -> None:

@@ -24,8 +24,8 @@ CHOICES = {
     "precision": ("float32", "bfloat16"),
 }
 LIMITS = {
-    "width": 256, "size": 4096, "epochs": 100_000, "hold": 100_000, "batch": 65_536, "learning_rate": 1e6,
-    "weight": 1e6, "weight_decay": 1e6, "seed": 4_000_000, "split_seed": 4_000_000,
+    "width": 256, "size": 4096, "epochs": 100_000, "hold": 100_000, "batch": 65_536, "learning_rate": 1e30,
+    "weight": 1e30, "weight_decay": 1e30, "seed": 4_000_000, "split_seed": 4_000_000,
 }  # fmt: skip
 """A recipe may come from anywhere: a width above this asks for more than 2 GB of weights; a thousand seeds of Keras,
 which have 32 bits, are made of one of ours."""
@@ -136,7 +136,7 @@ class Recipe:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be at least 0")
         for name, limit in LIMITS.items():
             if getattr(self, name) != "balanced" and getattr(self, name) > limit:
-                raise InputError(f"recipe: {name} is {getattr(self, name):.6g}; it must be at most {limit:,}")
+                raise InputError(f"recipe: {name} is {getattr(self, name):.6g}; it must be at most {limit:.6g}")
         if self.batch % 2:
             raise InputError(
                 f"recipe: batch is {self.batch}; it must be even (with odd ones TensorFlow 2.21 "

@@ -249,7 +249,10 @@ def open_run(folder) -> Run:
     point = read_json(folder / MADE_LAST)
     finding, weight, threshold = (point.get(name) for name in ("finding", "weight", "threshold"))
     if not (
-        isinstance(finding, str) and _FINDING.fullmatch(finding) and _lies(weight, 1e-6, 1e6) and _lies(threshold, 0, 1)
+        isinstance(finding, str)
+        and _FINDING.fullmatch(finding)
+        and _lies(weight, 1e-30, 1e30)
+        and _lies(threshold, 0, 1)
     ):
         raise InputError(
             f"{folder / MADE_LAST}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, "
