@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.radiograph import SUFFIXES, InputError
+from cxrlib.texts import read_csv
 
 NOFINDING = "nofinding"
 SPLITS = ("train", "val", "test")
@@ -168,16 +169,17 @@ def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[p
     if table["path"].duplicated().any():
         twice = table.loc[table["path"].duplicated(), "path"].iloc[0]
         raise InputError(f"{table_file}: {twice} is listed twice")
-    merged = table.merge(listed, on="path", how="left", suffixes=("", "_folder"))
-    missing = merged.loc[merged["label_folder"].isna(), "path"]
+    in_folder = table["path"].map(listed.set_index("path")["label"])
+    missing = table.loc[in_folder.isna(), "path"]
     if len(missing):
         raise InputError(
             f"{table_file}: names {len(table):,} images, of which {len(missing):,} are not in "
             f"{finding}/ or {NOFINDING}/ (first: {missing.iloc[0]})"
         )
-    wrong = merged.loc[merged["label"] != merged["label_folder"], "path"]
+    wrong = table.loc[table["label"] != in_folder, "path"]
     if len(wrong):
         raise InputError(f"{table_file}: {wrong.iloc[0]} has the label of the other class folder")
+    refuse_links_out(table_file.parent, table["path"], table_file)
     if "age" in table:
         table["age"] = pd.to_numeric(table["age"], errors="coerce")
     extra = len(listed) - len(table)
@@ -185,18 +187,18 @@ def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[p
     return table, notes
 
 
-def read_csv(path: Path, *, needed: tuple[str, ...]) -> pd.DataFrame:
-    """Read a CSV as text, empty cells as "", and insist on its columns."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    missing = [column for column in needed if column not in table]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(table.columns)})")
-    if table.empty:
-        raise InputError(f"{path}: has headings but no rows")
-    return table
+def refuse_links_out(folder: Path, paths, where) -> None:
+    """Refuse a file that a CSV names, where it or a folder above it is a link that leads out of `folder`.
+
+    Only links are resolved: a cohort may have 100,000 files.
+    """
+    named = set(paths)
+    for parent in {PurePosixPath(path).parent for path in named}:
+        named |= {above.as_posix() for above in (parent, *parent.parents)}
+    root = folder.resolve()
+    for path in sorted(path for path in named - {"."} if (folder / path).is_symlink()):
+        if not (folder / path).resolve().is_relative_to(root):
+            raise InputError(f"{where}: names {path}, a link that leads out of {folder}; put the file itself there")
 
 
 def patients_from_names(paths) -> tuple[list[str], str]:

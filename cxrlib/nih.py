@@ -5,10 +5,12 @@ Wang et al., "ChestX-ray8", CVPR 2017; https://nihcc.app.box.com/v/ChestXray-NIH
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from cxrlib.cohort import read_csv
-from cxrlib.radiograph import SUFFIXES, InputError
+from cxrlib.cohort import refuse_links_out
+from cxrlib.radiograph import SUFFIXES, InputError, read_bytes
+from cxrlib.texts import MOST_CSV, read_csv
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis",
@@ -88,7 +90,7 @@ def _patients(entries: pd.DataFrame) -> pd.Series:
 
 def _years(ages: pd.Series) -> pd.Series:
     """Read ages as whole years: "58" (2017), "058Y", "009M" or "012D" (the first release)."""
-    parts = ages.str.strip().str.extract(r"^(\d+)([YMD]?)$")
+    parts = ages.str.strip().str.extract(r"^([0-9]{1,4})([YMD]?)$")
     years = pd.to_numeric(parts[0]) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365.25})
     return years.where(years <= OLDEST).floordiv(1).astype("Int64")
 
@@ -113,6 +115,7 @@ def _locate(source: Path, label_file: Path, table: pd.DataFrame, allow_missing: 
         notes = (f"{label_file.name} {told}: left out",)
     table = table[table["image"].isin(list(places))].reset_index(drop=True)
     table.insert(0, "source", [places[image].as_posix() for image in table["image"]])
+    refuse_links_out(source, table["source"], label_file)
     return table, notes
 
 
@@ -122,7 +125,7 @@ def _official_split(source: Path, table: pd.DataFrame, notes: tuple[str, ...]):
     if len(present) == 1:
         raise InputError(f"{source}: only one of {' and '.join(LISTS.values())} is there; both or none are needed")
     if present:
-        listed = {split: set(path.read_text().split()) for split, path in present.items()}
+        listed = {split: _names(path) for split, path in present.items()}
         both = listed["train_val"] & listed["test"]
         if both:
             raise InputError(f"{present['test']}: {len(both):,} images are in both lists (first: {min(both)})")
@@ -134,6 +137,10 @@ def _official_split(source: Path, table: pd.DataFrame, notes: tuple[str, ...]):
             )
         table = table.assign(split=split)
     return table.drop(columns="image"), notes
+
+
+def _names(path: Path) -> set[str]:
+    return set(read_bytes(path, MOST_CSV).decode("utf-8", "replace").split())
 
 
 def read_boxes(source: Path) -> pd.DataFrame | None:
@@ -149,10 +156,15 @@ def read_boxes(source: Path) -> pd.DataFrame | None:
     path = source / BOXES
     if not path.is_file():
         return None
+    needed = "needed are an image, a finding and four numbers a row"
     names = ["image", "finding", "x", "y", "width", "height"]
+    kinds = dict.fromkeys(names[:2], str) | dict.fromkeys(names[2:], float)
     try:
-        boxes = pd.read_csv(path, usecols=range(6), header=0, names=names, dtype=dict.fromkeys(names[2:], float))
-    except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: needed are an image, a finding and four numbers a row: {error}") from None
+        boxes = read_csv(path, needed=(), may_be_empty=True, usecols=range(6), header=0, names=names, dtype=kinds)
+        finite = np.isfinite(boxes[names[2:]]).all(axis=None)
+    except InputError as error:
+        raise InputError(f"{error}; {needed}") from None
+    if not finite:
+        raise InputError(f"{path}: has a number that is missing or infinite; {needed}")
     boxes[names[2:]] = (boxes[names[2:]] / PUBLISHED_SIDE).round(6)
     return boxes

@@ -41,6 +41,22 @@ class Performance:
         return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in flat.items()}
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """How a run does on the films of one split."""
+
+    split: str
+    auc: Estimate
+    brier: float
+    performance: Performance
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict:
+        """Return one flat dictionary of plain numbers, with intervals as ``auc_low`` and so on."""
+        head = {"split": self.split, "auc": self.auc.value, "auc_low": self.auc.low, "auc_high": self.auc.high}
+        return head | {"brier": self.brier} | self.performance.as_dict() | {"warnings": list(self.warnings)}
+
+
 def performance(labels, scores, threshold: float, patients=None, *, prevalence: float | None = None) -> Performance:
     """Return sensitivity, specificity and predictive values of finding = score >= threshold.
 

@@ -186,27 +186,6 @@ def read_reference(folder: Path) -> Reference | None:
     return reference
 
 
-def check_array(image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W) as float32, or refuse an array that is none.
-
-    Raises
-    ------
-    InputError
-        It is not (H, W) or (H, W, 1), or not of floats in [0, 1].
-    """
-    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    if image.ndim != 2:
-        raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
-    if (
-        not np.issubdtype(image.dtype, np.floating)
-        or not np.isfinite(image).all()
-        or image.min() < 0
-        or image.max() > 1
-    ):
-        raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
-    return image.astype(np.float32)
-
-
 def _quantiles(values: list[float], *shares: float) -> list[float]:
     return np.quantile(values, shares).round(4).tolist()
 

@@ -18,6 +18,7 @@ from cxrlib import nih
 from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
 from cxrlib.files import atomic, csv_text, is_empty, locked, map_in_order, sweep, write_csv, write_text
 from cxrlib.radiograph import InputError, open_radiograph, write_prepared
+from cxrlib.texts import read_json
 
 SETTINGS = "prepare.json"
 
@@ -169,8 +170,8 @@ def _is_new(out: Path, settings: dict) -> bool:
     record = out / SETTINGS
     if record.exists():
         try:
-            earlier = dict(json.loads(record.read_text()))
-        except (ValueError, TypeError):
+            earlier = read_json(record)
+        except InputError:
             raise InputError(f"{record}: is damaged; remove {out} and prepare it anew") from None
         if earlier.get("films") != settings["films"]:
             raise InputError(

@@ -5,7 +5,6 @@ look-up tables and inversion (DICOM); min-max at full resolution; pad with 0 to
 a square; resize by area. Preparation, training and prediction all pass here.
 """
 
-import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -13,25 +12,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+
+from cxrlib.headers import AT_ONCE, JPEG_START, MAX_SIDE, PNG_START, InputError, read_bytes
+from cxrlib.picture import decode_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 """File name endings that are taken for radiographs, in lower case."""
 
 NORMALIZATIONS = ("minmax", "percentile")
 PERCENTILES = (0.5, 99.5)
-MAX_PIXELS = 100_000_000
-"""A file that declares more pixels than this is refused before it is decoded."""
-
-PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff")  # PNG, JPEG
 MARK = "cxrlib"  # the PNG text chunk that says: already normalised and padded
-CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
-COLOR_SPREAD, COLOR_SHARE = 0.1, 0.001
 _PNG_HEAD = 8 + 25  # bytes of the signature and of the first chunk, which must stay first
-
-
-class InputError(ValueError):
-    """What the user gave cannot be used; the message says what would be."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +76,21 @@ def open_radiograph(
     path = Path(path)
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize is {normalize!r}; it must be one of {NORMALIZATIONS}")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    named_dicom = path.suffix.lower() in (".dcm", ".dicom") and not data.startswith(PICTURE_STARTS)
+    data = read_bytes(path)
+    named_dicom = path.suffix.lower() in (".dcm", ".dicom") and not data.startswith((PNG_START, JPEG_START))
     if data[128:132] == b"DICM" or named_dicom:
         from cxrlib.dicom import decode_dicom  # pydicom takes a while to import
 
         pixels, warnings = decode_dicom(path, data)
         mark = None
     else:
-        pixels, warnings, mark = _decode_picture(path, data, allow_color)
+        pixels, warnings, mark = decode_picture(path, data, allow_color, MARK)
     if mark is None:
         image = _normalize(path, pixels, normalize)
-    elif mark != normalize:
+    elif mark != normalize and mark in NORMALIZATIONS:
         raise InputError(f"{path}: was prepared with normalize={mark!r}, but {normalize!r} is wanted")
+    elif mark != normalize:
+        raise InputError(f"{path}: was prepared in a way that this version of cxrlib does not know")
     else:
         image = as_float(pixels)
     if size is not None:
@@ -133,12 +121,16 @@ def minmax(pixels: np.ndarray) -> np.ndarray:
     >>> minmax(np.array([100, 150, 300]))
     array([0.  , 0.25, 1.  ], dtype=float32)
     """
+    pixels = _numbers(pixels)
     return _stretch(pixels, pixels.min(), pixels.max())
 
 
 def percentile(pixels: np.ndarray, limits: tuple[float, float] = PERCENTILES) -> np.ndarray:
     """Map two percentiles to 0 and 1 and clip what lies outside (robust to hot pixels)."""
-    return _stretch(pixels, *np.percentile(pixels, limits))
+    pixels = _numbers(pixels)
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinities; said below
+        low, high = np.percentile(pixels, limits)
+    return _stretch(pixels, low, high)
 
 
 def _stretch(pixels: np.ndarray, low, high) -> np.ndarray:
@@ -147,17 +139,31 @@ def _stretch(pixels: np.ndarray, low, high) -> np.ndarray:
         raise InputError("the image has pixels that are not finite numbers")
     if high <= low:
         raise InputError(f"constant image: the range to normalise is {low:g} to {high:g}")
+    if not 1e-300 < high - low < 1e300:  # its inverse, or the range, would not be finite
+        raise InputError(f"the range to normalise is {low:g} to {high:g}, which is too narrow or too wide")
     if pixels.dtype == np.uint8:  # a table of 256 values is several times faster
-        return cv2.LUT(np.ascontiguousarray(pixels), _stretch_values(np.arange(256), low, high))
-    return _stretch_values(pixels, low, high)
+        table = _stretch_values(np.arange(256), low, high).astype(np.float32)
+        return cv2.LUT(np.ascontiguousarray(pixels), table) if pixels.ndim == 2 else table[pixels]
+    stretched = np.empty(pixels.shape, np.float32)
+    rows = max(1, AT_ONCE // max(1, pixels[0].size))
+    for start in range(0, len(pixels), rows):
+        stretched[start : start + rows] = _stretch_values(pixels[start : start + rows], low, high)
+    return stretched
 
 
 def _stretch_values(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     # float64 only where float32 could not tell neighbouring values apart
     stretched = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
-    stretched -= low
-    stretched *= 1 / (high - low)
-    return np.clip(stretched, 0, 1, out=stretched).astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # of what lies far outside, and is clipped
+        stretched -= low
+        stretched *= 1 / (high - low)
+    return np.clip(stretched, 0, 1, out=stretched)
+
+
+def _numbers(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype.kind not in "biuf" or pixels.size == 0:
+        raise InputError(f"the image is {pixels.dtype} of shape {pixels.shape}; real numbers are needed, and some")
+    return pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
 
 
 def _normalize(path: Path, pixels: np.ndarray, normalize: str) -> np.ndarray:
@@ -167,11 +173,26 @@ def _normalize(path: Path, pixels: np.ndarray, normalize: str) -> np.ndarray:
         raise InputError(f"{path}: {error}") from None
 
 
+def check_image(image: np.ndarray) -> np.ndarray:
+    """Return an image as (H, W), float32, or refuse what is none: (H, W) or (H, W, 1), floats in [0, 1]."""
+    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
+    if image.dtype.kind != "f":
+        raise InputError(f"the image is {image.dtype}; floats in [0, 1] are needed")
+    if not 0 <= image.min() <= image.max() <= 1:  # nor is NaN
+        raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
+    return image.astype(np.float32)
+
+
 def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
     """Pad (H, W) with 0 to a square, centred, then resize to (size, size).
 
     Shrinks by area averaging, enlarges bilinearly.
     """
+    image = np.ascontiguousarray(image, np.float32)
+    if image.ndim != 2 or not 1 <= min(image.shape) <= max(image.shape) <= MAX_SIDE:
+        raise InputError(f"the image has the shape {image.shape}; needed is (H, W), of 1 to {MAX_SIDE:,} pixels")
     height, width = image.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
@@ -204,65 +225,3 @@ def as_float(pixels: np.ndarray) -> np.ndarray:
     if np.issubdtype(pixels.dtype, np.floating):
         return pixels
     return np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)
-
-
-def _decode_picture(path: Path, data: bytes, allow_color: bool):
-    """Decode PNG or JPEG to (H, W) of its own dtype; also warnings and the mark."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as header:
-            columns, rows = header.size
-            mark = header.info.get(MARK)
-            if columns * rows > MAX_PIXELS:
-                raise InputError(f"{path}: {columns}x{rows} pixels; at most {MAX_PIXELS:,} are read")
-            header.verify()  # every PNG chunk's checksum, before anything is decoded
-    except InputError:
-        raise
-    except Exception as error:  # Pillow raises many kinds for broken files
-        start = data[:16].decode("ascii", "replace")
-        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
-        raise InputError(
-            f"{path}: not a readable PNG, JPEG or DICOM file ({len(data):,} bytes, beginning with {start!r}): {reason}"
-        ) from None
-    # OpenCV, because Pillow reduces 16-bit colour to 8 bits
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise InputError(f"{path}: the file is damaged or cut off: {_reason_of_pillow(data)}")
-    if mark is not None and pixels.dtype != np.uint16:
-        mark = None  # the text survived an edit that the pixels did not
-    if pixels.ndim == 2:
-        return pixels, (), mark
-    gray, warnings = _to_gray(path, pixels, allow_color)
-    return gray, warnings, None
-
-
-def _reason_of_pillow(data: bytes) -> str:
-    """Say in Pillow's words what OpenCV passes over in silence."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-    except Exception as error:  # as above
-        return str(error)
-    return "it could not be decoded"
-
-
-def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Reduce BGR or BGRA of (nearly) equal channels to one channel."""
-    full = np.iinfo(pixels.dtype).max
-    warnings: tuple[str, ...] = ()
-    blue, green, red, *alpha = cv2.split(pixels)
-    spread = cv2.max(cv2.max(blue, green), red) - cv2.min(cv2.min(blue, green), red)
-    share = float((spread > COLOR_SPREAD * full).mean())
-    if share <= COLOR_SHARE:
-        gray = green  # equal to the others, and kept best by JPEG
-    elif allow_color:
-        gray = cv2.cvtColor(cv2.merge([blue, green, red]), cv2.COLOR_BGR2GRAY)
-        warnings += (f"in colour ({share:.0%} of the pixels): read by its luminance",)
-    else:
-        raise InputError(
-            f"{path}: a picture in colour (red, green and blue differ in {share:.1%} of the pixels); "
-            "a radiograph has one channel, or three that are equal"
-        )
-    if alpha and alpha[0].min() < full:
-        gray = (gray.astype(np.float32) * (alpha[0] / np.float32(full))).astype(pixels.dtype)
-        warnings += (f"partly transparent ({float((alpha[0] < full).mean()):.0%}): laid on black",)
-    return gray, warnings

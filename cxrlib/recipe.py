@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cxrlib.augment import Augmentation
 from cxrlib.radiograph import NORMALIZATIONS, InputError
+from cxrlib.texts import read_json
 
 FORMAT = 1
 """Version of the run folder; a run of another format is refused."""
@@ -22,6 +23,12 @@ CHOICES = {
     "keep": ("best", "last"),
     "precision": ("float32", "bfloat16"),
 }
+LIMITS = {
+    "width": 256, "size": 4096, "epochs": 100_000, "hold": 100_000, "batch": 65_536, "learning_rate": 1e30,
+    "weight": 1e30, "weight_decay": 1e30, "seed": 4_000_000, "split_seed": 4_000_000,
+}  # fmt: skip
+"""A recipe may come from anywhere: a width above this asks for more than 2 GB of weights; a thousand seeds of Keras,
+which have 32 bits, are made of one of ours."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,9 @@ class Recipe:
         for name in ("weight_decay", "hold", "seed", "split_seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be at least 0")
+        for name, limit in LIMITS.items():
+            if getattr(self, name) != "balanced" and getattr(self, name) > limit:
+                raise InputError(f"recipe: {name} is {getattr(self, name):.6g}; it must be at most {limit:.6g}")
         if self.batch % 2:
             raise InputError(
                 f"recipe: batch is {self.batch}; it must be even (with odd ones TensorFlow 2.21 "
@@ -182,14 +192,7 @@ def find_recipe(name_or_file: str, **changes) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Read recipe.json; knobs that it does not name keep their default values."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: holds no recipe, but a {type(data).__name__}")
+    data = read_json(path)
     if data.pop("format", FORMAT) != FORMAT:
         raise InputError(f"{path}: is of another version of cxrlib; this one reads format {FORMAT}")
     try:

@@ -1,6 +1,6 @@
 """A finished training: its model, its recipe and its operating point, ready to score films."""
 
-import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,15 +11,18 @@ import pandas as pd
 
 from cxrlib import loss as losses
 from cxrlib.cohort import Cohort, check_split
-from cxrlib.evaluation import Estimate, alike, auc_interval, brier
-from cxrlib.performance import Performance, performance
+from cxrlib.evaluation import alike, auc_interval, brier
+from cxrlib.performance import Evaluation, performance
 from cxrlib.pipeline import load_images
-from cxrlib.plausibility import Reference, check_array, read_reference
-from cxrlib.radiograph import InputError, open_radiograph, quantize, resize_to_square
+from cxrlib.plausibility import Reference, read_reference
+from cxrlib.radiograph import InputError, check_image, open_radiograph, quantize, resize_to_square
 from cxrlib.recipe import Recipe, read_recipe
+from cxrlib.texts import read_csv, read_json, read_numbers
 
 MADE_LAST = "operating_point.json"
 """A run folder without this file is unfinished."""
+
+_FINDING = re.compile(r"[^/\\\x00-\x1f]{1,100}")  # the name of a folder
 
 SIMULATED = Path(__file__).with_name("weights")
 """The run that comes with the library: trained on simulated films alone (`make weights`)."""
@@ -43,22 +46,6 @@ class Prediction:
     threshold: float
     finding: bool
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How a run does on the films of one split."""
-
-    split: str
-    auc: Estimate
-    brier: float
-    performance: Performance
-    warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict:
-        """Return one flat dictionary of plain numbers, with intervals as ``auc_low`` and so on."""
-        head = {"split": self.split, "auc": self.auc.value, "auc_low": self.auc.low, "auc_high": self.auc.high}
-        return head | {"brier": self.brier} | self.performance.as_dict() | {"warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True)
@@ -86,12 +73,13 @@ class Run:
     @property
     def split(self) -> pd.DataFrame:
         """One row a film that the run knows: path, patient_id, split, bytes."""
-        return pd.read_csv(self.folder / "split.csv", dtype={"path": str, "patient_id": str, "split": str})
+        text = ("path", "patient_id", "split")
+        return read_numbers(self.folder / "split.csv", text=text, numbers=("bytes",), may_be_empty=True)
 
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch: epoch, learning_rate, loss, val_auc."""
-        return pd.read_csv(self.folder / "history.csv")
+        return read_numbers(self.folder / "history.csv", numbers=("epoch", "learning_rate", "loss", "val_auc"))
 
     @property
     def kept_epoch(self) -> int:
@@ -103,7 +91,8 @@ class Run:
     @property
     def scores(self) -> pd.DataFrame:
         """The validation and test films: path, patient_id, split, label, logit, score."""
-        return pd.read_csv(self.folder / "scores.csv", dtype={"path": str, "patient_id": str, "split": str})
+        text = ("path", "patient_id", "split")
+        return read_numbers(self.folder / "scores.csv", text=text, numbers=("label", "logit", "score"))
 
     def predict(self, image, *, threshold: float | None = None, allow_color: bool = False) -> Prediction:
         """Score one film, and say what is unusual in it (`cxrlib.plausibility`).
@@ -122,8 +111,7 @@ class Run:
         """
         size, warnings = self.recipe.size, ()
         if isinstance(image, np.ndarray):
-            pixels = check_array(image)
-            pixels = resize_to_square(pixels, size)
+            pixels = resize_to_square(check_image(image), size)
         else:
             film = open_radiograph(image, size=size, normalize=self.recipe.normalize, allow_color=allow_color)
             pixels, warnings = film.image, film.warnings
@@ -151,7 +139,7 @@ class Run:
         threshold: float | None = None,
         prevalence: float | None = None,
         progress: Callable = lambda items, total: items,
-    ) -> "Evaluation":
+    ) -> Evaluation:
         """Score the films of one split and hold the scores against their labels.
 
         Parameters
@@ -252,12 +240,25 @@ def open_run(folder) -> Run:
         raise InputError(f"{folder}: {'not a run folder (no recipe.json)' if folder.is_dir() else 'no such folder'}")
     recipe = read_recipe(folder / "recipe.json")
     if not (folder / MADE_LAST).is_file():
-        done = len(pd.read_csv(folder / "history.csv")) if (folder / "history.csv").is_file() else 0
+        table = folder / "history.csv"
+        done = len(read_csv(table, needed=("epoch",), may_be_empty=True)) if table.is_file() else 0
         raise InputError(
             f"{folder}: the run is unfinished ({done} of {recipe.epochs} epochs); continue it with `cxr train --resume`"
         )
-    try:
-        point = json.loads((folder / MADE_LAST).read_text(encoding="utf-8"))
-        return Run(folder, recipe, point["finding"], float(point["weight"]), float(point["threshold"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / MADE_LAST}: is damaged ({error!r})") from None
+    point = read_json(folder / MADE_LAST)
+    finding, weight, threshold = (point.get(name) for name in ("finding", "weight", "threshold"))
+    if not (
+        isinstance(finding, str)
+        and _FINDING.fullmatch(finding)
+        and _lies(weight, 1e-30, 1e30)
+        and _lies(threshold, 0, 1)
+    ):
+        raise InputError(
+            f"{folder / MADE_LAST}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, "
+            f"threshold {threshold!r:.80}); needed are a word, a number above 0, and one from 0 to 1"
+        )
+    return Run(folder, recipe, finding, float(weight), float(threshold))
+
+
+def _lies(number, low: float, high: float) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and low <= number <= high

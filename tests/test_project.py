@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
 ORDER = (
-    "radiograph", "dicom", "files", "cohort", "nih", "preparation", "phantom", "distribution", "augment", "pipeline",
-    "resnet", "loss", "evaluation", "performance", "threshold", "recipe", "network", "plausibility", "run",
-    "comparison", "checkpoint", "optimizer", "duplicates", "training", "calibration", "explain", "session", "films",
+    "headers", "picture", "sandbox", "radiograph", "dicom", "files", "texts", "cohort", "nih", "preparation",
+    "phantom", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation", "performance", "threshold",
+    "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
+    "calibration", "explain", "session", "films",
     "experiments", "plots", "explorers", "trials", "course", "report", "console", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
