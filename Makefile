@@ -23,7 +23,7 @@ walkthrough: $(READY) ## run all that the course has, end to end
 test: $(READY) ## unit tests, and the notebooks compared strictly
 	$(BIN)/python -m pytest
 
-test-slow: $(READY) ## tests that take minutes: two rows of each experiment, trained again
+test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
 	$(BIN)/python -m pytest tests/slow
 
 experiments: $(READY) ## train the course's experiments over eight seeds: data/experiments/ (over an hour; resumes)

@@ -116,3 +116,13 @@ def test_the_readme_names_targets_and_commands_that_exist():
     assert set(re.findall(r"^cxr ([a-z]+)", readme, re.MULTILINE)) <= commands
     for target in re.findall(r"\]\(([^)#]+)\)", readme):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_each_promise_is_held_by_a_test():
+    readme = (ROOT / "README.md").read_text()
+    rows = readme[readme.index("## Promises") : readme.index("## What is where")].split("|---|---|\n")[1].splitlines()
+    assert rows
+    for row in filter(None, rows):
+        held_by = re.findall(r"`([\w/]+\.py)`", row.split("|")[-2])
+        assert held_by, row
+        assert all((ROOT / path).is_file() for path in held_by), row
