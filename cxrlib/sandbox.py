@@ -15,10 +15,10 @@ import subprocess
 import sys
 import threading
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which a film cannot be decoded."""
 
-MOST_MEMORY = 800_000_000
+MOST_MEMORY = 1_000_000_000
 """Bytes that the process may fill (on Linux; elsewhere what a film declares is the only limit)."""
 
 _lock = threading.Lock()
