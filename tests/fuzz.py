@@ -192,7 +192,8 @@ def mutate_lines(data: bytes, rng: np.random.Generator) -> bytes:
         length, kind = struct.unpack_from(">I4s", data, place)
         chunks.append((kind, data[place + 8 : place + 8 + length]))
         place += 12 + length
-    lines = zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
+    stream = b"".join(body for kind, body in chunks if kind == b"IDAT")
+    lines = zlib.decompressobj().decompress(stream)  # of some real films the end is missing
     before = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS")]
     return png([*before, (b"IDAT", zlib.compress(mutate(lines, lines, rng, text=False), 1)), (b"IEND", b"")])
 
@@ -305,6 +306,7 @@ def inner_damage(path: Path, data: bytes, rng: np.random.Generator) -> bytes:
 
 def read_films(folder: Path, first: int, last: int, say) -> None:
     odd = os.environ.get("CXR_ODD_DATA")
+    folder.mkdir(exist_ok=True)
     films = simulated_films() | (real_films(Path(odd)) if odd else {})
     kinds = {kind: [name for name in films if name.endswith(kind)] for kind in (".png", ".jpg", ".dcm")}
     cost = {name: max(4000, len(data)) for name, data in films.items()}

@@ -246,6 +246,19 @@ def test_a_decoder_that_dies_takes_nothing_with_it():
     assert read(films["lossless.dcm"], ".dcm") is not None
 
 
+def test_an_interrupted_film_does_not_answer_for_the_next(monkeypatch):
+    films = fuzz.simulated_films()
+
+    def interrupt(text):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cxrlib.sandbox.json.loads", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            read(films["jpeg.dcm"], ".dcm")
+    np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))
+
+
 # what is small and declares to be large
 
 
