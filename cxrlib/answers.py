@@ -58,8 +58,8 @@ def draw_answer(
     heat = grad_cam(run.model, image[None])[0]
     lines = [line for warning in answer.warnings for line in textwrap.wrap(f"Warning: {warning}", LINE)]
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2 + 0.2 * (len(lines) + bool(name))), layout="constrained")
-    decision = f"{run.finding}: look again" if answer.finding else "nofinding: pass"
-    plots.film(image, axes[0], title=f"score {answer.score:.4f}, threshold {answer.threshold:.4f}: {decision}")
+    decision = f"{run.finding}, look again" if answer.finding else "nofinding, pass"
+    plots.film(image, axes[0], title=f"{decision} (score {answer.score:.4f}, threshold {answer.threshold:.4f})")
     told = f"what speaks for {run.finding}" if heat.any() else f"nothing speaks for {run.finding}"
     plots.heat_over(image, heat, axes[1], title=told)
     for text in (axes[0].title, axes[1].title):
