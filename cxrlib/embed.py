@@ -17,7 +17,7 @@ LOOK = {
     "axes.spines.right": False,
     "font.size": 11,
     "legend.fontsize": 9,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
     "svg.hashsalt": "cxrlib",  # the same run gives the same page
 }
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cxrlib import embed, plots
-from cxrlib.calibration import reliability
+from cxrlib import charts, embed
 from cxrlib.cohort import NOFINDING, SPLITS, Cohort
 from cxrlib.evaluation import Estimate, alike, auc_interval, brier
 from cxrlib.files import write_text
@@ -22,7 +21,6 @@ from cxrlib.texts import read_json
 COLUMNS = ("view", "sex", "age", "site", "posture")
 AGES = {"0 to 39": 0, "40 to 59": 40, "60 to 79": 60, "80 and over": 80}
 SHOWN = 6  # of each kind of error
-BINS = 8
 PLAIN = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
 
 
@@ -134,12 +132,13 @@ def _facts(run: Run, parts: dict[str, Part], split: str, cohort: Cohort | None, 
         "point": point,
         "split": split,
         "at": part.made.performance,
+        "key": [(title, *told[split].partition(" ")[::2]) for title, told in _figures(parts)[:5]],
         "figures": _figures(parts),
         "parts": {name: p.made for name, p in parts.items()},
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),
-        "training": _training(run),
-        "curves": _curves(run, part),
-        "calibration": _calibration(part),
+        "training": charts.training(run),
+        "curves": charts.curves(part.table, part.made),
+        "calibration": charts.calibration(part.table),
         "cohort": cohort.folder.resolve().name if cohort else None,
         "groups": [] if films is None else list(_groups(films, scores, run.threshold)),
         "silent": [] if films is None else [column for column in COLUMNS if column not in films.table],
@@ -150,7 +149,7 @@ def _facts(run: Run, parts: dict[str, Part], split: str, cohort: Cohort | None, 
 
 
 def _told(estimate: Estimate) -> str:
-    return "not defined" if np.isnan(estimate.value) else str(estimate)
+    return "undefined" if np.isnan(estimate.value) else str(estimate)
 
 
 def _figures(parts: dict[str, Part]) -> list[tuple[str, dict[str, str]]]:
@@ -160,57 +159,6 @@ def _figures(parts: dict[str, Part]) -> list[tuple[str, dict[str, str]]]:
         rows.append((title, {name: _told(getattr(part.made.performance, key)) for name, part in parts.items()}))
     rows.append(("Brier score (no interval)", {name: f"{part.made.brier:.4f}" for name, part in parts.items()}))
     return rows
-
-
-def _training(run: Run) -> list[embed.Picture]:
-    table, kept = run.history, run.kept_epoch
-    first, last = table.iloc[0], table.iloc[-1]
-    auc = table["val_auc"][table["epoch"] == kept].iloc[0]
-    rates = table["learning_rate"]
-    return [
-        embed.chart(
-            lambda ax: plots.losses(table, ax),
-            f"Training loss by epoch: {first['loss']:.3f} in the first, {last['loss']:.3f} in the last.",
-        ),
-        embed.chart(
-            lambda ax: plots.history(table, ax, kept=kept),
-            f"AUC on the validation films by epoch: {first['val_auc']:.3f} in the first, {auc:.3f} in epoch {kept}, "
-            "whose weights are kept.",
-        ),
-        embed.chart(
-            lambda ax: plots.learning_rates(table, ax),
-            f"Learning rate by epoch: at most {rates.max():.2g}, {rates.iloc[-1]:.2g} in the last.",
-        ),
-    ]
-
-
-def _curves(run: Run, part: Part) -> list[embed.Picture]:
-    labels, scores, patients = part.table["label"], part.table["score"], part.table["patient_id"]
-    at, threshold = part.made.performance, run.threshold
-    where = f"The chosen threshold is at a sensitivity of {at.sensitivity.value:.2f}"
-    return [
-        embed.chart(
-            lambda ax: plots.roc_curve(labels, scores, ax, patients=patients, threshold=threshold),
-            f"ROC curve with an AUC of {part.made.auc:.2f}. {where} and a specificity of {at.specificity.value:.2f}.",
-        ),
-        embed.chart(
-            lambda ax: plots.precision_recall_curve(labels, scores, ax, threshold=threshold),
-            f"Precision against recall. {where} and a precision of {_told(at.ppv)}.",
-        ),
-    ]
-
-
-def _calibration(part: Part) -> dict:
-    labels, scores, patients = part.table["label"], part.table["score"], part.table["patient_id"]
-    bins = int(np.clip(len(labels) // FEW, 2, BINS))
-    table = reliability(labels, scores, patients, bins=bins)
-    alt = (
-        f"Share with the finding against the mean score, in {bins} groups of films from the lowest scores "
-        f"({table['score'].iloc[0]:.2f}: {table['share'].iloc[0]:.2f}) to the highest "
-        f"({table['score'].iloc[-1]:.2f}: {table['share'].iloc[-1]:.2f})."
-    )
-    picture = embed.chart(lambda ax: plots.reliability(table, ax), alt)
-    return {"picture": picture, "rows": table.to_dict("records"), "mean": scores.mean(), "share": labels.mean()}
 
 
 def _groups(part: Cohort, scores: np.ndarray, threshold: float) -> Iterator[dict]:
