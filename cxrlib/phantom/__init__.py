@@ -33,6 +33,7 @@ SETTINGS = "simulation.json"
 """How a cohort was simulated: the same call again has nothing to do."""
 
 FEW = 24  # films that are not worth the start of other processes
+ORPHANED = 20  # seconds without work after which such a process ends, its parent perhaps killed
 
 
 def simulate(
@@ -121,9 +122,8 @@ def _in_processes(function: Callable, rows: list) -> Iterable:
     """Apply a function to rows on all processors: Python itself is most of the work, so threads would not do."""
     if len(rows) < FEW:
         return map(function, rows)
-    return joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8)(
-        joblib.delayed(function)(row) for row in rows
-    )
+    work = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8, idle_worker_timeout=ORPHANED)
+    return work(joblib.delayed(function)(row) for row in rows)
 
 
 def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict) -> None:
