@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow lab lint format pins experiments bench crossval transfer alarms weights contact clean
+.PHONY: help walkthrough test test-slow lab book lint format pins experiments bench crossval transfer alarms weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ experiments: $(READY) ## train the course's experiments over eight seeds: data/e
 
 lab: $(READY) ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab notebooks/00_walk_the_path.ipynb
+
+book: $(READY) ## the course as a site that needs no other host: book/_build/html
+	$(BIN)/python -m sphinx --quiet --nitpicky --fail-on-warning --keep-going -c book -d book/_build/doctrees . book/_build/html
 
 lint: $(READY) ## ruff: style and format
 	$(BIN)/ruff check .
@@ -62,4 +65,4 @@ contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DA
 	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png
 
 clean: ## remove the environment and all that was made
-	rm -rf $(VENV) build data/cache *.egg-info
+	rm -rf $(VENV) build book/_build data/cache *.egg-info

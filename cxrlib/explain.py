@@ -90,7 +90,7 @@ def judge(heats: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
 
 
 def boxes_as_masks(boxes: pd.DataFrame, size: int) -> np.ndarray:
-    """Return (N, size, size), bool, of the boxes.csv that `cxrlib.prepare` writes: one mask a row."""
+    """Return (N, size, size), bool, of the boxes.csv that `preparation.prepare` writes: one mask a row."""
     masks = np.zeros((len(boxes), size, size), bool)
     for mask, box in zip(masks, boxes.to_dict("records"), strict=True):
         x, y, width, height = (round(size * box[name]) for name in ("x", "y", "width", "height"))

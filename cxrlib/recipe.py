@@ -151,6 +151,7 @@ class Recipe:
 
 
 DEFAULT = Recipe()
+"""The course's own, begun from the weights that come with the library."""
 
 CLASSIC = Recipe(
     name="classic",

@@ -1,0 +1,140 @@
+"""The site: ``make book``. Its source is the whole folder of the project, so that a link that leads
+somewhere in Jupyter or in a checkout leads to the same page here; this folder holds the rest."""
+
+import base64
+import json
+import re
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+import cxrlib  # noqa: E402  (from this checkout, whatever is installed)
+
+project = "cxrlib"
+author = "The cxrlib developers"
+copyright = f"{author}. Text and figures CC BY 4.0, code Apache-2.0"
+release = cxrlib.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "book/index"
+include_patterns = ["book/**.md", "notebooks/*.ipynb", "data/README.md", "benchmarks/*.md", "CHANGELOG.md"]
+exclude_patterns = [".*", "build", "book/_build", "data/cache", "tests", "*.egg-info"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!cxrlib\.).*")]  # types of others are not linked; our own have to be found
+nitpick_ignore = [("py:obj", "cxrlib.phantom.Order")]  # it stands where it is defined, in cxrlib.phantom.film
+
+# Furo: the whole course stands in its side bar, it reads well on a phone, and it loads nothing from another host.
+html_theme = "furo"
+html_title = "Find an effusion"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+templates_path = ["_templates"]
+html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, as its source does
+html_copy_source = False
+html_show_sourcelink = False
+
+nb_execution_mode = "off"  # pages are as the notebooks were saved, which the tests compare
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # sliders need a kernel, and their scripts would come from another host
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+myst_links_external_new_tab = False
+
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+default_role = "py:obj"
+
+PICTURE = ROOT / "book" / "_build" / "picture.jpg"
+PICTURE_OF = ("09_see_what_it_sees.ipynb", "under its heat map")
+"""The notebook whose picture opens the site, and words of the picture's alt text."""
+
+SLIDERS = "application/vnd.jupyter.widget-view+json"
+NO_KERNEL = "*Sliders and buttons move where a kernel runs: open this notebook with `make lab`.*"
+SECTION_OF_README = re.compile(r"^\{\{README: (.+?)\}\}$", re.MULTILINE)
+
+
+def outputs(notebook: dict):
+    """Yield each code cell of a notebook with each of its outputs."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            yield cell, output
+
+
+def alt_of(output: dict) -> str:
+    """Return the words that a picture carries for who cannot see it."""
+    return next((v["alt"] for v in output.get("metadata", {}).values() if isinstance(v, dict) and "alt" in v), "")
+
+
+def save_picture(app) -> None:
+    """Take the picture of the first page out of the notebook that made it."""
+    name, words = PICTURE_OF
+    notebook = json.loads((ROOT / "notebooks" / name).read_text())
+    data = next(o["data"] for _, o in outputs(notebook) if words in alt_of(o))
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_bytes(base64.b64decode("".join(data["image/jpeg"])))
+
+
+def adapt_notebook(text: str) -> str:
+    """Return a notebook with its alt texts where myst-nb looks for them, and without what needs a kernel."""
+    notebook = json.loads(text)
+    for cell, output in outputs(notebook):
+        if alt_of(output):
+            cell["metadata"]["mystnb"] = {"image": {"alt": alt_of(output)}}
+        if SLIDERS in output.get("data", {}):
+            output["data"] = {"text/markdown": NO_KERNEL}
+    return json.dumps(notebook).replace("](../cxrlib/__init__.py)", "](../book/reference/index.md)")
+
+
+def section_of_readme(match: re.Match) -> str:
+    """Return a section of the README, its links as seen from book/."""
+    readme = (ROOT / "README.md").read_text()
+    body = re.search(rf"^## {re.escape(match[1])}\n(.+?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)[1]
+    return re.sub(r"\]\((?!https:|#)", "](../", body).replace("](../book/", "](").strip()
+
+
+def read_source(app, docname: str, source: list[str]) -> None:
+    """Adapt notebooks; put sections of the README where a page asks for them."""
+    if docname.startswith("notebooks/"):
+        source[0] = adapt_notebook(source[0])
+    if docname.startswith("book/"):
+        source[0] = SECTION_OF_README.sub(section_of_readme, source[0])
+    source[0] = source[0].replace("](../README.md)", "](../book/own_films.md)")
+
+
+def terms() -> dict[str, re.Pattern]:
+    """Return the glossary's terms, longest first, each with what finds it in a text."""
+    text = (ROOT / "book" / "glossary.md").read_text()
+    found = [line for block in text.split("```{glossary}\n")[1:] for line in block.split("```")[0].splitlines()]
+    found = [line for line in found if re.match(r"\S", line)]
+    return {t: re.compile(rf"(?<![\w-]){re.escape(t)}(?![\w-])") for t in sorted(found, key=len, reverse=True)}
+
+
+def link_terms(app, doctree: nodes.document) -> None:
+    """Link the first mention of each term in a notebook's text to the glossary."""
+    if not app.env.docname.startswith("notebooks/"):
+        return
+    within = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, pending_xref, nodes.raw)
+    for term, pattern in terms().items():
+        for text in list(doctree.findall(nodes.Text)):
+            up, match = text.parent, pattern.search(str(text))
+            while match and up is not None and not isinstance(up, within):
+                up = up.parent
+            if match and up is None:
+                before, after = str(text)[: match.start()], str(text)[match.end() :]
+                link = pending_xref("", nodes.inline("", term), refdomain="std", reftype="term", reftarget=term)
+                link["refdoc"], link["refexplicit"], link["refwarn"] = app.env.docname, True, True
+                text.parent.replace(text, [nodes.Text(before), link, nodes.Text(after)])
+                break
+
+
+def setup(app) -> None:
+    """Connect the steps above to Sphinx' own."""
+    app.connect("builder-inited", save_picture)
+    app.connect("source-read", read_source)
+    app.connect("doctree-read", link_terms)
