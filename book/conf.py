@@ -1,5 +1,8 @@
-"""The site: ``make book``. Its source is the whole folder of the project, so that a link that leads
-somewhere in Jupyter or in a checkout leads to the same page here; this folder holds the rest."""
+"""The site: ``make book``.
+
+Its source is the whole folder of the project, so that a link which leads somewhere in Jupyter
+or in a checkout leads to the same page here; this folder holds the pages that are only here.
+"""
 
 import base64
 import json
@@ -37,6 +40,7 @@ pygments_dark_style = "github-dark"
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, as its source does
 html_copy_source = False
+html_domain_indices = False  # modules stand in the side bar
 html_show_sourcelink = False
 
 nb_execution_mode = "off"  # pages are as the notebooks were saved, which the tests compare
@@ -56,7 +60,7 @@ PICTURE = ROOT / "book" / "_build" / "picture.jpg"
 PICTURE_OF = ("09_see_what_it_sees.ipynb", "under its heat map")
 """The notebook whose picture opens the site, and words of the picture's alt text."""
 
-TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask", "batch"}
+TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask"}
 """Terms of the glossary that are ordinary words too: a link on the first of them would lead astray."""
 
 SLIDERS = "application/vnd.jupyter.widget-view+json"
@@ -132,8 +136,9 @@ def link_terms(app, doctree: nodes.document) -> None:
                 up = up.parent
             if match and up is None:
                 before, after = str(text)[: match.start()], str(text)[match.end() :]
-                link = pending_xref("", nodes.inline("", term, classes=["glossary-word"]), refdomain="std", reftype="term", reftarget=term)
-                link["refdoc"], link["refexplicit"], link["refwarn"] = app.env.docname, True, True
+                link = pending_xref("", nodes.inline("", term, classes=["glossary-word"]), refdomain="std")
+                link["reftype"], link["reftarget"], link["refdoc"] = "term", term, app.env.docname
+                link["refexplicit"] = link["refwarn"] = True
                 text.parent.replace(text, [nodes.Text(before), link, nodes.Text(after)])
                 break
 
