@@ -1,5 +1,8 @@
-"""The site: ``make book``. Its source is the whole folder of the project, so that a link that leads
-somewhere in Jupyter or in a checkout leads to the same page here; this folder holds the rest."""
+"""The site: ``make book``.
+
+Its source is the whole folder of the project, so that a link which leads somewhere in Jupyter
+or in a checkout leads to the same page here; this folder holds the pages that are only here.
+"""
 
 import base64
 import json
@@ -32,9 +35,12 @@ html_theme = "furo"
 html_title = "Find an effusion"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+pygments_dark_style = "github-dark"
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, as its source does
 html_copy_source = False
+html_domain_indices = False  # modules stand in the side bar
 html_show_sourcelink = False
 
 nb_execution_mode = "off"  # pages are as the notebooks were saved, which the tests compare
@@ -53,6 +59,9 @@ default_role = "py:obj"
 PICTURE = ROOT / "book" / "_build" / "picture.jpg"
 PICTURE_OF = ("09_see_what_it_sees.ipynb", "under its heat map")
 """The notebook whose picture opens the site, and words of the picture's alt text."""
+
+TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask"}
+"""Terms of the glossary that are ordinary words too: a link on the first of them would lead astray."""
 
 SLIDERS = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*Sliders and buttons move where a kernel runs: open this notebook with `make lab`.*"
@@ -111,7 +120,7 @@ def terms() -> dict[str, re.Pattern]:
     """Return the glossary's terms, longest first, each with what finds it in a text."""
     text = (ROOT / "book" / "glossary.md").read_text()
     found = [line for block in text.split("```{glossary}\n")[1:] for line in block.split("```")[0].splitlines()]
-    found = [line for line in found if re.match(r"\S", line)]
+    found = [line for line in found if re.match(r"\S", line) and line not in TOO_COMMON]
     return {t: re.compile(rf"(?<![\w-]){re.escape(t)}(?![\w-])") for t in sorted(found, key=len, reverse=True)}
 
 
@@ -127,10 +136,16 @@ def link_terms(app, doctree: nodes.document) -> None:
                 up = up.parent
             if match and up is None:
                 before, after = str(text)[: match.start()], str(text)[match.end() :]
-                link = pending_xref("", nodes.inline("", term), refdomain="std", reftype="term", reftarget=term)
-                link["refdoc"], link["refexplicit"], link["refwarn"] = app.env.docname, True, True
+                link = pending_xref("", nodes.inline("", term, classes=["glossary-word"]), refdomain="std")
+                link["reftype"], link["reftarget"], link["refdoc"] = "term", term, app.env.docname
+                link["refexplicit"] = link["refwarn"] = True
                 text.parent.replace(text, [nodes.Text(before), link, nodes.Text(after)])
                 break
+
+
+def skip_member(app, what, name, member, skip, options) -> bool | None:
+    """Leave out what `collections.namedtuple` writes of each field."""
+    return True if (getattr(member, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
 def setup(app) -> None:
@@ -138,3 +153,4 @@ def setup(app) -> None:
     app.connect("builder-inited", save_picture)
     app.connect("source-read", read_source)
     app.connect("doctree-read", link_terms)
+    app.connect("autodoc-skip-member", skip_member)

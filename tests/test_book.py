@@ -1,0 +1,139 @@
+"""The site: built without a warning, whole by itself, and with words for each picture."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).parents[1]
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+LOADS = {"script": "src", "img": "src", "source": "src", "iframe": "src", "embed": "src", "object": "data"}
+LEADS = {"next", "prev", "author", "search", "index", "canonical", "license"}  # the browser follows them on demand
+IN_STYLES = re.compile(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""")
+IN_SCRIPTS = re.compile(r"""["'`](?:https?:)?//[\w-]+\.[^"'`]+["'`]""")
+NAMES = {"http://www.w3.org/2000/svg"}  # of a language, not of a place
+
+
+def elsewhere(address: str) -> bool:
+    return bool(urlsplit(address.strip()).netloc) and address not in NAMES
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """Build the site as `make book` does, somewhere else."""
+    out = tmp_path_factory.mktemp("book")
+    recipe = re.search(r"^book:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    words = recipe.replace("$(BIN)/python", sys.executable).replace("book/_build", str(out)).split()
+    assert {"--nitpicky", "--fail-on-warning"} <= set(words)
+    built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return out / "html"
+
+
+@cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(), "html.parser")
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+@cache
+def anchors(path: Path) -> frozenset[str]:
+    return frozenset(tag["id"] for tag in soup(path).find_all(id=True))
+
+
+def test_it_loads_nothing_from_another_host(site):
+    for path in pages(site):
+        for tag in soup(path).find_all(True):
+            loaded = [tag.get(LOADS.get(tag.name, ""), "")]
+            loaded += [part.split()[0] for part in tag.get("srcset", "").split(",") if part.strip()]
+            if tag.name == "link" and not LEADS & set(tag.get("rel", [])):
+                loaded.append(tag["href"])
+            styles = tag.get_text() if tag.name == "style" else tag.get("style", "")
+            loaded += IN_STYLES.findall(styles)
+            if tag.name == "script":
+                loaded += [found.strip("\"'`") for found in IN_SCRIPTS.findall(tag.get_text())]
+            assert not [address for address in loaded if elsewhere(address)], (path.name, tag)
+
+
+def test_its_styles_and_scripts_load_nothing_from_another_host(site):
+    styles, scripts = list(site.rglob("*.css")), list(site.rglob("*.js"))
+    assert styles
+    assert scripts
+    for path in styles:
+        assert not [found for found in IN_STYLES.findall(path.read_text()) if elsewhere(found)], path.name
+    for path in scripts:
+        if path.name != "searchindex.js":  # words of the pages, which are looked at above
+            found = [address.strip("\"'`") for address in IN_SCRIPTS.findall(path.read_text())]
+            assert not [address for address in found if elsewhere(address)], path.name
+
+
+def test_links_and_anchors_lead_somewhere(site):
+    for path in pages(site):
+        for tag in soup(path).find_all("a", href=True):
+            address = urlsplit(tag["href"])
+            if address.scheme or address.netloc:
+                assert address.scheme in {"https", "mailto"}, (path.name, tag["href"])
+                continue
+            target = (path.parent / unquote(address.path)).resolve() if address.path else path.resolve()
+            assert target.is_file(), (path.name, tag["href"])
+            if address.fragment and target.suffix == ".html":
+                assert unquote(address.fragment) in anchors(target), (path.name, tag["href"])
+
+
+def test_each_picture_has_words_and_is_there(site):
+    for path in pages(site):
+        for tag in soup(path).find_all("img"):
+            assert len(tag.get("alt", "")) > 20, (path.name, tag)
+            assert tag["src"].startswith("data:") or (path.parent / tag["src"]).is_file()
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_has_its_pictures_and_says_what_needs_a_kernel(site, lesson):
+    source = (ROOT / "notebooks" / f"{lesson}.ipynb").read_text()
+    page = soup(site / "notebooks" / f"{lesson}.html")
+    assert len(page.select(".cell_output img")) == len(re.findall(r'"image/(?:jpeg|png)": "', source))
+    assert "VBox(" not in page.get_text()
+    notes = page.find_all(string=re.compile("where a kernel runs: open"))
+    assert len(notes) == source.count('"application/vnd.jupyter.widget-view+json":')
+
+
+def test_each_page_has_a_title_a_language_and_one_first_heading(site):
+    for path in pages(site):
+        page = soup(path)
+        assert page.html["lang"] == "en", path.name
+        assert page.title.get_text(strip=True), path.name
+        if path not in (site / "index.html", site / "search.html"):  # which leads on; which fills itself
+            assert len(page.find_all("h1")) == 1, path.name
+
+
+def test_the_reference_has_each_module_once():
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "cxrlib").rglob("*.py")
+        if (path.parent / "__init__.py").is_file()
+    }
+    texts = "".join(path.read_text() for path in sorted((ROOT / "book" / "reference").glob("*.md")))
+    assert Counter(re.findall(r"automodule:: ([\w.]+)", texts)) == Counter(modules)
+
+
+def test_the_glossary_is_in_order_and_names_each_term_once():
+    text = (ROOT / "book" / "glossary.md").read_text()
+    blocks = [block.split("```")[0] for block in text.split("```{glossary}\n")[1:]]
+    assert len(blocks) == 2
+    entries = [re.split(r"\n\n+", block.strip("\n")) for block in blocks]
+    for block in entries:
+        heads = [[line for line in entry.splitlines() if re.match(r"\S", line)] for entry in block]
+        leading = [head[0].lower() for head in heads]
+        assert leading == sorted(leading)
+        assert all(entry.splitlines()[-1].startswith("  ") for entry in block)
+    terms = [line for block in entries for entry in block for line in entry.splitlines() if re.match(r"\S", line)]
+    assert max(Counter(terms).values()) == 1
