@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow lab book lint format pins experiments bench crossval transfer alarms weights contact clean
+.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval transfer alarms weights contact clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
@@ -25,6 +25,9 @@ test: $(READY) ## unit tests, and the notebooks compared strictly
 
 test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
 	$(BIN)/python -m pytest tests/slow
+
+test-browser: $(READY) ## every notebook in JupyterLab, in a real browser; its pictures: build/browser/ (ten minutes)
+	$(BIN)/python -m pytest tests/browser
 
 experiments: $(READY) ## train the course's experiments over eight seeds: data/experiments/ (over an hour; resumes)
 	$(BIN)/python data/experiments/make.py

@@ -1,4 +1,4 @@
-"""A small simulated cohort and one trained run, made once for all tests."""
+"""The tests' one option, and a small simulated cohort with one trained run, made once for all tests."""
 
 from pathlib import Path
 
@@ -8,6 +8,15 @@ import pytest
 from tiny import TINY
 
 from cxrlib.phantom import simulate
+
+
+def pytest_addoption(parser):
+    parser.addoption("--short", action="store_true", help="a short form of tests/slow and tests/browser, for CI")
+
+
+@pytest.fixture(scope="session")
+def short(request) -> bool:
+    return request.config.getoption("--short")
 
 
 @pytest.fixture(scope="session")

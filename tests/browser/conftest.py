@@ -1,0 +1,123 @@
+"""A JupyterLab of the tests' own, and a browser to look at it with."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NO_PLAYWRIGHT = "tests/browser need the package playwright: pip install -r requirements.txt"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
+NO_BROWSER = (
+    "tests/browser need Chromium, Chrome or Edge, and found none: install one (on Debian: apt-get install chromium; "
+    "anywhere: playwright install chromium), or name its program in CXR_BROWSER"
+)
+START_SECONDS = 120
+NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A JupyterLab that runs."""
+
+    url: str
+    port: int
+    port_asked_for: int
+    notebooks: Path
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """Where the notebooks keep what they make: CXR_CACHE if it is named, else a folder that starts empty."""
+    return Path(os.environ.get("CXR_CACHE") or tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, cache):
+    """JupyterLab on a copy of the notebooks, with settings of its own, asked for a port that is in use."""
+    home = tmp_path_factory.mktemp("lab")
+    notebooks = home / "notebooks"
+    shutil.copytree(ROOT / "notebooks", notebooks, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(NO_NEWS), encoding="utf-8")
+    own = {f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    own |= {"IPYTHONDIR": str(home / "ipython"), "CXR_CACHE": str(cache)}
+    with socket.create_server(("127.0.0.1", 0)) as taken, (home / "log.txt").open("w") as log:
+        port = taken.getsockname()[1]
+        options = {
+            "ServerApp.ip": "127.0.0.1",
+            "ServerApp.port": port,
+            "ServerApp.root_dir": notebooks,
+            "ServerApp.open_browser": False,
+            "ServerApp.allow_root": True,
+            "IdentityProvider.token": "",
+            "LabApp.user_settings_dir": home / "settings",
+            "LabApp.workspaces_dir": home / "workspaces",
+            "LabApp.expose_app_in_browser": True,
+        }
+        command = [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())]
+        server = subprocess.Popen(command, env=os.environ | own, cwd=home, stdout=log, stderr=log)
+        try:
+            told = wait_for_server(server, home / "runtime" / f"jpserver-{server.pid}.json")
+            if told is None:
+                pytest.fail("JupyterLab did not start:\n" + (home / "log.txt").read_text(encoding="utf-8")[-2000:])
+            yield Lab(url=told["url"].rstrip("/"), port=told["port"], port_asked_for=port, notebooks=notebooks)
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+
+def wait_for_server(server, info: Path) -> dict | None:
+    """Return what the server says of itself once it answers; None if it ended, or said nothing in time."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            told = json.loads(info.read_text(encoding="utf-8"))
+            with urlopen(f"{told['url']}api/status", timeout=10):
+                return told
+        except (FileNotFoundError, json.JSONDecodeError, URLError):
+            time.sleep(0.2)
+    return None
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where screenshots go."""
+    folder = ROOT / "build" / "browser"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window: the one in CXR_BROWSER, the system's, or Playwright's own."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        pytest.exit(NO_PLAYWRIGHT, returncode=1)
+    program = os.environ.get("CXR_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=program)
+        except Error as error:
+            pytest.exit(f"{NO_BROWSER} ({str(error).strip().splitlines()[0]})", returncode=1)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page of 1280 x 900 px."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()

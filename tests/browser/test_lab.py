@@ -1,0 +1,125 @@
+"""Every notebook in JupyterLab, as a student meets it: opened, run, its sliders moved, looked at."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+CONTROLS = {"02_read_a_chest_film.ipynb": 4, "08_choose_a_threshold.ipynb": 2}
+"""The notebooks with sliders, and how many sliders and lists each has. They are quick, too: the short form."""
+
+RUN_SECONDS = 900
+MOVE_SECONDS = 60
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+READY = """() => {
+    const panel = window.jupyterapp?.shell.currentWidget;
+    return panel?.sessionContext?.session?.kernel?.status === "idle" && panel.content.widgets.length > 1;
+}"""
+CODE_CELLS = """() => jupyterapp.shell.currentWidget.content.widgets
+    .map((widget, index) => ({index, ...widget.model.toJSON()}))
+    .filter(cell => cell.cell_type === "code")"""
+ENDED = f"""() => {{
+    const cells = ({CODE_CELLS})();
+    const idle = jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === "idle";
+    const failed = cells.some(cell => cell.outputs.some(output => output.output_type === "error"));
+    return failed || (idle && cells.every(cell => cell.execution_count));
+}}"""
+SHOW_CELL = """async index => {
+    const notebook = jupyterapp.shell.currentWidget.content;
+    await notebook.scrollToItem(index, "start");
+    return notebook.widgets[index].node;
+}"""
+BAR = ".jp-Notebook-ExecutionIndicator[data-status={status}] [role=progressbar]"
+CONTROL = ".widget-slider [role=slider], .widget-dropdown select"
+ANOTHER_PICTURE = """([node, shown]) => {
+    const picture = node.querySelector(".widget-output img")?.src;
+    return picture && picture !== shown;
+}"""
+STOP_KERNELS = "() => jupyterapp.serviceManager.sessions.shutdownAll()"
+
+
+def pytest_generate_tests(metafunc):
+    if "notebook" in metafunc.fixturenames:
+        names = sorted(CONTROLS) if metafunc.config.getoption("--short") else NOTEBOOKS
+        metafunc.parametrize("notebook", names, ids=lambda name: name.removesuffix(".ipynb"))
+
+
+def test_where_the_port_is_in_use_the_next_free_one_is_taken(lab):
+    assert lab.port != lab.port_asked_for
+
+
+def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures):
+    asked, broken = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto(f"{lab.url}/lab/tree/{notebook}?reset")
+    page.wait_for_function(READY, timeout=120_000)
+    try:
+        choose(page, "Edit", "Clear Outputs of All Cells")
+        choose(page, "Run", "Run All Cells")
+        page.wait_for_selector(BAR.format(status="busy"))
+        page.wait_for_function(ENDED, timeout=RUN_SECONDS * 1000, polling=500)
+        cells = page.evaluate(CODE_CELLS)
+        assert not list(complaints(cells))
+        assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+        page.wait_for_selector(BAR.format(status="idle") + '[aria-valuenow="100"]')
+        assert not page.locator("[role=dialog], .jp-Notification-Toast, .Toastify__toast").count()
+        assert move_controls(page, cells) == CONTROLS.get(notebook, 0)
+        assert not page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count()  # below a slider, too
+        take_pictures(page, cells, pictures / notebook.removesuffix(".ipynb"))
+    finally:
+        page.screenshot(path=pictures / "last.png")  # what was seen when something failed
+        page.evaluate(STOP_KERNELS)
+    assert {urlsplit(url).hostname for url in asked if url.startswith("http")} == {"127.0.0.1"}
+    assert not broken
+
+
+def choose(page, menu: str, item: str) -> None:
+    """Choose an item of the menu bar."""
+    page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
+    page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+
+
+def complaints(cells: list[dict]):
+    """Yield what stands in outputs as an error or on stderr."""
+    for cell in cells:
+        for output in cell["outputs"]:
+            if output["output_type"] == "error" or output.get("name") == "stderr":
+                yield "".join(cell["source"]), output.get("traceback") or output.get("text")
+
+
+def move_controls(page, cells: list[dict]) -> int:
+    """Move each slider by a key and each list to its next choice, see the picture change, and return how many."""
+    moved = 0
+    for cell in (cell for cell in cells if "sliders(" in cell["source"]):
+        node = page.evaluate_handle(SHOW_CELL, cell["index"]).as_element()
+        node.wait_for_selector(CONTROL)
+        shown = None
+        for control in node.query_selector_all(CONTROL):
+            if control.get_attribute("role") == "slider":
+                control.focus()
+                page.keyboard.press("ArrowRight")
+            else:  # JupyterLab keeps the arrow keys of a closed list to itself: ipywidgets, issue 3912
+                control.select_option(index=1)
+            page.wait_for_function(ANOTHER_PICTURE, arg=[node, shown], timeout=MOVE_SECONDS * 1000)
+            shown = node.query_selector(".widget-output img").get_attribute("src")
+            moved += 1
+    return moved
+
+
+def take_pictures(page, cells: list[dict], stem: Path) -> None:
+    """Save the largest figure at 1280 px, and what a telephone shows of the page's top and of that figure."""
+    largest = max(cells, key=lambda cell: max(map(picture_bytes, cell["outputs"]), default=0))
+    node = page.evaluate_handle(SHOW_CELL, largest["index"]).as_element()
+    node.wait_for_selector(".jp-OutputArea img").screenshot(path=f"{stem}-figure-{DESK['width']}.png")
+    page.set_viewport_size(PHONE)
+    page.evaluate("jupyterapp.shell.collapseLeft()")  # the list of files would leave no room
+    for name, index in (("top", 0), ("figure", largest["index"])):
+        page.evaluate(SHOW_CELL, index)
+        page.wait_for_timeout(1000)  # JupyterLab draws what comes into view a little later
+        page.screenshot(path=f"{stem}-{name}-{PHONE['width']}.png")
+
+
+def picture_bytes(output: dict) -> int:
+    """Return the length of an output's picture, 0 where it is none."""
+    return len(output.get("data", {}).get("image/jpeg", ""))
