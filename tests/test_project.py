@@ -14,11 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
 ORDER = (
-    "headers", "picture", "sandbox", "radiograph", "dicom", "files", "texts", "cohort", "nih", "preparation",
+    "headers", "picture", "sandbox", "radiograph", "dicom", "files", "texts", "cohort", "nih", "medmnist",
+    "preparation", "fetch",
     "phantom", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation", "performance", "threshold",
     "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
     "calibration", "explain", "session", "films",
-    "experiments", "plots", "explorers", "trials", "course", "report", "console", "weights", "cli",
+    "experiments", "plots", "explorers", "trials", "course", "report", "console", "fetch_command", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 
