@@ -9,6 +9,7 @@ import typer
 
 from cxrlib import options
 from cxrlib.console import aloud, epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
+from cxrlib.fetch_command import fetch
 from cxrlib.session import start_session
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(fetch)
 
 UNSEEN = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
@@ -27,7 +29,9 @@ UNSEEN = (
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="NIH ChestX-ray14 as published, or two class folders.")],
+    source: Annotated[
+        Path, typer.Argument(help="NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class folders.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new folder, or one to continue.")],
     finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
     against: options.AgainstOption = options.Against.nofinding,
@@ -234,12 +238,8 @@ def main() -> None:
 
         if not isinstance(error, InputError | OSError):
             raise
-        sys.exit(_complain(error))
-
-
-def _complain(error: Exception) -> int:
-    typer.echo(f"cxr: {error}", err=True)
-    return 2
+        typer.echo(f"cxr: {error}", err=True)
+        sys.exit(2)
 
 
 def _open(run: str):

@@ -44,6 +44,22 @@ def film_bar(what: str):
     return progress
 
 
+def byte_bar(what: str):
+    """Return a progress bar over chunks of bytes; without a terminal, a line at each tenth."""
+    from tqdm import tqdm
+
+    def progress(chunks: Iterable[bytes], total: int | None, done: int) -> Iterator[bytes]:
+        with tqdm(desc=what, total=total, initial=done, unit="B", unit_scale=True, disable=None) as bar:
+            for chunk in chunks:
+                yield chunk
+                before, done = done, done + len(chunk)
+                bar.update(len(chunk))
+                if bar.disable and total and 10 * done // total > 10 * before // total:
+                    typer.echo(f"{what}: {100 * done // total} % of {total / 1e6:.1f} MB", err=True)
+
+    return progress
+
+
 def epoch_bar(epochs: int):
     """Return a Keras callback that shows the epochs, for a terminal only."""
     import keras

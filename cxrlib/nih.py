@@ -3,6 +3,7 @@
 Wang et al., "ChestX-ray8", CVPR 2017; https://nihcc.app.box.com/v/ChestXray-NIHCC.
 """
 
+import filecmp
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +102,11 @@ def _locate(source: Path, label_file: Path, table: pd.DataFrame, allow_missing: 
     wanted = set(table["image"])
     for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
         if path.name in wanted:
+            if path.name in places and filecmp.cmp(source / places[path.name], path, shallow=False):
+                continue  # Kaggle's sample holds each film twice
             if path.name in places:
-                raise InputError(f"{source}: two files of one name: {places[path.name]} and {path.relative_to(source)}")
+                both = f"{places[path.name]} and {path.relative_to(source)}"
+                raise InputError(f"{source}: two files of one name that differ: {both}")
             places[path.name] = path.relative_to(source)
     missing = table.loc[~table["image"].isin(list(places)), "image"]
     notes: tuple[str, ...] = ()

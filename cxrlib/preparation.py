@@ -1,8 +1,9 @@
 """Radiographs as they come -> a cohort of one resolution.
 
-Reads NIH ChestX-ray14 as published, or two class folders of PNG, JPEG or DICOM,
-and writes 16-bit gray PNG in two class folders with a cohort.csv. Memory does
-not grow with the number of images; a run that was cut off is continued.
+Reads NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class folders of
+PNG, JPEG or DICOM, and writes 16-bit gray PNG in two class folders with a
+cohort.csv. Memory does not grow with the number of images; a run that was cut
+off is continued.
 """
 
 import hashlib
@@ -10,14 +11,15 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from cxrlib import nih
+from cxrlib import medmnist, nih
 from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
 from cxrlib.files import atomic, csv_text, is_empty, locked, map_in_order, sweep, write_csv, write_text
-from cxrlib.radiograph import InputError, open_radiograph, write_prepared
+from cxrlib.radiograph import InputError, read_image, write_prepared
 from cxrlib.texts import read_json
 
 SETTINGS = "prepare.json"
@@ -51,8 +53,8 @@ def prepare(
     Parameters
     ----------
     source : path-like
-        NIH's layout (a label file and images in any sub-folders), or two class
-        folders.
+        NIH's layout (a label file and images in any sub-folders), ChestMNIST's
+        ``.npz`` or a folder with nothing else in it, or two class folders.
     out : path-like
         A new folder, or one that an earlier call with the same settings began.
     finding : str, optional
@@ -77,14 +79,19 @@ def prepare(
         Nothing is written then.
     """
     source, out = Path(source), Path(out)
-    if not source.is_dir():
+    archive = medmnist.find_archive(source)
+    if archive is None and not source.is_dir():
         raise InputError(f"{source}: {'is a file, not a folder' if source.exists() else 'no such folder'}")
     if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
     if size < 8:
         raise InputError(f"size is {size}; it must be at least 8 pixels")
     label_file = nih.find_label_file(source)
-    if label_file is not None:
+    if archive is not None:
+        finding, table, notes = medmnist.list_films(archive, finding=finding or "Effusion", against=against)
+        if (side := medmnist.side(archive)) < size:
+            notes += (f"films are enlarged from {side} to {size} px, which adds no detail (--size {side} does not)",)
+    elif label_file is not None:
         finding, table, notes = nih.list_images(
             source, label_file, finding=finding or "Effusion", against=against, allow_missing=allow_missing
         )
@@ -109,14 +116,19 @@ def prepare(
 
     boxes = nih.read_boxes(source) if label_file else None
     settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    settings |= {"allow_color": allow_color, "films": _fingerprint(source, table)}
+    settings |= {"allow_color": allow_color, "films": _fingerprint(source, table, archive)}
     is_new = _is_new(out, settings)
     with locked(out):
         if _is_new(out, settings):  # asked again, for another process may have been quicker
             write_text(out / SETTINGS, json.dumps(settings, indent=2) + "\n")
         sweep(out)
-        reading = {"size": size, "normalize": normalize, "allow_color": allow_color}
-        table["reason"] = _convert(source, out, table, reading, progress)
+        reading = {"size": size, "normalize": normalize}
+        if archive is not None:
+            films, to_image = medmnist.read_films(archive, table["source"]), partial(medmnist.to_image, **reading)
+        else:
+            films = [source / path for path in table["source"]]
+            to_image = partial(read_image, allow_color=allow_color, **reading)
+        table["reason"] = _convert(films, to_image, out, table["path"], normalize, progress)
         rejected = table.loc[table["reason"] != "", ["source", "reason"]]
         kept = table[table["reason"] == ""].sort_values("path")
         counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
@@ -128,7 +140,8 @@ def prepare(
                 + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
                 + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
             )
-        columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason")]
+        unknown = ("patient_id",) if archive is not None else ()  # so that who reads the cohort is told
+        columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason", *unknown)]
         write_csv(out / "rejected.csv", rejected)
         if boxes is not None:
             paths = dict(zip(kept["source"].map(lambda path: PurePosixPath(path).name), kept["path"], strict=True))
@@ -138,30 +151,32 @@ def prepare(
     return Prepared(out, counts, rejected, notes)
 
 
-def _convert(source: Path, out: Path, table: pd.DataFrame, reading: dict, progress: Callable) -> list[str]:
+def _convert(films: Iterable, to_image: Callable, out: Path, targets, normalize: str, progress: Callable) -> list[str]:
     """Write the images that are not there yet; return for each why it was rejected, or ""."""
-    for folder in {PurePosixPath(path).parent for path in table["path"]}:
+    for folder in {PurePosixPath(path).parent for path in targets}:
         (out / folder).mkdir(exist_ok=True)
 
-    def convert(job: tuple[str, str]) -> str:
-        image_file, target = job
+    def convert(job: tuple) -> str:
+        film, target = job
         if (out / target).exists():  # complete: it was renamed into place
             return ""
         try:
-            image = open_radiograph(source / image_file, **reading).image
+            image = to_image(film)
         except InputError as error:
-            return str(error).removeprefix(f"{source / image_file}: ")
-        with atomic(out / target) as partial:
-            write_prepared(partial, image, normalize=reading["normalize"])
+            return str(error).removeprefix(f"{film}: ")
+        with atomic(out / target) as partial_file:
+            write_prepared(partial_file, image, normalize=normalize)
         return ""
 
-    jobs = list(zip(table["source"], table["path"], strict=True))
-    return list(progress(map_in_order(convert, jobs), len(jobs)))
+    return list(progress(map_in_order(convert, zip(films, targets, strict=True)), len(targets)))
 
 
-def _fingerprint(source: Path, table: pd.DataFrame) -> str:
+def _fingerprint(source: Path, table: pd.DataFrame, archive: Path | None) -> str:
     """Return a hash of which files become which films: paths, labels, splits and sizes in bytes."""
-    sizes = [(source / path).stat().st_size for path in table["source"]]
+    if archive is not None:
+        sizes = archive.stat().st_size
+    else:
+        sizes = [(source / path).stat().st_size for path in table["source"]]
     return hashlib.sha256(csv_text(table.assign(bytes=sizes)).encode()).hexdigest()
 
 

@@ -100,9 +100,9 @@ def open_radiograph(
     return Radiograph(image, warnings)
 
 
-def read_image(path, *, size: int | None = None, normalize: str = "minmax") -> np.ndarray:
+def read_image(path, *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False) -> np.ndarray:
     """Return the image of `open_radiograph` alone: (H, W), float32 in [0, 1]."""
-    return open_radiograph(path, size=size, normalize=normalize).image
+    return open_radiograph(path, size=size, normalize=normalize, allow_color=allow_color).image
 
 
 def minmax(pixels: np.ndarray) -> np.ndarray:

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +55,12 @@ def test_nih_layout(nih, tmp_path):
     prepared = tmp_path / "out" / "effusion" / "00000004_000.png"
     assert cv2.imread(str(prepared), cv2.IMREAD_UNCHANGED).dtype == np.uint16
     np.testing.assert_allclose(read_image(prepared, size=48), read_image(original, size=48), atol=1 / 65535)
+
+
+def test_a_film_that_lies_there_twice_is_read_once(nih, tmp_path):
+    """As in Kaggle's sample of NIH's films, where sample/sample/images repeats sample/images."""
+    shutil.copytree(nih / "images_001", nih / "again")
+    assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
 
 
 def test_another_finding_against_all(nih, tmp_path):
