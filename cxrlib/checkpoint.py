@@ -74,15 +74,24 @@ class Keeper(keras.callbacks.Callback):
         write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
 
     def restore(self) -> int:
-        """Load the last whole epoch, if there is one; return how many are done."""
+        """Load the last whole epoch, if there is one; return how many are done.
+
+        Raises
+        ------
+        InputError
+            The checkpoint is damaged.
+        """
         path = self.folder / CHECKPOINT
         if not path.exists():
             return 0
-        with np.load(path) as saved:  # refuses pickles
-            self.history = json.loads(str(saved["history"]))
-            for i, variable in enumerate(self._state()):
-                variable.assign(saved[f"state_{i}"])
-            self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
+        try:
+            with path.open("rb") as file, np.load(file) as saved:  # refuses pickles
+                self.history = json.loads(str(saved["history"]))
+                for i, variable in enumerate(self._state()):
+                    variable.assign(saved[f"state_{i}"])
+                self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
+        except Exception as error:  # zipfile, NumPy and Keras raise many kinds for broken files
+            raise InputError(f"{path}: is damaged ({error}); remove it, and the training begins anew") from None
         if self.images is not None:
             self.write_history()
         return len(self.history)

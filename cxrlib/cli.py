@@ -2,12 +2,12 @@
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cxrlib import options
 from cxrlib.console import aloud, epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
 from cxrlib.session import start_session
 
@@ -19,21 +19,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Against = StrEnum("Against", ["nofinding", "all"])
-Normalize = StrEnum("Normalize", ["minmax", "percentile"])
-Split = StrEnum("Split", ["test", "val", "train", "all"])
-Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])
-FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
-
 UNSEEN = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
-AllowColor = Annotated[bool, typer.Option("--allow-color", help="Read pictures in colour by their luminance.")]
-SplitOption = Annotated[Split, typer.Option(help="Which films.")]
 
 
 @app.command()
@@ -41,14 +30,12 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="NIH ChestX-ray14 as published, or two class folders.")],
     out: Annotated[Path, typer.Argument(help="A new folder, or one to continue.")],
     finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
-    against: Annotated[Against, typer.Option(help="Compare with No Finding, or with all others.")] = Against.nofinding,
+    against: options.AgainstOption = options.Against.nofinding,
     size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
-    normalize: Annotated[Normalize, typer.Option(help="Range per image.")] = Normalize.minmax,
+    normalize: options.NormalizeOption = options.Normalize.minmax,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
-    ] = False,
-    allow_color: AllowColor = False,
+    allow_missing: options.AllowMissing = False,
+    allow_color: options.AllowColor = False,
 ):
     """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
     from cxrlib.preparation import prepare as run
@@ -74,17 +61,12 @@ def prepare(
 def simulate(
     out: Annotated[Path, typer.Argument(help="A new folder.")],
     films: Annotated[int, typer.Option(min=2, help="How many.")] = 1107,
-    finding: Annotated[Simulated, typer.Option(help="What to look for.")] = Simulated.effusion,
+    finding: options.SimulatedOption = options.Simulated.effusion,
     prevalence: Annotated[float, typer.Option(help="Share of the films filed under the finding.")] = 0.0967,
-    label_noise: Annotated[
-        tuple[float, float],
-        typer.Option(help="Share filed under the finding without it, and share filed as nofinding with it."),
-    ] = (0.0, 0.0),
-    shortcut: Annotated[
-        float, typer.Option(help="Share of films whose view, site and devices the label decides.")
-    ] = 0.0,
+    label_noise: options.LabelNoise = (0.0, 0.0),
+    shortcut: options.Shortcut = 0.0,
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
-    format: Annotated[FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = FilmFormat.png,
+    format: options.FilmFormatOption = options.FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ):
     """Simulate a cohort of chest films with exact truth."""
@@ -118,14 +100,10 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
     confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Where it begins: scratch, simulated, a run, or FILE.keras.")
-    ] = None,
+    start: options.Start = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
-    distributed: Annotated[
-        bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
-    ] = False,
+    distributed: options.Distributed = False,
 ):
     """Train a network and choose its operating point on the validation films."""
     from cxrlib.cohort import read_cohort
@@ -162,10 +140,10 @@ def train(
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
-    split: SplitOption = Split.test,
-    threshold: Threshold = None,
+    split: options.SplitOption = options.Split.test,
+    threshold: options.Threshold = None,
     prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ):
     """Report AUC, sensitivity, specificity and predictive values, with intervals."""
     opened, films = _open(run), _read(cohort)
@@ -183,8 +161,8 @@ def compare(
     run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
     run_b: Annotated[str, typer.Argument(help="Another.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
-    split: SplitOption = Split.test,
-    as_json: AsJson = False,
+    split: options.SplitOption = options.Split.test,
+    as_json: options.AsJson = False,
 ):
     """Compare the AUCs of two runs on the same films."""
     from cxrlib.comparison import compare as hold_against
@@ -205,12 +183,11 @@ def compare(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    run: Annotated[
-        str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
-    ] = "simulated",
-    threshold: Threshold = None,
-    allow_color: AllowColor = False,
-    as_json: AsJson = False,
+    run: options.Asked = "simulated",
+    threshold: options.Threshold = None,
+    allow_color: options.AllowColor = False,
+    explain: options.Explain = None,
+    as_json: options.AsJson = False,
 ):
     """Score films, one line each. Exit code 1 where some could not be read."""
     from cxrlib.radiograph import InputError
@@ -224,9 +201,27 @@ def predict(
             print_prediction({"path": str(path), "error": str(error)}, as_json)
             continue
         result = {"path": str(path), "score": made.score, "threshold": made.threshold, "finding": made.finding}
-        print_prediction(result | {"warnings": list(made.warnings)}, as_json, opened.finding)
+        result["warnings"] = list(made.warnings)
+        if explain:
+            from cxrlib.answers import save_answer
+
+            result["picture"] = str(save_answer(opened, path, made, explain, allow_color=allow_color))
+        print_prediction(result, as_json, opened.finding)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run folder.")],
+    out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
+    cohort: options.TrainedOn = None,
+):
+    """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
+    from cxrlib.page import write_page
+
+    made = write_page(_open(run), out, _read(cohort) if cohort else None)
+    typer.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
 def main() -> None:

@@ -108,3 +108,5 @@ def print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
         typer.echo(f"{result['path']}: {told} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
         for warning in result["warnings"]:
             typer.echo(f"  warning: {warning}", err=True)
+        if "picture" in result:
+            typer.echo(f"  picture: {result['picture']}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cxrlib.radiograph import as_float
+from cxrlib.radiograph import InputError, as_float
 
 if TYPE_CHECKING:
     import keras
@@ -38,11 +38,20 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = FINER) ->
     -------
     ndarray, (N, S, S), float32 in [0, 1]
         Each film's largest value is 1; all 0 where nothing speaks for the finding.
+
+    Raises
+    ------
+    InputError
+        Keras' backend is not TensorFlow, whose gradients are needed.
     """
     import cv2
     import keras
     import tensorflow as tf
 
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise InputError(
+            f"heat maps need Keras on TensorFlow, and here it is on {backend}: set KERAS_BACKEND=tensorflow"
+        )
     seen = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
     heat = np.zeros(images.shape, np.float32)
     for index, image in enumerate(images):

@@ -7,9 +7,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cxrlib import plots
+from cxrlib.answers import draw_answer
 from cxrlib.performance import performance
 from cxrlib.phantom import Order, take_film
-from cxrlib.radiograph import read_image
 
 
 def volume_explorer(
@@ -47,15 +47,7 @@ def explain_film(run, path) -> Figure:
     path : path-like
         PNG, JPEG or DICOM.
     """
-    from cxrlib.explain import grad_cam  # loads TensorFlow
-
-    answer = run.predict(path)
-    image = read_image(path, size=run.recipe.size, normalize=run.recipe.normalize)
-    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
-    decision = "look again" if answer.finding else "pass"
-    plots.film(image, axes[0], title=f"score {answer.score:.2f}, threshold {answer.threshold:.2f}: {decision}")
-    plots.heat_over(image, grad_cam(run.model, image[None])[0], axes[1], title=f"what speaks for {run.finding}")
-    return figure
+    return draw_answer(run, path)
 
 
 def upload_explorer(run):

@@ -62,6 +62,14 @@ def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
     return ax
 
 
+def losses(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw the training loss of each epoch."""
+    ax.plot(table["epoch"], table["loss"], ".-", color=NEUTRAL)
+    ax.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
 def learning_rates(table: pd.DataFrame, ax: Axes) -> Axes:
     """Draw the learning rate of each epoch."""
     ax.plot(table["epoch"], table["learning_rate"], ".-", color=NEUTRAL)

@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
+
 from cxrlib.cohort import Cohort
 from cxrlib.evaluation import auc_interval, brier
 from cxrlib.performance import Performance, performance, performance_by
@@ -26,7 +28,7 @@ TRIPOD_AI = {
 """Items of the statement of Collins et al. (BMJ 2024;385:e078378; 27 items) that a card speaks to."""
 
 
-def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
+def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndarray | None = None) -> str:
     """Return a run's model card in Markdown: what it is, learned, can and cannot do.
 
     Figures carry 95 % intervals; a group of fewer than 10 films with the finding
@@ -38,6 +40,8 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
     cohort : Cohort
         The films that it is reported on.
     split : {"test", "val", "train", "all"}
+    scores : array, (N,), optional
+        Of the split's films, where they are known; else the run scores them.
 
     Raises
     ------
@@ -49,7 +53,8 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test") -> str:
         raise InputError(f"{run.folder}: looks for {run.finding}, but {cohort.folder} holds {cohort.finding}")
     part = run.part_of(cohort, split)
     known = "".join(f"\n\nWarning: {warning}." for warning in run.acquaintances(part))
-    scores, labels, patients = run.score_cohort(part), part.labels, part.table["patient_id"]
+    scores = run.score_cohort(part) if scores is None else scores
+    labels, patients = part.labels, part.table["patient_id"]
     done = performance(labels, scores, run.threshold, patients)
     sections = [
         f"# Model card: {run.finding}, recipe {run.recipe.name}",

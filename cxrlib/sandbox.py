@@ -15,10 +15,10 @@ import subprocess
 import sys
 import threading
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which a film cannot be decoded."""
 
-MOST_MEMORY = 800_000_000
+MOST_MEMORY = 1_000_000_000
 """Bytes that the process may fill (on Linux; elsewhere what a film declares is the only limit)."""
 
 _lock = threading.Lock()
@@ -51,8 +51,10 @@ def decode_apart(data: bytes) -> tuple[bytes, str, tuple[int, ...]]:
             pixels = process.stdout.read(answer["bytes"])
             if len(pixels) < answer["bytes"]:
                 raise OSError
-        except (OSError, ValueError):  # its end of the pipe is closed, or what it says is no answer
+        except BaseException as error:  # an interrupt too, for the rest of this answer must not be the next film's
             _stop(process)
+            if not isinstance(error, OSError | ValueError):
+                raise
             raise ValueError(f"its decoder broke down, or took more than {PATIENCE} s") from None
         finally:
             clock.cancel()

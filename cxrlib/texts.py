@@ -5,6 +5,7 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cxrlib.headers import InputError, read_bytes
@@ -48,8 +49,8 @@ def read_numbers(path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, 
     options = {"dtype": dict.fromkeys(text, str)}
     table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
     for column in numbers if len(table) else ():
-        if not pd.api.types.is_numeric_dtype(table[column]) or table[column].isna().any():
-            raise InputError(f"{path}: the column {column} must hold a number in each row")
+        if not pd.api.types.is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
+            raise InputError(f"{path}: the column {column} must hold a finite number in each row")
     return table
 
 

@@ -1,6 +1,7 @@
-"""After the tests: the seconds that each notebook names, beside those that it took."""
+"""After the tests: the seconds that each notebook names, beside those that it took, and the most memory of any."""
 
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,3 +24,8 @@ def pytest_terminal_summary(terminalreporter):
         named = NAMED.search((HERE / name).read_text(encoding="utf-8"))
         terminalreporter.write_line(f"{name:32} {named[1] if named else '?':>5} {seconds:5.0f}")
     terminalreporter.write_line(f"{'all':32} {'':>5} {sum(taken.values()):5.0f}")
+    if sys.platform == "linux":
+        import resource  # there is none on Windows; elsewhere it counts in other units
+
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
+        terminalreporter.write_line(f"the largest process of all that the tests started held {largest:.1f} GB")

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from tiny import TINY
 
+from cxrlib.checkpoint import CHECKPOINT
 from cxrlib.cohort import read_cohort
 from cxrlib.files import LOCK, atomic, is_empty, locked, make_once
 from cxrlib.phantom import simulate
@@ -192,3 +194,26 @@ def test_a_film_that_vanishes_is_named(tmp_path, sim_cohort):
     with pytest.raises(InputError, match=r"gone\.png: there is no such file"):
         load_images([*files[:3], tmp_path / "gone.png"], size=64)
     assert np.isfinite(load_images(files[:3], size=64)).all()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"x" * 1000], ids=["empty", "cut off", "no archive"])
+def test_a_damaged_checkpoint_is_told(damage, sim_cohort, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(sim_cohort, tmp_path / "run", TINY, callbacks=(Stop(),))
+    (tmp_path / "run" / CHECKPOINT).write_bytes(damage)
+    with pytest.raises(InputError, match=r"checkpoint\.npz: is damaged .*; remove it, and the training begins anew"):
+        train(sim_cohort, tmp_path / "run", TINY, resume=True)
+
+
+def test_a_simulation_that_is_whole_is_not_made_again(tmp_path):
+    options = dict(films=10, prevalence=0.5, size=32)
+    simulate(tmp_path / "cohort", **options)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cohort").rglob("*")}
+    simulate(tmp_path / "cohort", **options)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cohort").rglob("*")} == before
+    with pytest.raises(InputError, match="not made by this call"):
+        simulate(tmp_path / "cohort", **options, seed=1)

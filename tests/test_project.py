@@ -18,7 +18,8 @@ ORDER = (
     "phantom", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation", "performance", "threshold",
     "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
     "calibration", "explain", "session", "films",
-    "experiments", "plots", "explorers", "trials", "course", "report", "console", "weights", "cli",
+    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "options",
+    "console", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 

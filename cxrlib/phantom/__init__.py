@@ -18,7 +18,7 @@ import joblib
 import numpy as np
 
 from cxrlib.cohort import NOFINDING
-from cxrlib.files import atomic, locked, sweep, write_csv
+from cxrlib.files import atomic, is_empty, locked, sweep, write_csv, write_text
 from cxrlib.phantom.film import SIZES, Film, Order, take_film
 from cxrlib.phantom.roster import draw_roster, order_of
 from cxrlib.radiograph import InputError
@@ -29,7 +29,11 @@ VERSION = 2
 """Of the films that a seed makes: another version makes others."""
 
 FORMATS = ("png", "dicom")
+SETTINGS = "simulation.json"
+"""How a cohort was simulated: the same call again has nothing to do."""
+
 FEW = 24  # films that are not worth the start of other processes
+ORPHANED = 20  # seconds without work after which such a process ends, its parent perhaps killed
 
 
 def simulate(
@@ -52,7 +56,8 @@ def simulate(
     ----------
     out : path-like
         A new or empty folder. Until all is there, films are kept in a hidden
-        folder beside it; a call that was cut off is continued by the same call.
+        folder beside it; a call that was cut off is continued by the same call,
+        and one that was not has nothing left to do.
     films, finding, prevalence, label_noise, shortcut, again, seed
         As in `draw_roster`. The same seed gives the same films, on any processor.
     size : int, pixels
@@ -75,8 +80,6 @@ def simulate(
         another process at work; nothing is written then.
     """
     out = Path(out).resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: exists and is not empty; choose a new folder")
     if not SIZES[0] <= size <= SIZES[1]:
         raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")
     if format not in FORMATS:
@@ -85,8 +88,15 @@ def simulate(
     table = draw_roster(films, **options, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
-    named = json.dumps([VERSION, films, options, size, format, seed])
-    work = out.with_name(f".{out.name}.simulating")
+    settings = {"version": VERSION, "films": films} | options | {"size": size, "format": format, "seed": seed}
+    named, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
+    if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(
+        encoding="utf-8"
+    ) == named:  # whole, by an earlier call
+        shutil.rmtree(work, ignore_errors=True)
+        return out
+    if not is_empty(out):
+        raise InputError(f"{out}: exists and is not empty, and was not made by this call; choose a new folder")
     with locked(work):
         folder = work / hashlib.sha256(named.encode()).hexdigest()[:16]
         for other in work.iterdir():
@@ -100,6 +110,7 @@ def simulate(
         for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
         write_csv(folder / "cohort.csv", table)
+        write_text(folder / SETTINGS, named)
         if out.exists():
             out.rmdir()
         folder.rename(out)  # whole, or not there
@@ -111,9 +122,8 @@ def _in_processes(function: Callable, rows: list) -> Iterable:
     """Apply a function to rows on all processors: Python itself is most of the work, so threads would not do."""
     if len(rows) < FEW:
         return map(function, rows)
-    return joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8)(
-        joblib.delayed(function)(row) for row in rows
-    )
+    work = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8, idle_worker_timeout=ORPHANED)
+    return work(joblib.delayed(function)(row) for row in rows)
 
 
 def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict) -> None:

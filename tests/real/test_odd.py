@@ -35,7 +35,7 @@ def test_monochrome1_is_inverted():
     ("name", "message"),
     [
         ("ct_slice_16bit.dcm", "Modality CT"),
-        ("lfs_pointer_not_an_image.png", "version https"),
+        ("lfs_pointer_not_an_image.png", "Git LFS pointer"),
         ("README.md", "unknown format"),
         # its pixels are a heat map laid over the film, and lungs painted green: pictures in colour
         ("nih_rgb.jpg", "picture in colour"),

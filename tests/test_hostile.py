@@ -1,0 +1,700 @@
+"""Files that are broken, odd, or meant to do harm: an image that keeps its promises, or a refusal, and nothing else."""
+
+import ast
+import gzip
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import struct
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import cv2
+import fuzz
+import keras
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from typer.testing import CliRunner
+
+from cxrlib import headers, nih
+from cxrlib.cli import app
+from cxrlib.cohort import read_cohort
+from cxrlib.network import CONFIG, WEIGHTS, build_network, load_network, pack_network, read_network
+from cxrlib.preparation import prepare
+from cxrlib.radiograph import InputError, minmax, open_radiograph, percentile, read_image, resize_to_square
+from cxrlib.recipe import LIMITS, Recipe, read_recipe, recipe_text
+from cxrlib.run import open_run
+from cxrlib.sandbox import decode_apart
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither pipes nor a count of a process's memory")
+
+ROOT = Path(__file__).parents[1]
+MANY = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+FEW = settings(MANY, max_examples=60)
+RECIPE = Recipe(width=4, size=32)
+
+
+def keeps_its_promises(image, shape=None):
+    assert image.dtype == np.float32
+    assert shape is None or image.shape == shape
+    assert np.isfinite(image).all()
+    assert image.min() >= 0
+    assert image.max() <= 1
+
+
+def read(data: bytes, suffix: str, **options):
+    """Return what is read of a file, or None where it is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"film{suffix}"
+        path.write_bytes(data)
+        try:
+            image = open_radiograph(path, **options).image
+        except InputError:
+            return None
+    keeps_its_promises(image)
+    return image
+
+
+# arrays
+
+KINDS = ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "c8", "S3", "U2", "M8[s]", "O")
+dtypes = st.builds(lambda order, kind: np.dtype(order + kind), st.sampled_from("<>"), st.sampled_from(KINDS))
+shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=9)
+
+
+def arrays(kinds=dtypes):
+    elements = lambda dtype: st.integers(0, 9) if dtype.kind == "O" else None
+    return kinds.flatmap(lambda dtype: hnp.arrays(dtype, shapes, elements=elements(dtype)))
+
+
+@MANY
+@given(arrays(), st.sampled_from([minmax, percentile]))
+def test_any_array_is_normalised_or_refused(array, normalise):
+    try:
+        image = normalise(array)
+    except InputError:
+        return
+    keeps_its_promises(image, array.shape)
+
+
+@pytest.mark.parametrize("low_high", [(0, 5e-324), (-1.7e308, 1.7e308), (0, np.inf), (np.nan, 1), (-np.inf, 0)])
+def test_a_range_that_cannot_be_divided_by_is_refused(low_high):
+    for normalise in (minmax, percentile):
+        with pytest.raises(InputError):
+            normalise(np.array([low_high, low_high[::-1]]))
+
+
+@MANY
+@given(
+    hnp.arrays(st.sampled_from(["<f4", ">f4", "<f8", ">f8", "<f2"]), shapes, elements=st.floats(0, 1, width=16)),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_any_image_is_resized_or_refused(image, size, reverse):
+    try:
+        square = resize_to_square(image[::-1] if reverse and image.ndim else image, size)
+    except InputError:
+        assert image.ndim != 2 or 0 in image.shape
+        return
+    keeps_its_promises(square, (size, size))
+
+
+def test_a_long_strip_does_not_become_a_square_of_terabytes(tmp_path):
+    with pytest.raises(InputError, match="of 1 to"):
+        resize_to_square(np.zeros((1, 10_000_000), np.float32), 32)
+    cv2.imwrite(str(tmp_path / "strip.png"), np.arange(30_000, dtype=np.uint16)[None])
+    with pytest.raises(InputError, match="30000x1 pixels"):
+        read_image(tmp_path / "strip.png", size=32)
+
+
+@FEW
+@given(arrays(st.sampled_from([np.dtype(k) for k in ("<f4", ">f8", "f2", "u1", "?", "S3", "c8")])))
+def test_predict_takes_any_array_or_refuses_it(array):
+    run = open_run("simulated")
+    try:
+        made = run.predict(array)
+    except InputError:
+        return
+    assert 0 <= made.score <= 1
+
+
+# files of every kind
+
+COLOURS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+sides = st.integers(1, 20)
+
+
+@MANY
+@given(
+    st.sampled_from([(c, b) for c, bits in COLOURS.items() for b in bits]), sides, sides, st.randoms(), st.booleans()
+)
+def test_a_png_of_any_mode_and_depth(kind, rows, columns, random, allow_color):
+    colour, bits = kind
+    values = np.array([random.randrange(2**bits) for _ in range(rows * columns * CHANNELS[colour])]).reshape(rows, -1)
+    places = np.arange(bits)[::-1]
+    packed = np.packbits((values[..., None] >> places & 1).astype(np.uint8).reshape(rows, -1), axis=1)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", columns, rows, bits, colour, 0, 0, 0))]
+    if colour == 3:
+        chunks.append((b"PLTE", random.randbytes(3 * 2**bits)))
+    lines = b"".join(b"\0" + line.tobytes() for line in packed)
+    image = read(fuzz.png([*chunks, (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]), ".png", allow_color=allow_color)
+    if colour == 0 and np.ptp(values) > 0:
+        np.testing.assert_allclose(image, minmax(values), atol=1e-6)
+    elif colour == 0:
+        assert image is None
+
+
+def test_an_interlaced_png_reads_as_the_plain_one():
+    film = fuzz.film(bits=8)
+    np.testing.assert_array_equal(read(fuzz.interlaced(film), ".png"), minmax(film.astype(np.uint8)))
+
+
+@FEW
+@given(st.sampled_from(["L", "RGB", "CMYK"]), sides, sides, st.integers(1, 100), st.booleans(), st.booleans())
+def test_a_jpeg_of_any_mode(mode, rows, columns, quality, progressive, allow_color):
+    film = fuzz.film(rows, columns, bits=8).astype(np.uint8)
+    data = fuzz.pictured(film, "JPEG", mode, quality=quality, progressive=progressive)
+    image = read(data, ".jpg", allow_color=allow_color)
+    assert image is None or image.shape == film.shape
+
+
+@MANY
+@given(st.data())
+def test_a_dicom_file_of_any_depth_sign_order_and_window(data):
+    bits, signed = data.draw(st.sampled_from([8, 12, 16])), data.draw(st.booleans())
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    kind = np.dtype(("<i" if signed else "<u") + ("1" if bits == 8 else "2"))
+    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
+    stored = data.draw(hnp.arrays(kind, shape, elements=st.integers(low, high)))
+    body = stored.tobytes() + b"\0" * (stored.nbytes % 2)
+    tags = dict(BitsAllocated=8 * kind.itemsize, BitsStored=bits, HighBit=bits - 1, PixelData=body)
+    tags |= dict(
+        PixelRepresentation=int(signed),
+        PhotometricInterpretation=data.draw(st.sampled_from(["MONOCHROME1", "MONOCHROME2"])),
+    )
+    extra = {}
+    if data.draw(st.booleans()):
+        numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 3))
+        extra |= dict(WindowCenter=data.draw(numbers), WindowWidth=data.draw(numbers))
+        extra |= dict(VOILUTFunction=data.draw(st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID", "CUBIC"])))
+        extra |= dict(RescaleSlope=data.draw(numbers), RescaleIntercept=data.draw(numbers))
+    if data.draw(st.booleans()):
+        extra |= dict(PixelPaddingValue=max(0, int(stored.flat[0])))
+    made = fuzz.dicom(stored, **tags, **extra)
+    if kind.itemsize == 2:
+        order = data.draw(
+            st.sampled_from(
+                [
+                    pydicom.uid.ExplicitVRLittleEndian,
+                    pydicom.uid.ImplicitVRLittleEndian,
+                    pydicom.uid.ExplicitVRBigEndian,
+                    pydicom.uid.DeflatedExplicitVRLittleEndian,
+                ]
+            )
+        )
+        made = fuzz.reencoded(made, order)
+    image = read(made, ".dcm")
+    if not extra and np.ptp(stored.astype(int)) > 0:
+        expected = minmax(stored.astype(int))
+        expected = 1 - expected if tags["PhotometricInterpretation"] == "MONOCHROME1" else expected
+        np.testing.assert_allclose(image, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["lossless.dcm", "ls.dcm", "2000.dcm", "run.dcm", "big.dcm", "deflated.dcm", "implicit.dcm"]
+)
+def test_a_compressed_or_rewritten_dicom_file_reads_as_the_plain_one(name):
+    films = fuzz.simulated_films()
+    np.testing.assert_array_equal(read(films[name], ".dcm"), read(films["plain.dcm"], ".dcm"))
+
+
+# damaged files by the thousand; tests/slow has ten times as many
+
+
+@pytest.mark.parametrize(("kind", "count"), [("films", 2000), ("tables", 100), ("networks", 8)])
+def test_nothing_but_images_and_refusals_comes_of_damage(tmp_path, kind, count):
+    told = fuzz.run(kind, tmp_path, count)
+    read = sum(n for what, n in told["outcomes"].items() if what.endswith(" read"))
+    assert 0.02 * count < read < 0.6 * sum(told["outcomes"].values())  # else the damage is too much, or too little
+
+
+def test_a_decoder_that_dies_takes_nothing_with_it():
+    """Of 400 damaged streams some end the process that decodes; the next film is read all the same."""
+    films, died = fuzz.simulated_films(), 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        try:
+            decode_apart(fuzz.mutate(films["lossless.dcm"], films["lossless.dcm"], rng, text=False))
+        except ValueError as error:
+            died += "broke down" in str(error)
+        if died:
+            break
+    assert died or sys.platform != "linux", "if GDCM no longer dies, cxrlib.sandbox can go"
+    assert read(films["lossless.dcm"], ".dcm") is not None
+
+
+def test_an_interrupted_film_does_not_answer_for_the_next(monkeypatch):
+    films = fuzz.simulated_films()
+
+    def interrupt(text):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cxrlib.sandbox.json.loads", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            read(films["jpeg.dcm"], ".dcm")
+    np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))
+
+
+# what is small and declares to be large
+
+
+def bombs() -> dict[str, bytes]:
+    film = fuzz.film(bits=8)
+    plain = fuzz.pictured(film.astype(np.uint8), "PNG")
+    zeros = zlib.compress(bytes(400_000_000), 9)
+    head = lambda side: struct.pack(">IIBBBBB", side, side, 16, 6, 0, 0, 0)
+    with_chunk = lambda kind, body: plain[:33] + fuzz.png([(kind, body)])[8:] + plain[33:]
+    deflated = fuzz.reencoded(fuzz.dicom(film), pydicom.uid.DeflatedExplicitVRLittleEndian)
+    start = 144 + int.from_bytes(deflated[140:144], "little")
+    made = {
+        "size.png": fuzz.png([(b"IHDR", head(2**31 - 1)), (b"IDAT", zeros[:1000]), (b"IEND", b"")]),
+        "side.png": fuzz.png([(b"IHDR", head(6001)), (b"IDAT", zeros), (b"IEND", b"")]),
+        "text.png": with_chunk(b"zTXt", b"cxrlib\0\0" + zeros),
+        "profile.png": with_chunk(b"iCCP", b"x\0\0" + zeros),
+        "parts.png": plain[:33] + fuzz.png([(b"teXt", b"")])[8:] * 3_000_000,
+        "deflated.dcm": deflated[:start] + gzip.compress(bytes(400_000_000))[10:-8],
+    }
+    scans = fuzz.pictured(film.astype(np.uint8), "JPEG", progressive=True)
+    made["scans.jpg"] = scans[:-2] + scans[scans.rindex(b"\xff\xda") : -2] * 100_000 + scans[-2:]
+    for name, mark, place in (
+        ("2000.dcm", b"\xff\x4f\xff\x51", 8),
+        ("lossless.dcm", b"\xff\xc3", 5),
+        ("ls.dcm", b"\xff\xf7", 5),
+    ):
+        data = bytearray(fuzz.simulated_films()[name])
+        where, size = data.index(mark) + place, struct.pack(">II", 60_000, 60_000) if place == 8 else b"\xea\x60" * 2
+        data[where : where + len(size)] = size
+        made[f"codestream-{name}"] = bytes(data)
+    return made
+
+
+def test_bombs_take_neither_memory_nor_time(tmp_path):
+    for name, data in bombs().items():
+        (tmp_path / name).write_bytes(data)
+    told = fuzz.read_apart(tmp_path)
+    expected = {
+        "size.png": "pixels; a side",
+        "side.png": "6001x6001",
+        "text.png": r"\(52, 44\)",
+        "profile.png": r"\(52, 44\)",
+        "parts.png": "more than 100,000 parts",
+        "scans.jpg": "more than 100 scans",
+        "deflated.dcm": "inflates to more than",
+        "codestream-2000.dcm": "60000x60000",
+        "codestream-lossless.dcm": "60000x60000",
+        "codestream-ls.dcm": "60000x60000",
+    }
+    assert told.keys() == expected.keys()
+    for name, (said, seconds, memory, _) in told.items():
+        assert re.search(expected[name], said), said
+        assert seconds < fuzz.SLOWEST, name
+        assert memory < 400_000_000, name
+
+
+def test_what_is_no_file_or_too_large_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.dcm").mkdir()
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(headers.MAX_BYTES + 1)
+    said = {"pipe.png": "a pipe or a device", "device.png": "a pipe or a device", "folder.dcm": "it is a folder"}
+    said |= {"large.png": "bytes; at most", "loop.png": "cannot be read", "zero\0byte.png": "cannot be read"}
+    clock = time.perf_counter()
+    for name, message in said.items():
+        with pytest.raises(InputError, match=message):
+            open_radiograph(tmp_path / name)
+        with pytest.raises(InputError, match=message):
+            read_recipe(tmp_path / name)
+    assert time.perf_counter() - clock < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, film):
+    cv2.imwrite(str(tmp_path / "film.png"), film)
+    (tmp_path / "film.png").chmod(0)
+    with pytest.raises(InputError, match="cannot be read"):
+        open_radiograph(tmp_path / "film.png")
+
+
+# no code from data
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "model.keras"
+    build_network(RECIPE).save(path)
+    return path
+
+
+def test_a_network_is_read_as_keras_reads_it(whole):
+    ours, plain = read_network(whole), keras.saving.load_model(whole, compile=False)
+    for one, other in zip(ours.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    films = np.random.default_rng(0).random((2, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_array_equal(ours.predict_on_batch(films), plain.predict_on_batch(films))
+
+
+def doctored(whole, path, change=lambda config: None, *, extra=(), compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w", compression) as new:
+        for name in old.namelist():
+            body = old.read(name)
+            if name == CONFIG:
+                config = json.loads(body)
+                change(config)
+                body = json.dumps(config).encode()
+            new.writestr(name, body)
+        for name in extra:
+            new.writestr(name, b"x")
+    return path
+
+
+def put(layer):
+    """Return what puts a layer in the place of the first activation."""
+
+    def change(config):
+        layers = config["config"]["layers"]
+        place = next(i for i, old in enumerate(layers) if old["class_name"] == "ReLU")
+        layers[place] |= {"registered_name": None} | layer
+
+    return change
+
+
+def named(name):
+    return lambda config: config["config"].update(name=name)
+
+
+def initialised_by(kind):
+    return lambda config: config["config"]["layers"][-1]["config"].update(kernel_initializer=kind)
+
+
+CODE = {"class_name": "__lambda__", "config": {"value": "code"}}
+PARTIAL = {"module": "functools", "class_name": "partial", "config": {}}
+FILE_READER = {"class_name": "TextVectorization", "module": "keras.layers", "config": {"vocabulary": "/etc/passwd"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put({"class_name": "Lambda", "module": "keras.layers", "config": {"function": CODE}}), "Lambda"),
+        (put({"class_name": "system", "module": "os", "config": {"command": "true"}}), r"os\.system"),
+        (put({"class_name": "ReLU", "module": "builtins", "registered_name": "mine>ReLU"}), r"builtins\.ReLU"),
+        (put(FILE_READER), "TextVectorization"),
+        (put(FILE_READER | {"class_name": "StringLookup"}), "StringLookup"),
+        (put({"class_name": "Dropout", "module": "keras.layers"}), "Dropout"),
+        (put({"class_name": "Dense", "module": "keras.layers"}), "its layers are not those of resnet18_width4"),
+        (initialised_by(PARTIAL), r"functools\.partial"),
+        (initialised_by(CODE), "__lambda__"),
+        (lambda config: config.update(compile_config={"loss": CODE}), "__lambda__"),
+        (named("resnet18_width100000000"), "this library did not make"),
+        (named("resnet18_width999"), "width is 999"),
+        (named("resnet50_width4"), "its layers are not those"),
+        (named("resnet18_width8"), "numbers; this network has"),
+        (named({"class_name": "x"}), r"model\.keras: cannot be loaded"),
+        (lambda config: config.clear(), r"model\.keras: cannot be loaded"),
+    ],
+)  # fmt: skip
+def test_a_doctored_network_is_refused_by_name(whole, tmp_path, change, message):
+    path = doctored(whole, tmp_path / "model.keras", change)
+    with pytest.raises(InputError, match=message):
+        read_network(path)
+
+
+@pytest.mark.parametrize("extra", ["../outside", "/etc/cron.d/x", "assets/vocabulary.txt", CONFIG])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_anything_beside_the_network_is_refused(whole, tmp_path, extra):
+    with pytest.raises(InputError, match=r"needed are metadata\.json, config\.json, model\.weights\.h5 alone"):
+        read_network(doctored(whole, tmp_path / "model.keras", extra=[extra]))
+
+
+def test_archives_that_declare_too_much_are_refused(whole, tmp_path):
+    import h5py
+
+    path = tmp_path / "model.keras"
+    with pytest.raises(InputError, match="is compressed"):
+        read_network(doctored(whole, path, compression=zipfile.ZIP_DEFLATED))
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        file.create_dataset("layers/x", (10**11,), np.float32, chunks=(10**6,), compression="gzip")
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, body.getvalue() if name == WEIGHTS else old.read(name))
+    with pytest.raises(InputError, match="100,000,000,000 numbers"):
+        read_network(path)
+    path.write_bytes(whole.read_bytes().replace(b"HeNormal", b"HeNurmal"))
+    with pytest.raises(InputError, match="cannot be loaded"):
+        read_network(path)
+    (tmp_path / "model.h5").write_bytes(whole.read_bytes())
+    with pytest.raises(InputError, match=r"must end in \.keras"):
+        read_network(tmp_path / "model.h5")
+    for place in ("hf://someone/model.keras", "https://example.org/model.keras"):
+        with pytest.raises(InputError, match="no such file"):
+            read_network(Path(place))
+
+
+def npz(path, arrays: dict) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in arrays.items():
+            archive.writestr(f"{name}.npy", body)
+
+
+def npy(shape, kind="<f2", body=b"") -> bytes:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": shape})
+    return head.getvalue() + body
+
+
+@pytest.mark.parametrize(
+    ("doctor", "message"),
+    [
+        (lambda a: {"weight_000": npy((10**6, 10**6))}, "1 arrays; this network has"),
+        (
+            lambda a: a | {"weight_000": npy((10**6, 10**6))},
+            r"weight_000\.npy is float16 of shape \(1000000, 1000000\)",
+        ),
+        (lambda a: a | {"weight_000": npy((7, 7, 1, 4), "|O", b"pickle")}, "is object of shape"),
+        (lambda a: a | {"weight_000": npy((7, 7, 1, 4), body=bytes(100_000_000))}, "far more than it needs"),
+        (lambda a: a | {"weight_000": npy((7, 7, 1, 4), body=b"\xff\x7f" * 196)}, "not finite"),
+        (lambda a: a | {"weight_000": npy((7, 7, 1, 4))}, "cannot be loaded"),
+        (lambda a: a | {"../weight_000": b"x"}, "91 arrays; this network has"),
+    ],
+)
+def test_doctored_packed_weights_are_refused(tmp_path, doctor, message):
+    path = tmp_path / "weights.npz"
+    pack_network(build_network(Recipe(width=4, size=32, standardize=False)), path)
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+    npz(path, doctor(arrays))
+    with pytest.raises(InputError, match=message):
+        load_network(tmp_path, Recipe(width=4, size=32, standardize=False))
+
+
+@pytest.mark.parametrize("knob", LIMITS)
+def test_absurd_recipes_are_refused(tmp_path, knob):
+    for value in ("1" + "0" * 40, "1e400", "-1e400", "NaN", "Infinity", '"1"', "[1]", "{}", "true", "9" * 5000):
+        (tmp_path / "recipe.json").write_text(f'{{"{knob}": {value}}}')
+        with pytest.raises(InputError):
+            read_recipe(tmp_path / "recipe.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"a":' * 100_000, "\ud800", '{"name": 1}', "null", "", "{}x", '{"augmentation": ["shift"]}'],
+)
+def test_absurd_json_is_refused(tmp_path, text):
+    (tmp_path / "recipe.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError, match=r"recipe"):
+        read_recipe(tmp_path / "recipe.json")
+
+
+WRONG_POINTS = (
+    {"threshold": float("nan")}, {"threshold": 2}, {"threshold": "0.5"}, {"threshold": True}, {"weight": 0},
+    {"weight": -1}, {"weight": 10**400}, {"weight": None}, {"finding": ""}, {"finding": "../x"}, {"finding": 3},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG_POINTS)
+def test_a_doctored_operating_point_is_refused(tmp_path, change):
+    (tmp_path / "recipe.json").write_text(recipe_text(RECIPE))
+    point = {"finding": "effusion", "weight": 1.0, "threshold": 0.5}
+    (tmp_path / "operating_point.json").write_text(json.dumps(point))
+    assert open_run(tmp_path).threshold == 0.5
+    (tmp_path / "operating_point.json").write_text(json.dumps(point | change))
+    with pytest.raises(InputError, match="is damaged"):
+        open_run(tmp_path)
+
+
+def test_the_library_neither_unpickles_nor_runs_what_it_reads():
+    forbidden = {"eval", "exec", "compile", "__import__", "load_model", "model_from_json", "deserialize_keras_object"}
+    for path in (ROOT / "cxrlib").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"pickle", "dill", "joblib.numpy_pickle", "marshal", "shelve", "yaml"}, path
+            if isinstance(node, ast.Call):
+                function = node.func
+                name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+                is_method = isinstance(function, ast.Attribute)
+                assert name not in forbidden or (name == "compile" and is_method), f"{path}: {name}"
+                assert name not in ("Lambda", "read_pickle", "enable_unsafe_deserialization"), path
+                for keyword in node.keywords:
+                    assert keyword.arg != "allow_pickle", path
+                    assert not (keyword.arg in ("safe_mode", "shell") and not isinstance(keyword.value, ast.Name)), path
+
+
+# folders
+
+
+def write_table(folder, paths):
+    rows = "".join(f"{path},{int(path.startswith('effusion'))}\n" for path in paths)
+    (folder / "cohort.csv").write_text("path,label\n" + rows)
+
+
+@pytest.mark.parametrize(
+    "path", ["../{}/effusion/e0.png", "{}/effusion/e0.png", "effusion/../../x.png", "/etc/passwd", "effusion/./e0.png"]
+)
+def test_a_table_cannot_name_a_file_elsewhere(two_folders, path):
+    full = path.format(two_folders if path.startswith("{") else two_folders.name)
+    write_table(two_folders, ["nofinding/n0.png", full])
+    with pytest.raises(InputError, match="are not in effusion/ or nofinding/"):
+        read_cohort(two_folders)
+
+
+def test_a_table_cannot_name_a_link_that_leads_out(two_folders, tmp_path):
+    film = two_folders / "effusion" / "e0.png"
+    outside = tmp_path / "secret.png"
+    shutil.copy(film, outside)
+    (two_folders / "effusion" / "link.png").symlink_to(outside)
+    assert len(read_cohort(two_folders).table) == 13  # bare folders: their owner's own links
+    write_table(two_folders, ["effusion/link.png", "nofinding/n0.png"])
+    with pytest.raises(InputError, match=r"cohort\.csv: names effusion/link\.png, a link that leads out of"):
+        read_cohort(two_folders)
+    (two_folders / "effusion" / "link.png").unlink()
+    (two_folders / "effusion" / "link.png").symlink_to("e1.png")
+    assert len(read_cohort(two_folders).table) == 2
+    (two_folders / "effusion").rename(tmp_path / "elsewhere")
+    (two_folders / "effusion").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="names effusion, a link that leads out"):
+        read_cohort(two_folders)
+    (tmp_path / "alias").symlink_to(two_folders)
+    (two_folders / "effusion").unlink()
+    (tmp_path / "elsewhere").rename(two_folders / "effusion")
+    assert len(read_cohort(tmp_path / "alias").table) == 2  # the cohort itself may be reached through a link
+
+
+def test_nih_tables_cannot_name_a_file_elsewhere(tmp_path):
+    fuzz.make_folders(tmp_path / "whole")
+    source = tmp_path / "whole" / "nih"
+    labels = source / "Data_Entry_2017.csv"
+    list_images = lambda: nih.list_images(source, labels, finding="Effusion", against="nofinding")
+    assert len(list_images()[1]) == 12
+    film = source / "images" / "00000000_000.png"
+    film.rename(tmp_path / "elsewhere.png")
+    film.symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(InputError, match=r"names images/00000000_000\.png, a link that leads out of"):
+        list_images()
+    for name in ("../../elsewhere.png", str(tmp_path / "elsewhere.png")):
+        labels.write_text(labels.read_text().replace("00000000_000.png", name))
+        with pytest.raises(InputError, match="are not below"):
+            list_images()
+        labels.write_text(labels.read_text().replace(name, "00000000_000.png"))
+
+
+def test_a_damaged_record_of_a_preparation_is_refused(two_folders, tmp_path):
+    prepare(two_folders, tmp_path / "out", size=32)
+    for text in ("[" * 100_000, "{", "3", "\0"):
+        (tmp_path / "out" / "prepare.json").write_text(text)
+        with pytest.raises(InputError, match=r"prepare\.json: is damaged"):
+            prepare(two_folders, tmp_path / "out", size=32)
+
+
+# nothing of the patient
+
+MARKER = "QZJ"  # of three letters, as short as a name may be
+IDENTITY = (
+    "PatientName", "PatientID", "PatientAddress", "OtherPatientIDs", "PatientComments", "PatientBirthName",
+    "PatientMotherBirthName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName",
+    "RequestingPhysician", "AccessionNumber", "InstitutionName", "InstitutionAddress", "StudyDescription", "StudyID",
+    "StationName", "SeriesDescription", "ImageComments", "ProtocolName", "Occupation", "MedicalRecordLocator",
+)  # fmt: skip
+QUOTED = (
+    "Modality",
+    "BodyPartExamined",
+    "PhotometricInterpretation",
+    "ViewPosition",
+    "VOILUTFunction",
+    "SpecificCharacterSet",
+)
+WINDOW = dict(WindowCenter=2000, WindowWidth=1500, RescaleSlope=1, RescaleIntercept=0)
+NUMBERS = {
+    "RescaleSlope": 123456,
+    "WindowCenter": 123456,
+    "NumberOfFrames": 123456,
+    "PixelAspectRatio": ["123456", "1"],
+}
+
+
+def with_identity(**tags) -> bytes:
+    every = dict.fromkeys(IDENTITY, MARKER) | WINDOW
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydicom, at what is written here
+        return fuzz.dicom(fuzz.film(), **every | {"PatientBirthDate": "19010101"} | tags)
+
+
+def broken_with_identity() -> dict[str, bytes]:
+    whole = with_identity()
+    made = {"whole": whole, "cut": whole[: len(whole) // 2], "cut in the header": whole[:700]}
+    made["no preamble"] = whole[132:]
+    made["short"] = with_identity(PixelData=MARKER.encode() + b"0")
+    made["bits"] = with_identity(BitsStored=99)
+    made["samples"] = with_identity(SamplesPerPixel=3)
+    made["lut"] = with_identity(VOILUTSequence=[pydicom.Dataset()], ModalityLUTSequence=[pydicom.Dataset()])
+    made |= {name: with_identity(**{name: MARKER}) for name in QUOTED}
+    for name, value in NUMBERS.items():
+        made[name] = with_identity(**{name: value}).replace(b"123456", (MARKER * 2).encode())
+    syntax = b"1.2.840.10008.1.2.1\0"
+    made["syntax"] = whole.replace(syntax, (MARKER * 7)[: len(syntax)].encode())
+    for other in ("1.2.840.10008.1.2.5\0", "1.2.840.10008.1.2.2\0", "1.2.840.10008.1.2\0\0\0"):
+        made[other] = whole.replace(syntax, other.encode())
+    made["vr"] = whole.replace(b"PN", b"XX").replace(b"LO", b"DS").replace(b"SH", b"IS")
+    kinds = fuzz.gdcm.TransferSyntax
+    stream = fuzz.compressed(kinds.JPEGLSLossless, fuzz.film(), 12, **dict.fromkeys(IDENTITY, MARKER))
+    made["stream"] = stream[:-400] + MARKER.encode() * 100 + stream[-100:]
+    rows = lambda number: struct.pack("<HHHHH", 0x28, 0x10, 0x5355, 2, number)  # (0028,0010) US
+    made["rows"] = stream.replace(rows(52), rows(50))
+    for seed in range(60):
+        made[f"damaged {seed}"] = fuzz.mutate(whole, stream, np.random.default_rng([seed, 5]), text=False)
+    return made
+
+
+def test_nothing_of_the_patient_is_repeated(tmp_path, caplog, capfd, recwarn):
+    caplog.set_level(logging.DEBUG)
+    warnings.simplefilter("always")
+    paths = []
+    for number, data in enumerate(broken_with_identity().values()):
+        for suffix in (".dcm", ".png"):
+            paths.append(tmp_path / f"{number}{suffix}")
+            paths[-1].write_bytes(data)
+    caplog.clear()  # of what was said while they were written
+    recwarn.clear()
+    said = []
+    for path in paths:
+        try:
+            said += open_radiograph(path).warnings
+        except InputError as error:
+            said += [str(error), repr(error.__cause__)]
+    assert sum("cannot be decoded" in text or "not a readable" in text for text in said) > 20
+    assert any("not a chest radiograph (Modality unknown)" in text for text in said)
+    assert any("body part examined is unknown" in text for text in said)
+    for options in ([], ["--json"]):
+        done = CliRunner().invoke(app, ["predict", *options, *map(str, paths)])
+        assert done.exit_code == 1
+        said += [done.stdout, done.stderr]
+    said += [caplog.text, *(str(w.message) for w in recwarn.list), *capfd.readouterr()]
+    for word in (MARKER, "19010101"):
+        assert not [text for text in said if word in text]
