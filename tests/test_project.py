@@ -10,6 +10,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
+
+import cxrlib
 
 from cxrlib import cli
 
@@ -130,3 +133,35 @@ def test_each_promise_is_held_by_a_test():
         held_by = re.findall(r"`([\w/]+\.py)`", row.split("|")[-2])
         assert held_by, row
         assert all((ROOT / path).is_file() for path in held_by), row
+
+
+def targets():
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == cxrlib.__version__
+    assert citation["license"] == project()["project"]["license"]
+    assert [author["name"] for author in citation["authors"]] == [a["name"] for a in project()["project"]["authors"]]
+    (ruff,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert pins()["ruff"] == f"ruff=={ruff['rev'].removeprefix('v')}"
+
+
+def test_the_workflow_runs_what_ci_runs_and_targets_that_exist():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert ".ci/run" in commands
+    everything = "\n".join([*commands, (ROOT / ".ci" / "run").read_text(), (ROOT / "CONTRIBUTING.md").read_text()])
+    assert set(re.findall(r"\bmake ([a-z-]+)", everything)) <= targets()
+
+
+def test_python_is_one_that_the_project_allows_and_docker_installs_the_pins():
+    docker = (ROOT / "Dockerfile").read_text()
+    conda = (ROOT / "environment.yml").read_text()
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    named = re.findall(r"python[:=-](?:version: \")?(3\.\d+)", docker + conda + workflow)
+    assert len(named) == 4
+    assert project()["project"]["requires-python"] == ">=3.11,<3.14"
+    assert set(named) <= {"3.11", "3.12", "3.13"}
+    assert "-r requirements.txt" in docker
