@@ -1,16 +1,13 @@
 """Training on several processes of one machine, by the real command."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from tiny import TINY
 
@@ -92,28 +89,6 @@ def test_two_processes_train_as_one_does(sim_cohort, alone, recipe, tmp_path):
         np.testing.assert_array_equal(both[0][name], both[1][name])
     np.testing.assert_allclose(open_run(folder).history["loss"], alone.history["loss"], atol=1e-3)
     assert {path.name for path in folder.iterdir()} == {path.name for path in alone.folder.iterdir()}
-
-
-def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, alone, tmp_path):
-    folder = tmp_path / "run"
-    words = command(sim_cohort, folder, "--recipe", str(recipe), "--epochs", "12")
-    started = start([words, words])
-    while not (folder / "history.csv").exists() or len(pd.read_csv(folder / "history.csv")) < 1:
-        assert started[0].poll() is None, started[0].communicate()
-        time.sleep(0.05)
-    started[1].send_signal(signal.SIGKILL)
-    begun = time.monotonic()
-    _, told = started[0].communicate(timeout=120)
-    started[1].communicate()
-    assert started[0].returncode not in (0, None)
-    assert "another process of this training has ended; start all of them again with --resume" in told
-    assert time.monotonic() - begun < 60
-    done = len(pd.read_csv(folder / "history.csv"))
-    assert done < 12
-    again = start([[*words, "--resume"], [*words, "--resume"]])
-    said = finish(again)
-    assert [process.returncode for process in again] == [0, 0], said
-    assert len(open_run(folder).history) == 12
 
 
 LEFT = """

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 import cxrlib
-
 from cxrlib import cli
 
 ROOT = Path(__file__).parents[1]
