@@ -12,11 +12,13 @@ from tiny import TINY
 from cxrlib.recipe import recipe_text
 from cxrlib.run import open_run
 
+EPOCHS = 40  # enough of them that the training does not end before the kill
+
 
 @pytest.fixture
 def recipe(tmp_path):
     file = tmp_path / "tiny.json"
-    file.write_text(recipe_text(replace(TINY, epochs=12, batch=BATCH)))
+    file.write_text(recipe_text(replace(TINY, epochs=EPOCHS, batch=BATCH)))
     return file
 
 
@@ -35,8 +37,8 @@ def test_a_killed_worker_ends_the_training_and_it_resumes(sim_cohort, recipe, tm
     assert "another process of this training has ended; start all of them again with --resume" in told
     assert time.monotonic() - begun < 60
     done = len(pd.read_csv(folder / "history.csv"))
-    assert done < 12
+    assert done < EPOCHS
     again = start([[*words, "--resume"], [*words, "--resume"]])
     said = finish(again)
     assert [process.returncode for process in again] == [0, 0], said
-    assert len(open_run(folder).history) == 12
+    assert len(open_run(folder).history) == EPOCHS
