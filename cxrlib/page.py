@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cxrlib import charts, embed
 from cxrlib.cohort import NOFINDING, SPLITS, Cohort
-from cxrlib.evaluation import Estimate, alike, auc_interval, brier
+from cxrlib.evaluation import Estimate, auc_interval
 from cxrlib.files import write_text
-from cxrlib.performance import Evaluation, performance, performance_by
+from cxrlib.performance import Evaluation, evaluate_scores, performance_by
 from cxrlib.radiograph import InputError
 from cxrlib.report import FEW, model_card
 from cxrlib.run import MADE_LAST, SIMULATED, Run
@@ -86,10 +86,7 @@ def _parts(run: Run) -> dict[str, Part]:
         table = scores[scores["split"] == split].reset_index(drop=True)
         if table["label"].nunique() != 2:
             continue
-        labels, values, patients = table["label"], table["score"], table["patient_id"]
-        same = (f"All {len(values):,} {split} films have the same score: it tells nothing.",) if alike(values) else ()
-        at = performance(labels, values, run.threshold, patients)
-        made = Evaluation(split, auc_interval(labels, values, patients), brier(labels, values), at, same)
+        made = evaluate_scores(split, table["label"], table["score"], run.threshold, table["patient_id"])
         parts[split] = Part(table, made)
     if not parts:
         found = ", ".join(f"{n:,} {split}" for split, n in scores["split"].value_counts().items())
@@ -116,7 +113,7 @@ def _films(run: Run, cohort: Cohort, split: str, scored: pd.DataFrame) -> Cohort
 
 
 def _facts(run: Run, parts: dict[str, Part], split: str, cohort: Cohort | None, films: Cohort | None) -> dict:
-    part, point = parts[split], read_json(run.folder / MADE_LAST)
+    part, point, figures = parts[split], read_json(run.folder / MADE_LAST), _figures(parts)
     place = run.folder / "environment.json"
     scores = None
     if films is not None:
@@ -132,8 +129,8 @@ def _facts(run: Run, parts: dict[str, Part], split: str, cohort: Cohort | None, 
         "point": point,
         "split": split,
         "at": part.made.performance,
-        "key": [(title, *told[split].partition(" ")[::2]) for title, told in _figures(parts)[:5]],
-        "figures": _figures(parts),
+        "key": [(title, *told[split].partition(" ")[::2]) for title, told in figures[:5]],
+        "figures": figures,
         "parts": {name: p.made for name, p in parts.items()},
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),
         "training": charts.training(run),

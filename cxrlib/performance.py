@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cxrlib.evaluation import LEVEL, Estimate, check_scores, effective_size, proportion
+from cxrlib.evaluation import (
+    LEVEL,
+    Estimate,
+    alike,
+    auc_interval,
+    brier,
+    check_scores,
+    effective_size,
+    proportion,
+)
 from cxrlib.radiograph import InputError
 
 
@@ -133,6 +142,27 @@ def predictive_values(
     return (
         interval(ppv, sensitivity, specificity, prevalence, n1, n0),
         interval(npv, specificity, sensitivity, 1 - prevalence, n0, n1),
+    )
+
+
+def evaluate_scores(
+    split: str, labels, scores, threshold: float, patients=None, *, prevalence: float | None = None
+) -> Evaluation:
+    """Return how well the scores of one split's films tell them apart, with a warning where they are all the same.
+
+    Parameters
+    ----------
+    prevalence : float in (0, 1), optional
+        As in `performance`.
+    """
+    scores = np.asarray(scores, dtype=float)
+    same = (f"all {len(scores):,} films have the score {scores[0]:.4f}: it tells nothing",) if alike(scores) else ()
+    return Evaluation(
+        split=split,
+        auc=auc_interval(labels, scores, patients),
+        brier=brier(labels, scores),
+        performance=performance(labels, scores, threshold, patients, prevalence=prevalence),
+        warnings=same,
     )
 
 

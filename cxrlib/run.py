@@ -11,8 +11,7 @@ import pandas as pd
 
 from cxrlib import loss as losses
 from cxrlib.cohort import Cohort, check_split
-from cxrlib.evaluation import alike, auc_interval, brier
-from cxrlib.performance import Evaluation, performance
+from cxrlib.performance import Evaluation, evaluate_scores
 from cxrlib.pipeline import load_images
 from cxrlib.plausibility import Reference, read_reference
 from cxrlib.radiograph import InputError, check_image, open_radiograph, quantize, resize_to_square
@@ -160,16 +159,9 @@ class Run:
         """
         part = self.part_of(cohort, split)
         scores = self.score_cohort(part, progress=progress)
-        same = (f"all {len(scores):,} films have the score {scores[0]:.4f}: it tells nothing",) if alike(scores) else ()
-        patients = part.table["patient_id"]
         threshold = self.threshold if threshold is None else threshold
-        return Evaluation(
-            split=split,
-            auc=auc_interval(part.labels, scores, patients),
-            brier=brier(part.labels, scores),
-            performance=performance(part.labels, scores, threshold, patients, prevalence=prevalence),
-            warnings=self.acquaintances(part) + same,
-        )
+        made = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
+        return replace(made, warnings=self.acquaintances(part) + made.warnings)
 
     def score_cohort(self, cohort: Cohort, *, progress: Callable = lambda items, total: items) -> np.ndarray:
         """Return the scores (N,) of a cohort's films."""

@@ -25,7 +25,8 @@ class Runner(ExecutePreprocessor):
     """Executes a notebook and moves a bar with each cell."""
 
     def __init__(self, bar: tqdm):
-        super().__init__(timeout=1800, kernel_name="python3")
+        quiet = ["--IPKernelApp.log_level=40"]  # errors alone: the kernel warns of its own ports on this machine
+        super().__init__(timeout=1800, kernel_name="python3", extra_arguments=quiet)
         self.bar = bar
 
     def preprocess_cell(self, cell, resources, index):

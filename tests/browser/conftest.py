@@ -47,6 +47,8 @@ def lab(tmp_path_factory, cache):
     home = tmp_path_factory.mktemp("lab")
     notebooks = home / "notebooks"
     shutil.copytree(ROOT / "notebooks", notebooks, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    tables = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(ROOT / "benchmarks", home / "benchmarks", ignore=tables)  # lesson 10 reads them
     settings = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(NO_NEWS), encoding="utf-8")

@@ -97,7 +97,7 @@ def test_simulate(tmp_path, short):
 
 
 def test_prepare(tmp_path, short, cohort):
-    survive(lambda out: [*CXR, "prepare", cohort, out, "--size", "512"], tmp_path, short)
+    survive(lambda out: [*CXR, "prepare", cohort, out, "--size", "1024"], tmp_path, short)
 
 
 def test_train(tmp_path, short, cohort, recipe):
