@@ -4,7 +4,6 @@ Its source is the whole folder of the project, so that a link which leads somewh
 or in a checkout leads to the same page here; this folder holds the pages that are only here.
 """
 
-import base64
 import json
 import re
 import sys
@@ -56,10 +55,6 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 default_role = "py:obj"
 
-PICTURE = ROOT / "book" / "_build" / "picture.jpg"
-PICTURE_OF = ("09_see_what_it_sees.ipynb", "under its heat map")
-"""The notebook whose picture opens the site, and words of the picture's alt text."""
-
 TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask"}
 """Terms of the glossary that are ordinary words too: a link on the first of them would lead astray."""
 
@@ -78,15 +73,6 @@ def outputs(notebook: dict):
 def alt_of(output: dict) -> str:
     """Return the words that a picture carries for who cannot see it."""
     return next((v["alt"] for v in output.get("metadata", {}).values() if isinstance(v, dict) and "alt" in v), "")
-
-
-def save_picture(app) -> None:
-    """Take the picture of the first page out of the notebook that made it."""
-    name, words = PICTURE_OF
-    notebook = json.loads((ROOT / "notebooks" / name).read_text())
-    data = next(o["data"] for _, o in outputs(notebook) if words in alt_of(o))
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_bytes(base64.b64decode("".join(data["image/jpeg"])))
 
 
 def adapt_notebook(text: str) -> str:
@@ -150,7 +136,6 @@ def skip_member(app, what, name, member, skip, options) -> bool | None:
 
 def setup(app) -> None:
     """Connect the steps above to Sphinx' own."""
-    app.connect("builder-inited", save_picture)
     app.connect("source-read", read_source)
     app.connect("doctree-read", link_terms)
     app.connect("autodoc-skip-member", skip_member)

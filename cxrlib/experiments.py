@@ -206,3 +206,11 @@ def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> 
         estimate = (np.nan,) * 3 if arm == baseline else paired_difference(wide[arm], wide[baseline])
         rows[arm] = (wide[arm].mean(), *estimate)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "difference", "low", "high"])
+
+
+def arms_table(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return what `compare_arms` finds of the AUC, to be read: text, three decimals, the interval in brackets."""
+    rows = compare_arms(table, baseline)
+    told = [f"{row.difference:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples()]
+    told = ["" if arm == baseline else text for arm, text in zip(rows.index, told, strict=True)]
+    return pd.DataFrame({"mean AUC": rows["mean"].map("{:.3f}".format), "difference (95 % interval)": told})

@@ -1,5 +1,6 @@
 """The pictures behind the course's sliders: each draws one setting and returns its figure."""
 
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,16 +70,18 @@ def upload_explorer(run):
 
 
 def sliders(draw, **choices):
-    """Return widgets that draw again when one is moved; until then they show nothing.
+    """Return sliders that draw again when one is moved; until then they show nothing.
+
+    A list is a slider, too, and no menu: arrow keys move it.
 
     Parameters
     ----------
     draw : callable
-        Takes the choices by name and returns a figure.
+        Takes the choices by name and returns a figure. A slider starts at the default of its name.
     **choices
-        As for ``ipywidgets.interactive``: (from, to, step) or a list each.
+        (from, to, step), or a list, each.
     """
-    from ipywidgets import VBox, interactive
+    from ipywidgets import IntSlider, SelectionSlider, VBox, interactive
 
     moved = False
 
@@ -89,7 +92,14 @@ def sliders(draw, **choices):
             plt.show()
         moved = True
 
-    return VBox(interactive(answer, **choices).children)
+    def slider(name, choice):
+        start = signature(draw).parameters[name].default
+        if isinstance(choice, list):
+            return SelectionSlider(options=choice, value=start, description=name)
+        lowest, highest, step = choice
+        return IntSlider(min=lowest, max=highest, step=step, value=start, description=name)
+
+    return VBox(interactive(answer, **{name: slider(name, choice) for name, choice in choices.items()}).children)
 
 
 def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0) -> Figure:
@@ -111,5 +121,5 @@ def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0
         f"sensitivity {at.sensitivity.value:.2f}, specificity {at.specificity.value:.2f}\n"
         f"{at.fn} x {missed:g} + {at.fp} = a cost of {cost:,.0f}"
     )
-    left.set_title(f"threshold {threshold:.3f}")
+    left.set_title(f"threshold {threshold:.4g}")
     return figure
