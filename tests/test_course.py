@@ -71,8 +71,10 @@ def test_the_volume_slider_draws_the_film_that_is_asked_for(posture):
 
 def test_a_slider_that_is_moved_draws_what_it_says():
     asked = []
-    box = sliders(lambda **setting: asked.append(setting), volume=(0, 100, 10), side=["right", "left"])
+    draw = lambda volume=20, side="right": asked.append({"volume": volume, "side": side})
+    box = sliders(draw, volume=(0, 100, 10), side=["left", "right"])
     assert not asked  # nothing before it is moved: the page shows one setting already
+    assert [slider.value for slider in box.children[:2]] == [20, "right"]
     box.children[0].value = 30
     box.children[1].value = "left"
     assert asked == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
