@@ -57,7 +57,7 @@ def test_the_threshold_slider_shows_what_performance_says():
     told = [text.get_text() for text in right.texts]
     assert told == [str(at.tp), str(at.fn), str(at.fp), str(at.tn)]
     assert f"a cost of {7 * at.fn + at.fp}" in right.get_xlabel()
-    assert left.get_title() == "threshold 0.500"
+    assert left.get_title() == "threshold 0.5"
 
 
 @pytest.mark.parametrize("posture", ["upright", "supine"])
