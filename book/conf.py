@@ -15,8 +15,9 @@ from sphinx.addnodes import pending_xref
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "book")]
-import cxrlib  # noqa: E402  (from this checkout, whatever is installed)
 from explorers import save_explorers  # noqa: E402
+
+import cxrlib  # noqa: E402  (from this checkout, whatever is installed)
 
 project = "cxrlib"
 author = "The cxrlib developers"

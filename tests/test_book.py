@@ -1,8 +1,6 @@
 """The site: built without a warning, whole by itself, and with words for each picture."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -10,10 +8,19 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from built import pages
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-LOADS = {"script": "src", "img": "src", "source": "src", "iframe": "src", "embed": "src", "object": "data"}
+LOADS = {
+    "script": "src",
+    "img": "src",
+    "image": "href",
+    "source": "src",
+    "iframe": "src",
+    "embed": "src",
+    "object": "data",
+}
 LEADS = {"next", "prev", "author", "search", "index", "canonical", "license"}  # the browser follows them on demand
 IN_STYLES = re.compile(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""")
 IN_SCRIPTS = re.compile(r"""["'`](?:https?:)?//[\w-]+\.[^"'`]+["'`]""")
@@ -24,25 +31,9 @@ def elsewhere(address: str) -> bool:
     return bool(urlsplit(address.strip()).netloc) and address not in NAMES
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """Build the site as `make book` does, somewhere else."""
-    out = tmp_path_factory.mktemp("book")
-    recipe = re.search(r"^book:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    words = recipe.replace("$(BIN)/python", sys.executable).replace("book/_build", str(out)).split()
-    assert {"--nitpicky", "--fail-on-warning"} <= set(words)
-    built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    return out / "html"
-
-
 @cache
 def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(), "html.parser")
-
-
-def pages(site: Path) -> list[Path]:
-    return sorted(site.rglob("*.html"))
 
 
 @cache
@@ -102,8 +93,11 @@ def test_a_lesson_has_its_pictures_and_says_what_needs_a_kernel(site, lesson):
     page = soup(site / "notebooks" / f"{lesson}.html")
     assert len(page.select(".cell_output img")) == len(re.findall(r'"image/(?:jpeg|png)": "', source))
     assert "VBox(" not in page.get_text()
+    explorers = len(page.select("[data-explorer]"))
+    assert explorers == source.count('"sliders(')
     notes = page.find_all(string=re.compile("where a kernel runs: open"))
-    assert len(notes) == source.count('"application/vnd.jupyter.widget-view+json":')
+    assert len(notes) + explorers == source.count('"application/vnd.jupyter.widget-view+json":')
+    assert "Without a running kernel" not in page.get_text()
 
 
 def test_each_page_has_a_title_a_language_and_one_first_heading(site):

@@ -26,6 +26,7 @@ function tell(form, slider, text) {
   slider.setAttribute("aria-valuetext", text);
 }
 
+/** Set attributes of an element. */
 function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
 }
@@ -78,10 +79,10 @@ function drawThreshold(form) {
   for (const count of ["tp", "fn", "fp", "tn"]) form.show(count, at[count].toLocaleString("en"));
   tell(form, threshold, at.threshold);
   tell(form, missed, price === 1 ? "1 false alarm" : `${price} false alarms`);
-  const rates = `sensitivity ${at.sensitivity}, specificity ${at.specificity}`;
+  const rates = [`sensitivity ${at.sensitivity}`, `specificity ${at.specificity}`];
   const cost = (price * at.fn + at.fp).toLocaleString("en");
-  form.querySelector("title").textContent = `ROC curve, with a dot at threshold ${at.threshold}: ${rates}`;
-  form.show("told", `${rates}\n${at.fn} × ${price} + ${at.fp} = a cost of ${cost}`);
+  form.querySelector("title").textContent = `ROC curve, with a dot at threshold ${at.threshold}: ${rates.join(", ")}`;
+  form.show("told", [...rates, `${at.fn} x ${price} + ${at.fp} = a cost of ${cost}`].join("\n"));
 }
 
 document.addEventListener("DOMContentLoaded", () => {
