@@ -1,11 +1,14 @@
 """The site: built without a warning, whole by itself, and with words for each picture."""
 
+import json
 import re
 from collections import Counter
 from functools import cache
+from itertools import product
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import cv2
 import pytest
 from bs4 import BeautifulSoup
 from built import pages
@@ -98,6 +101,29 @@ def test_a_lesson_has_its_pictures_and_says_what_needs_a_kernel(site, lesson):
     notes = page.find_all(string=re.compile("where a kernel runs: open"))
     assert len(notes) + explorers == source.count('"application/vnd.jupyter.widget-view+json":')
     assert "Without a running kernel" not in page.get_text()
+
+
+def explorer_data(site, name: str) -> dict:
+    script = (site / "_static" / "explorers" / f"{name}.js").read_text()
+    return json.loads(script.removeprefix(f"const {name}Data = ").removesuffix(";\n"))
+
+
+def test_the_volume_explorer_has_a_film_for_each_of_its_settings(site):
+    page, data = soup(site / "notebooks" / "02_read_a_chest_film.html"), explorer_data(site, "volume")
+    choices = [[option.get_text(strip=True) for option in select.find_all("option")] for select in page("select")]
+    assert set(data["strips"]) == {"-".join(choice) for choice in product(*choices)}
+    for name, films in data["strips"].items():
+        strip = cv2.imread(str(site / "_static" / "explorers" / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+        assert strip.shape == (data["size"], data["size"] * len(data["volumes"]))
+        assert [film["caption"].split(" mL")[0] for film in films] == [f"{ml:,}" for ml in data["volumes"]]
+        assert [bool(film["outline"]) for film in films] == [ml > 0 for ml in data["volumes"]]
+
+
+def test_the_threshold_explorer_goes_from_all_films_to_none(site):
+    settings = explorer_data(site, "threshold")["settings"]
+    assert settings[0]["fn"] == settings[-1]["tp"] == settings[-1]["fp"] == 0
+    thresholds = [float(at["threshold"]) for at in settings]
+    assert thresholds == sorted(set(thresholds))
 
 
 def test_each_page_has_a_title_a_language_and_one_first_heading(site):
