@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from built import pages
 
 from cxrlib.course import course_scores
@@ -66,6 +65,8 @@ def test_each_page_loads_and_is_no_wider_than_a_telephone(looked_at, open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_on_a_page_shuts_somebody_out(looked_at, open_page, scheme):
+    from axe_playwright_python.sync_playwright import Axe  # here, for without playwright `browser` says what is needed
+
     page, found = open_page(next(iter(looked_at)), scheme=scheme), []
     for path in looked_at:
         page.goto(path.as_uri())
