@@ -26,7 +26,7 @@ test: $(READY) ## unit tests, and the notebooks compared strictly
 test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
 	$(BIN)/python -m pytest tests/slow
 
-test-browser: $(READY) ## every notebook in JupyterLab, in a real browser; its pictures: build/browser/ (ten minutes)
+test-browser: $(READY) ## every notebook in JupyterLab, and the site, in a real browser; pictures: build/browser/ (a quarter of an hour)
 	$(BIN)/python -m pytest tests/browser
 
 experiments: $(READY) ## train the course's experiments over eight seeds: data/experiments/ (over an hour; resumes)

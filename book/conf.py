@@ -13,7 +13,9 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "book")]
+from explorers import save_explorers  # noqa: E402
+
 import cxrlib  # noqa: E402  (from this checkout, whatever is installed)
 
 project = "cxrlib"
@@ -34,7 +36,7 @@ html_theme = "furo"
 html_title = "Find an effusion"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_js_files = ["book.js"]
+html_js_files = ["book.js", "explorers.js"]
 pygments_dark_style = "github-dark"
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, as its source does
@@ -44,7 +46,7 @@ html_show_sourcelink = False
 
 nb_execution_mode = "off"  # pages are as the notebooks were saved, which the tests compare
 nb_merge_streams = True
-nb_ipywidgets_js = {}  # sliders need a kernel, and their scripts would come from another host
+nb_ipywidgets_js = {}  # widgets need a kernel, and their scripts would come from another host
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
@@ -58,8 +60,12 @@ default_role = "py:obj"
 TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask"}
 """Terms of the glossary that are ordinary words too: a link on the first of them would lead astray."""
 
-SLIDERS = "application/vnd.jupyter.widget-view+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*Sliders and buttons move where a kernel runs: open this notebook with `make lab`.*"
+ONE_SETTING = re.compile(r" ?\(Without a running kernel you see one setting[^)]*\)")
+"""What a notebook says of its sliders, and what is not so here."""
+EXPLORERS = {path.stem: path for path in (ROOT / "book" / "_templates").glob("*_explorer.html")}
+"""What a notebook draws when its sliders move, and the page's part that stands for it here."""
 SECTION_OF_README = re.compile(r"^\{\{README: (.+?)\}\}$", re.MULTILINE)
 
 
@@ -75,15 +81,22 @@ def alt_of(output: dict) -> str:
     return next((v["alt"] for v in output.get("metadata", {}).values() if isinstance(v, dict) and "alt" in v), "")
 
 
+def without_kernel(code: str) -> dict:
+    """Return what stands in a widget's place: the site's own sliders where it has them, else a note."""
+    drawn = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
+    return {"text/html": drawn[0].read_text()} if drawn else {"text/markdown": NO_KERNEL}
+
+
 def adapt_notebook(text: str) -> str:
     """Return a notebook with its alt texts where myst-nb looks for them, and without what needs a kernel."""
     notebook = json.loads(text)
     for cell, output in outputs(notebook):
         if alt_of(output):
             cell["metadata"]["mystnb"] = {"image": {"alt": alt_of(output)}}
-        if SLIDERS in output.get("data", {}):
-            output["data"] = {"text/markdown": NO_KERNEL}
-    return json.dumps(notebook).replace("](../cxrlib/__init__.py)", "](../book/reference/index.md)")
+        if WIDGET in output.get("data", {}):
+            output["data"] = without_kernel("".join(cell["source"]))
+    adapted = json.dumps(notebook).replace("](../cxrlib/__init__.py)", "](../book/reference/index.md)")
+    return ONE_SETTING.sub("", adapted)
 
 
 def section_of_readme(match: re.Match) -> str:
@@ -97,6 +110,8 @@ def read_source(app, docname: str, source: list[str]) -> None:
     """Adapt notebooks; put sections of the README where a page asks for them."""
     if docname.startswith("notebooks/"):
         source[0] = adapt_notebook(source[0])
+        for path in (Path(__file__), *EXPLORERS.values()):
+            app.env.note_dependency(path)  # a lesson is read again when one of these has changed
     if docname.startswith("book/"):
         source[0] = SECTION_OF_README.sub(section_of_readme, source[0])
     source[0] = source[0].replace("](../README.md)", "](../book/own_films.md)")
@@ -136,6 +151,7 @@ def skip_member(app, what, name, member, skip, options) -> bool | None:
 
 def setup(app) -> None:
     """Connect the steps above to Sphinx' own."""
+    app.connect("builder-inited", lambda app: save_explorers(Path(app.outdir) / "_static" / "explorers"))
     app.connect("source-read", read_source)
     app.connect("doctree-read", link_terms)
     app.connect("autodoc-skip-member", skip_member)

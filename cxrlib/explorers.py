@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from cxrlib import plots
 from cxrlib.answers import draw_answer
 from cxrlib.performance import performance
-from cxrlib.phantom import Order, take_film
+from cxrlib.phantom import Film, Order, take_film
+
+PATIENT, SIZE = 57, 160
+"""Whose films the volume explorer shows, and how large, in pixels."""
+
+
+def caption(order: Order, film: Film) -> str:
+    """Return what a film with an effusion shows: what was asked for, and on how much of it there is fluid."""
+    asked = f"{order.amount:,.0f} mL, {order.side}, {order.posture}, {order.view}"
+    return f"{asked}: fluid on {film.mask.mean():.1%} of the film"
 
 
 def volume_explorer(
@@ -19,8 +28,8 @@ def volume_explorer(
     posture: str = "upright",
     view: str = "PA",
     *,
-    patient: int = 57,
-    size: int = 160,
+    patient: int = PATIENT,
+    size: int = SIZE,
 ) -> Figure:
     """Draw a film with an effusion and the outline of its fluid.
 
@@ -33,8 +42,7 @@ def volume_explorer(
     order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view)
     film = take_film(order, size=size)
     figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
-    told = f"{volume:,.0f} mL, {side}, {posture}, {view}: fluid on {film.mask.mean():.1%} of the film"
-    plots.film(film.pixels / 4095, ax, title=told)
+    plots.film(film.pixels / 4095, ax, title=caption(order, film))
     plots.outline(film.mask, ax)
     return figure
 

@@ -1,10 +1,11 @@
-"""The tests' one option, and a small simulated cohort with one trained run, made once for all tests."""
+"""The tests' one option; a small simulated cohort with one trained run, and the site, made once for all tests."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from built import build_site
 from tiny import TINY
 
 from cxrlib.phantom import simulate
@@ -31,6 +32,11 @@ def tiny_run(tmp_path_factory, sim_cohort):
 
     start_session(0)
     return train(sim_cohort, tmp_path_factory.mktemp("runs") / "tiny", TINY)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    return build_site(tmp_path_factory.mktemp("book"))
 
 
 @pytest.fixture

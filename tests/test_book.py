@@ -1,19 +1,29 @@
 """The site: built without a warning, whole by itself, and with words for each picture."""
 
+import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from functools import cache
+from itertools import product
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import cv2
 import pytest
 from bs4 import BeautifulSoup
+from built import pages
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-LOADS = {"script": "src", "img": "src", "source": "src", "iframe": "src", "embed": "src", "object": "data"}
+LOADS = {
+    "script": "src",
+    "img": "src",
+    "image": "href",
+    "source": "src",
+    "iframe": "src",
+    "embed": "src",
+    "object": "data",
+}
 LEADS = {"next", "prev", "author", "search", "index", "canonical", "license"}  # the browser follows them on demand
 IN_STYLES = re.compile(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""")
 IN_SCRIPTS = re.compile(r"""["'`](?:https?:)?//[\w-]+\.[^"'`]+["'`]""")
@@ -24,25 +34,9 @@ def elsewhere(address: str) -> bool:
     return bool(urlsplit(address.strip()).netloc) and address not in NAMES
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """Build the site as `make book` does, somewhere else."""
-    out = tmp_path_factory.mktemp("book")
-    recipe = re.search(r"^book:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    words = recipe.replace("$(BIN)/python", sys.executable).replace("book/_build", str(out)).split()
-    assert {"--nitpicky", "--fail-on-warning"} <= set(words)
-    built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    return out / "html"
-
-
 @cache
 def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(), "html.parser")
-
-
-def pages(site: Path) -> list[Path]:
-    return sorted(site.rglob("*.html"))
 
 
 @cache
@@ -102,8 +96,34 @@ def test_a_lesson_has_its_pictures_and_says_what_needs_a_kernel(site, lesson):
     page = soup(site / "notebooks" / f"{lesson}.html")
     assert len(page.select(".cell_output img")) == len(re.findall(r'"image/(?:jpeg|png)": "', source))
     assert "VBox(" not in page.get_text()
+    explorers = len(page.select("[data-explorer]"))
+    assert explorers == source.count('"sliders(')
     notes = page.find_all(string=re.compile("where a kernel runs: open"))
-    assert len(notes) == source.count('"application/vnd.jupyter.widget-view+json":')
+    assert len(notes) + explorers == source.count('"application/vnd.jupyter.widget-view+json":')
+    assert "Without a running kernel" not in page.get_text()
+
+
+def explorer_data(site, name: str) -> dict:
+    script = (site / "_static" / "explorers" / f"{name}.js").read_text()
+    return json.loads(script.removeprefix(f"const {name}Data = ").removesuffix(";\n"))
+
+
+def test_the_volume_explorer_has_a_film_for_each_of_its_settings(site):
+    page, data = soup(site / "notebooks" / "02_read_a_chest_film.html"), explorer_data(site, "volume")
+    choices = [[option.get_text(strip=True) for option in select.find_all("option")] for select in page("select")]
+    assert set(data["strips"]) == {"-".join(choice) for choice in product(*choices)}
+    for name, films in data["strips"].items():
+        strip = cv2.imread(str(site / "_static" / "explorers" / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+        assert strip.shape == (data["size"], data["size"] * len(data["volumes"]))
+        assert [film["caption"].split(" mL")[0] for film in films] == [f"{ml:,}" for ml in data["volumes"]]
+        assert [bool(film["outline"]) for film in films] == [ml > 0 for ml in data["volumes"]]
+
+
+def test_the_threshold_explorer_goes_from_all_films_to_none(site):
+    settings = explorer_data(site, "threshold")["settings"]
+    assert settings[0]["fn"] == settings[-1]["tp"] == settings[-1]["fp"] == 0
+    thresholds = [float(at["threshold"]) for at in settings]
+    assert thresholds == sorted(set(thresholds))
 
 
 def test_each_page_has_a_title_a_language_and_one_first_heading(site):

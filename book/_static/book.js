@@ -9,3 +9,6 @@ document.addEventListener("DOMContentLoaded", () => {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0; // to be scrolled by the arrow keys
   }
 });
+
+// Opened from a disk, the search may not read the pages that it has found: it names them, without their text.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
