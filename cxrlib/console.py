@@ -60,8 +60,9 @@ def byte_bar(what: str):
 
 def epoch_bar(epochs: int):
     """Return a Keras callback that shows the epochs, for a terminal only."""
-    import keras
     from tqdm import tqdm
+
+    from cxrlib.backend import keras
 
     class Bar(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -81,8 +82,7 @@ def tensorboard_logs(run: Path):
     """Return the Keras callback that logs to RUN/tensorboard."""
     from importlib.util import find_spec
 
-    import keras
-
+    from cxrlib.backend import keras
     from cxrlib.radiograph import InputError
 
     if find_spec("tensorboard") is None:
