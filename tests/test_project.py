@@ -24,8 +24,8 @@ ORDER = (
     "performance", "threshold",
     "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
     "calibration", "explain", "session", "films",
-    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "options",
-    "console", "fetch_command", "weights", "cli",
+    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "console",
+    "options", "fetch_command", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 
