@@ -109,23 +109,24 @@ def _bar(what: str, total: int | None, **options):
     from tqdm import tqdm
 
     count = "{n_fmt}{unit} of {total_fmt}{unit}" if options.get("unit_scale") else "{n:,} of {total:,}{unit}"
-    lines = dict(bar_format=f"{{desc}}: {count}, {{remaining}} left{{postfix}}", leave=False, file=io.StringIO())
-    lines |= dict(mininterval=EVERY, delay=EVERY, miniters=1)
+    told = count + ", {remaining} left{postfix}"
 
     class Lines(tqdm):
-        told = -1
+        tenth = -1
 
         def display(self, msg=None, pos=None):
-            tenth = 10 * self.n // self.total if self.total else self.told
-            if msg is None and self.told < tenth < 10:
-                self.told = tenth
+            now = 10 * self.n // self.total if self.total else self.tenth
+            if msg is None and self.tenth < now < 10:
+                self.tenth = now
                 typer.echo(str(self), err=True)
 
-    if not sys.stderr.isatty():
-        options |= lines
     if _state["quiet"]:
         options["disable"] = True
-    bar = (tqdm if sys.stderr.isatty() else Lines)(desc=what, total=total, **options)
+    if sys.stderr.isatty():
+        bar = tqdm(desc=what, total=total, bar_format="{l_bar}{bar}| " + told, **options)
+    else:
+        options |= dict(mininterval=EVERY, delay=EVERY, miniters=1, leave=False, file=io.StringIO())
+        bar = Lines(desc=what, total=total, bar_format="{desc}: " + told, **options)
     _state["bars"].append(bar)
     return bar
 
