@@ -92,7 +92,7 @@ def epoch_bar(epochs: int):
             if not self.compiled:  # the clock starts after the first batch, which took as long as many
                 self.compiled = True
                 self.bar.unpause()
-                self.bar.initial += 1
+                self.bar.initial = self.bar.n + 1
             self.bar.update()
 
         def on_epoch_end(self, epoch, logs=None):

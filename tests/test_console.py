@@ -93,15 +93,15 @@ def test_a_resumed_training_is_shown_from_where_it_was(cut, sim_cohort, recipe):
     assert any(re.fullmatch(bar("reading", 66, 66, "films", "00:00"), line) for line in lines)
     first, last = first_and_last(lines, "training")
     assert re.fullmatch(bar("training", 2 * STEPS, total, "batches", r"\?"), first)
-    told = bar("training, epoch 8 of 8", total, total, "batches", "00:00") + r", loss \d\.\d{3}, AUC on val \d\.\d{3}"
-    assert re.fullmatch(told.replace(" left", " left", 1), last)
+    told = r", loss \d\.\d{3}, AUC on val \d\.\d{3}"
+    assert re.fullmatch(bar("training, epoch 8 of 8", total, total, "batches", "00:00") + told, last)
 
 
 def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_cohort, recipe, tmp_path):
     for words, pattern in (
         (
-            ("simulate", tmp_path / "sim", "--films", 1000, "--size", 32, "--prevalence", 0.01),
-            r"simulating: (\d+) of 1,000 films, (\d\d:\d\d|\?) left",
+            ("simulate", tmp_path / "sim", "--films", 100, "--size", 32),
+            r"simulating: (\d+) of 100 films, (\d\d:\d\d|\?) left",
         ),
         (
             ("train", sim_cohort, cut, "--recipe", recipe, "--resume"),
@@ -124,9 +124,6 @@ def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_co
 def test_the_first_batch_does_not_count_in_the_time_left():
     """It compiles, and takes as long as many that follow; nor do epochs before a resume."""
     from cxrlib.console import epoch_bar
-
-    class Slow(keras.callbacks.Callback):
-        pass
 
     shown = epoch_bar(4)
     shown.set_params({"steps": 10})
