@@ -24,6 +24,7 @@ UNSEEN = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
+UNTESTED = "the test films are not of both classes, so there is no test figure"
 
 
 @app.command()
@@ -138,8 +139,10 @@ def train(
         return  # the first process tells the result
     value = made.history["val_auc"][made.kept_epoch - 1]
     typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
-    if made.scores.loc[made.scores["split"] == "test", "label"].nunique() == 2:
+    if made.is_tested:
         console.print_evaluation(made.evaluate(films).as_dict())
+    else:
+        console.tell(f"{UNTESTED}; `cxr evaluate {run} {cohort} --split val` reports on those of validation")
 
 
 @app.command()
@@ -223,7 +226,10 @@ def report(
     """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
     from cxrlib.page import write_page
 
-    made = write_page(_open(run), out, _read(cohort) if cohort else None)
+    opened = _open(run)
+    made = write_page(opened, out, _read(cohort) if cohort else None)
+    if not opened.is_tested:
+        console.tell(f"{UNTESTED}; the page is about those of validation")
     typer.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
