@@ -116,9 +116,9 @@ def keras_generator(augmentation: Augmentation):
     y separately, so that it also stretches; it draws from NumPy's global state;
     and it has no gamma. ``share`` has no counterpart either.
     """
-    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+    from cxrlib.backend import tf
 
-    return ImageDataGenerator(
+    return tf.keras.preprocessing.image.ImageDataGenerator(
         width_shift_range=augmentation.shift,
         height_shift_range=augmentation.shift,
         zoom_range=augmentation.scale,

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
+from cxrlib.backend import keras
 from cxrlib.evaluation import auc
 from cxrlib.files import atomic, write_csv
 from cxrlib.network import predict_logits

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrlib import options
-from cxrlib.console import aloud, epoch_bar, film_bar, print_evaluation, print_prediction, tell, tensorboard_logs
+from cxrlib import console, options
 from cxrlib.fetch_command import fetch
 from cxrlib.session import start_session
 
@@ -25,6 +24,7 @@ UNSEEN = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
+UNTESTED = "the test films are not of both classes, so there is no test figure"
 
 
 @app.command()
@@ -40,6 +40,7 @@ def prepare(
     seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
     allow_missing: options.AllowMissing = False,
     allow_color: options.AllowColor = False,
+    quiet: options.Quiet = False,
 ):
     """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
     from cxrlib.preparation import prepare as run
@@ -54,9 +55,9 @@ def prepare(
         seed=seed,
         allow_missing=allow_missing,
         allow_color=allow_color,
-        progress=film_bar("preparing"),
+        progress=console.film_bar("preparing"),
     )
-    tell(*made.notes)
+    console.tell(*made.notes)
     told = ", ".join(f"{count:,} {name}" for name, count in made.counts.items())
     typer.echo(f"{out}: {told}; {len(made.rejected):,} rejected" + (" (rejected.csv)" if len(made.rejected) else ""))
 
@@ -72,6 +73,7 @@ def simulate(
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
     format: options.FilmFormatOption = options.FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    quiet: options.Quiet = False,
 ):
     """Simulate a cohort of chest films with exact truth."""
     from cxrlib.cohort import NOFINDING
@@ -87,7 +89,7 @@ def simulate(
         size=size,
         format=format.value,
         seed=seed,
-        progress=film_bar("simulating"),
+        progress=console.film_bar("simulating"),
     )
     positives = round(films * prevalence)
     typer.echo(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
@@ -108,6 +110,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
     distributed: options.Distributed = False,
+    quiet: options.Quiet = False,
 ):
     """Train a network and choose its operating point on the validation films."""
     from cxrlib.cohort import read_cohort
@@ -117,12 +120,12 @@ def train(
     changes |= dict(confidence=confidence, start=start)
     chosen = find_recipe(recipe, **changes)
     films = read_cohort(cohort)
-    tell(*films.notes)
+    console.tell(*films.notes)
     start_session(chosen.seed, distributed=distributed)
     from cxrlib.distribution import share
     from cxrlib.training import train as fit
 
-    callbacks = [epoch_bar(chosen.epochs), *([tensorboard_logs(run)] if tensorboard else [])]
+    callbacks = [console.epoch_bar(chosen.epochs), *([console.tensorboard_logs(run)] if tensorboard else [])]
     leads = share()[0] == 0
     made = fit(
         films,
@@ -130,14 +133,16 @@ def train(
         chosen,
         resume=resume,
         callbacks=tuple(callbacks) if leads else (),
-        progress=film_bar("reading"),
+        progress=console.film_bar("reading"),
     )
     if not leads:
         return  # the first process tells the result
     value = made.history["val_auc"][made.kept_epoch - 1]
     typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
-    if made.scores.loc[made.scores["split"] == "test", "label"].nunique() == 2:
-        print_evaluation(made.evaluate(films).as_dict())
+    if made.is_tested:
+        console.print_evaluation(made.evaluate(films).as_dict())
+    else:
+        console.tell(f"{UNTESTED}; `cxr evaluate {run} {cohort} --split val` reports on those of validation")
 
 
 @app.command()
@@ -148,16 +153,17 @@ def evaluate(
     threshold: options.Threshold = None,
     prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ):
     """Report AUC, sensitivity, specificity and predictive values, with intervals."""
     opened, films = _open(run), _read(cohort)
     result = opened.evaluate(
-        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=film_bar("reading")
+        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=console.film_bar("reading")
     ).as_dict()
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        print_evaluation(result)
+        console.print_evaluation(result)
 
 
 @app.command()
@@ -167,21 +173,15 @@ def compare(
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: options.SplitOption = options.Split.test,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ):
     """Compare the AUCs of two runs on the same films."""
     from cxrlib.comparison import compare as hold_against
 
-    result = hold_against(_open(run_a), _open(run_b), _read(cohort), split=split.value, progress=film_bar("reading"))
-    if as_json:
-        flat = {"n": result.n, "n_finding": result.n_finding, "n_patients": result.n_patients}
-        for name in ("auc_a", "auc_b", "difference"):
-            estimate = getattr(result, name)
-            flat |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        typer.echo(json.dumps(flat))
-        return
-    typer.echo(f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding")
-    for name, estimate in {"AUC of A": result.auc_a, "AUC of B": result.auc_b, "A - B": result.difference}.items():
-        typer.echo(f"{name:12} {estimate}")
+    result = hold_against(
+        _open(run_a), _open(run_b), _read(cohort), split=split.value, progress=console.film_bar("reading")
+    )
+    console.print_comparison(result, as_json)
 
 
 @app.command()
@@ -192,6 +192,7 @@ def predict(
     allow_color: options.AllowColor = False,
     explain: options.Explain = None,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ):
     """Score films, one line each. Exit code 1 where some could not be read."""
     from cxrlib.radiograph import InputError
@@ -202,7 +203,7 @@ def predict(
             made = opened.predict(path, threshold=threshold, allow_color=allow_color)
         except InputError as error:
             failed = True
-            print_prediction({"path": str(path), "error": str(error)}, as_json)
+            console.print_prediction({"path": str(path), "error": str(error)}, as_json)
             continue
         result = {"path": str(path), "score": made.score, "threshold": made.threshold, "finding": made.finding}
         result["warnings"] = list(made.warnings)
@@ -210,7 +211,7 @@ def predict(
             from cxrlib.answers import save_answer
 
             result["picture"] = str(save_answer(opened, path, made, explain, allow_color=allow_color))
-        print_prediction(result, as_json, opened.finding)
+        console.print_prediction(result, as_json, opened.finding)
     if failed:
         raise typer.Exit(1)
 
@@ -220,18 +221,22 @@ def report(
     run: Annotated[str, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
     cohort: options.TrainedOn = None,
+    quiet: options.Quiet = False,
 ):
     """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
     from cxrlib.page import write_page
 
-    made = write_page(_open(run), out, _read(cohort) if cohort else None)
+    opened = _open(run)
+    made = write_page(opened, out, _read(cohort) if cohort else None)
+    if not opened.is_tested:
+        console.tell(f"{UNTESTED}; the page is about those of validation")
     typer.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
 def main() -> None:
     """Run the command line; what the user can mend ends in one line and exit code 2."""
     try:
-        with aloud():
+        with console.aloud():
             app()
     except Exception as error:
         from cxrlib.radiograph import InputError
@@ -246,7 +251,7 @@ def _open(run: str):
     from cxrlib.run import open_run
 
     if run == "simulated":
-        tell(UNSEEN)
+        console.tell(UNSEEN)
     opened = open_run(run)
     start_session()
     _ = opened.model  # a damaged one is the run's fault, not the first film's
@@ -257,7 +262,7 @@ def _read(folder: Path):
     from cxrlib.cohort import read_cohort
 
     cohort = read_cohort(folder)
-    tell(*cohort.notes)
+    console.tell(*cohort.notes)
     return cohort
 
 

@@ -72,8 +72,18 @@ class Cohort:
             raise InputError(f"{self.folder}: it is not known which images are {split}")
         chosen = self.table[self.table["split"] == split].reset_index(drop=True)
         if chosen.empty:
-            raise InputError(f"{self.folder}: no image is in the split {split!r}")
+            found = ", ".join(f"{n:,} {name}" for name, n in self.table["split"].value_counts().items())
+            raise InputError(f"{self.folder}: no image is in the split {split!r} ({found}); take another (--split)")
         return replace(self, table=chosen)
+
+    def check_classes(self, which: str) -> None:
+        """Refuse images of one class only, for which there is no AUC."""
+        ill = int(self.labels.sum())
+        if ill in (0, len(self.labels)):
+            raise InputError(
+                f"{self.folder}: {which} are {ill:,} of {self.finding} and {len(self.labels) - ill:,} of {NOFINDING}; "
+                "both are needed, so take another split (--split train, val, test or all)"
+            )
 
 
 def read_cohort(folder, *, finding: str | None = None) -> Cohort:

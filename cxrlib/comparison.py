@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from cxrlib.cohort import Cohort
 from cxrlib.evaluation import Estimate, auc_difference, auc_interval
-from cxrlib.radiograph import InputError
 from cxrlib.run import Run
 
 
@@ -29,15 +28,12 @@ def compare(
     Raises
     ------
     InputError
-        Where no such film is known.
+        Such films are not known, or are of one class only.
     """
     parts = [run.part_of(cohort, split) for run in (run_a, run_b)]
     table = parts[0].table[parts[0].table["path"].isin(parts[1].table["path"])].reset_index(drop=True)
-    if table["label"].nunique() < 2:
-        raise InputError(
-            f"{cohort.folder}: of the films that are {split} for both runs ({len(table)}) none can be compared"
-        )
     shared = replace(cohort, table=table)
+    shared.check_classes(f"the films that are {split} for both runs")
     scores = [run.score_cohort(shared, progress=progress) for run in (run_a, run_b)]
     labels, patients = shared.labels, table["patient_id"]
     return Comparison(

@@ -1,17 +1,30 @@
 """What the command line shows: progress, notes and tables."""
 
+import io
 import json
+import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
+EVERY = 10.0
+"""Seconds that pass without a terminal before long work is told of, and from one line to the next at least."""
+
+_state = {"quiet": False, "bars": []}
+
+
+def hush(asked: bool) -> bool:
+    """Say nothing more but results, warnings and errors: what --quiet calls."""
+    _state["quiet"] = asked
+    return asked
+
 
 def tell(*notes: str) -> None:
     """Say what was assumed, apart from the result."""
-    for note in notes:
+    for note in () if _state["quiet"] else notes:
         typer.echo(f"note: {note}", err=True)
 
 
@@ -29,60 +42,100 @@ def aloud() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("always", module="cxrlib")
         warnings.showwarning = show
-        yield
+        try:
+            yield
+        finally:
+            for bar in _state["bars"]:  # one that an error left open, whose line would go on in the message
+                bar.close()
 
 
-def film_bar(what: str):
-    """Return a progress bar over films, for a terminal only."""
-    from tqdm import tqdm
+def film_bar(what: str) -> Callable:
+    """Return what shows progress over films: ``progress(items, total)``."""
 
-    def progress(items: Iterable, total: int) -> Iterable:
-        return tqdm(items, desc=what, total=total, unit="film", disable=None)
+    def progress(items: Iterable, total: int) -> Iterator:
+        with _bar(what, total, unit=" films") as bar:
+            for item in items:
+                yield item
+                bar.update()
 
     return progress
 
 
-def byte_bar(what: str):
-    """Return a progress bar over chunks of bytes; without a terminal, a line at each tenth."""
-    from tqdm import tqdm
+def byte_bar(what: str) -> Callable:
+    """Return what shows progress over chunks of bytes, of which some may be done: ``progress(chunks, total, done)``."""
 
     def progress(chunks: Iterable[bytes], total: int | None, done: int) -> Iterator[bytes]:
-        with tqdm(desc=what, total=total, initial=done, unit="B", unit_scale=True, disable=None) as bar:
+        with _bar(what, total, initial=done, unit="B", unit_scale=True) as bar:
             for chunk in chunks:
                 yield chunk
-                before, done = done, done + len(chunk)
                 bar.update(len(chunk))
-                if bar.disable and total and 10 * done // total > 10 * before // total:
-                    typer.echo(f"{what}: {100 * done // total} % of {total / 1e6:.1f} MB", err=True)
 
     return progress
 
 
 def epoch_bar(epochs: int):
-    """Return a Keras callback that shows the epochs, for a terminal only."""
-    import keras
-    from tqdm import tqdm
+    """Return a Keras callback that shows the progress of a training, batch by batch."""
+    from cxrlib.backend import keras
 
-    class Bar(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.bar = tqdm(total=epochs, desc="training", unit="epoch", disable=None)
+    class Progress(keras.callbacks.Callback):
+        bar = None
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if self.bar is None:
+                total, done = (count * self.params["steps"] for count in (epochs, epoch))
+                # the mean of all batches, for the latest know nothing of the scoring after each epoch
+                self.bar = _bar("training", total, initial=done, unit=" batches", smoothing=0)
+                self.compiled = False
+            self.bar.set_description_str(f"training, epoch {epoch + 1} of {epochs}", refresh=False)
+
+        def on_train_batch_end(self, batch, logs=None):
+            if not self.compiled:  # the clock starts after the first batch, which took as long as many
+                self.compiled = True
+                self.bar.unpause()
+                self.bar.initial = self.bar.n + 1
+            self.bar.update()
 
         def on_epoch_end(self, epoch, logs=None):
-            self.bar.n = epoch + 1
-            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", val_auc=f"{logs['val_auc']:.3f}")
+            self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, AUC on val {logs['val_auc']:.3f}", refresh=False)
 
         def on_train_end(self, logs=None):
             self.bar.close()
 
-    return Bar()
+    return Progress()
+
+
+def _bar(what: str, total: int | None, **options):
+    """Return tqdm's bar; without a terminal, one that is a line after `EVERY` seconds, and then at each tenth."""
+    from tqdm import tqdm
+
+    count = "{n_fmt}{unit} of {total_fmt}{unit}" if options.get("unit_scale") else "{n:,} of {total:,}{unit}"
+    told = count + ", {remaining} left{postfix}"
+
+    class Lines(tqdm):
+        tenth = -1
+
+        def display(self, msg=None, pos=None):
+            now = 10 * self.n // self.total if self.total else self.tenth
+            if msg is None and self.tenth < now < 10:
+                self.tenth = now
+                typer.echo(str(self), err=True)
+
+    if _state["quiet"]:
+        options["disable"] = True
+    if sys.stderr.isatty():
+        bar = tqdm(desc=what, total=total, bar_format="{l_bar}{bar}| " + told, **options)
+    else:
+        options |= dict(mininterval=EVERY, delay=EVERY, miniters=1, leave=False, file=io.StringIO())
+        bar = Lines(desc=what, total=total, bar_format="{desc}: " + told, **options)
+    _state["bars"].append(bar)
+    return bar
 
 
 def tensorboard_logs(run: Path):
     """Return the Keras callback that logs to RUN/tensorboard."""
     from importlib.util import find_spec
 
-    import keras
-
+    from cxrlib.backend import keras
     from cxrlib.radiograph import InputError
 
     if find_spec("tensorboard") is None:
@@ -124,3 +177,18 @@ def print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
             typer.echo(f"  warning: {warning}", err=True)
         if "picture" in result:
             typer.echo(f"  picture: {result['picture']}")
+
+
+def print_comparison(result, as_json: bool) -> None:
+    """Print two runs' AUCs on the same films, and their difference."""
+    estimates = {"auc_a": "AUC of A", "auc_b": "AUC of B", "difference": "A - B"}
+    if as_json:
+        flat = {"n": result.n, "n_finding": result.n_finding, "n_patients": result.n_patients}
+        for name in estimates:
+            estimate = getattr(result, name)
+            flat |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        typer.echo(json.dumps(flat))
+        return
+    typer.echo(f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding")
+    for name, title in estimates.items():
+        typer.echo(f"{title:12} {getattr(result, name)}")

@@ -33,7 +33,7 @@ def join() -> None:
     InputError
         Keras runs on another backend, or only some of the variables are set.
     """
-    import keras
+    from cxrlib.backend import keras
 
     if keras.backend.backend() != "jax":
         raise InputError(
@@ -57,7 +57,7 @@ def join() -> None:
 
 def share() -> tuple[int, int]:
     """Return which process this is, from 0, and how many there are; (0, 1) where there is but one."""
-    import keras
+    from cxrlib.backend import keras
 
     distribution = keras.distribution.distribution()
     if distribution is None or distribution.num_processes == 1:
@@ -67,7 +67,7 @@ def share() -> tuple[int, int]:
 
 def check_batch(batch: int, films: int) -> None:
     """Refuse a batch that cannot be shared out evenly among the devices."""
-    import keras
+    from cxrlib.backend import keras
 
     distribution = keras.distribution.distribution()
     devices = 1 if distribution is None else distribution.num_model_replicas
@@ -80,7 +80,7 @@ def check_batch(batch: int, films: int) -> None:
 @contextmanager
 def apart() -> Iterator[None]:
     """Compute in this process alone: the others need not do the same. Also a decorator."""
-    import keras
+    from cxrlib.backend import keras
 
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)

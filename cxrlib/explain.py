@@ -12,7 +12,7 @@ import pandas as pd
 from cxrlib.radiograph import InputError, as_float
 
 if TYPE_CHECKING:
-    import keras
+    from cxrlib.backend import keras
 
 FINER = "stage_3"
 """The layer that maps are made from: its 8 x 8 places (of a film of 128 pixels) pointed better than the last 4 x 4."""
@@ -45,8 +45,8 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = FINER) ->
         Keras' backend is not TensorFlow, whose gradients are needed.
     """
     import cv2
-    import keras
-    import tensorflow as tf
+
+    from cxrlib.backend import keras, tf
 
     if (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
@@ -67,7 +67,7 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = FINER) ->
 
 def randomised(model: "keras.Model") -> "keras.Model":
     """Return the same network with its first, random weights: the control of Adebayo et al., NeurIPS 2018."""
-    import keras
+    from cxrlib.backend import keras
 
     return keras.models.clone_model(model)
 

@@ -58,7 +58,9 @@ def weighted_cross_entropy(weight: float):
         does not overflow. With w = 1 it is Keras' own
         ``BinaryCrossentropy(from_logits=True)``.
     """
-    from keras import ops
+    from cxrlib.backend import keras
+
+    ops = keras.ops
 
     def loss(labels, logits):
         labels = ops.cast(labels, logits.dtype)

@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 
+from cxrlib.backend import keras
 from cxrlib.distribution import apart
 from cxrlib.files import atomic
 from cxrlib.headers import InputError, check_file

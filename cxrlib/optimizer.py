@@ -1,7 +1,6 @@
 """The optimiser of a recipe, and its decaying learning rate."""
 
-import keras
-
+from cxrlib.backend import keras
 from cxrlib.recipe import Recipe
 
 

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from cxrlib.console import hush
+
 Against = StrEnum("Against", ["nofinding", "all"])
 Normalize = StrEnum("Normalize", ["minmax", "percentile"])
 Split = StrEnum("Split", ["test", "val", "train", "all"])
 Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])
 FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
 
+Quiet = Annotated[bool, typer.Option("--quiet", callback=hush, help="Say nothing but the result, warnings and errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
 AllowColor = Annotated[bool, typer.Option("--allow-color", help="Read pictures in colour by their luminance.")]

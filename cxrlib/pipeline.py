@@ -159,7 +159,7 @@ def steps_per_epoch(count: int, batch: int) -> int:
 
 def batches(images: np.ndarray, labels: np.ndarray, **options):
     """Return `iterate_batches`, with its options, as a ``tf.data.Dataset`` that is made ahead of need."""
-    import tensorflow as tf
+    from cxrlib.backend import tf
 
     side = images.shape[1]
     kinds = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))

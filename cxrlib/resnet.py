@@ -6,8 +6,9 @@ networks", ECCV 2016. The model is flat (no model within a model), so that the
 gradient of the score with respect to any layer can be asked for.
 """
 
-import keras
-from keras import layers
+from cxrlib.backend import keras, tf
+
+layers = keras.layers
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 LAST_MAPS = "last_maps"
@@ -125,8 +126,6 @@ class FusedBatchNormalization(layers.BatchNormalization):
         """Normalise (N, H, W, C) by the batch in training, by the moving averages otherwise."""
         if not training:
             return super().call(inputs, training=False)
-        import tensorflow as tf
-
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             tf.cast(self.gamma, tf.float32),

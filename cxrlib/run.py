@@ -93,6 +93,12 @@ class Run:
         text = ("path", "patient_id", "split")
         return read_numbers(self.folder / "scores.csv", text=text, numbers=("label", "logit", "score"))
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether `scores` has test films of both classes."""
+        scores = self.scores
+        return scores.loc[scores["split"] == "test", "label"].nunique() == 2
+
     def predict(self, image, *, threshold: float | None = None, allow_color: bool = False) -> Prediction:
         """Score one film, and say what is unusual in it (`cxrlib.plausibility`).
 
@@ -154,10 +160,11 @@ class Run:
         Raises
         ------
         InputError
-            Where it cannot be known which films belong to the split, or scores
-            are not finite.
+            Where it cannot be known which films belong to the split, they are
+            of one class only, or scores are not finite.
         """
         part = self.part_of(cohort, split)
+        part.check_classes(f"its {split} films")
         scores = self.score_cohort(part, progress=progress)
         threshold = self.threshold if threshold is None else threshold
         made = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)

@@ -1,10 +1,6 @@
 """Process-wide switches, set by the command line and by a notebook's first cell."""
 
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,15 +24,13 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
 
             raise InputError("--distributed needs the package jax: pip install jax")
         os.environ.setdefault("KERAS_BACKEND", "jax")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _captured_stderr():
-        import keras
-        import tensorflow as tf
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
+    from cxrlib.backend import keras, tf, unasked_silence
 
-        tf.config.list_physical_devices()  # looks for GPUs, and complains where there are none
-        if distributed:
-            from cxrlib.distribution import join
+    if distributed:
+        from cxrlib.distribution import join
 
+        with unasked_silence():
             join()
     tf.get_logger().setLevel("ERROR")  # "retracing" is no news where sizes differ
     keras.utils.set_random_seed(seed)
@@ -77,26 +71,3 @@ def _named_folder(variable: str) -> Path | None:
     if named and not Path(named).is_absolute():
         raise InputError(f"{variable} is {named!r}; give the whole path, for each notebook runs in its own folder")
     return Path(named) if named else None
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[None]:
-    """Hold back what compiled code writes to stderr, and show it if the block fails.
-
-    TensorFlow writes its first lines before its log level counts, past
-    ``sys.stderr``, so the file descriptor itself is turned aside.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -10,13 +10,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 import cxrlib
 from cxrlib import distribution
 from cxrlib import loss as losses
+from cxrlib.backend import keras, tf
 from cxrlib.checkpoint import CHECKPOINT, Keeper
 from cxrlib.cohort import Cohort, draw_split, read_cohort
 from cxrlib.duplicates import check_copies
@@ -247,8 +247,6 @@ def check_varied(logits, what: str) -> None:
 
 def environment(cohort: Cohort) -> dict:
     """Return what a run was made on: versions, machine and cohort."""
-    import tensorflow as tf
-
     return {
         "cxrlib": cxrlib.__version__,
         "tensorflow": tf.__version__,

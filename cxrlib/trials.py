@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import joblib
-import keras
 import numpy as np
 import pandas as pd
 
 from cxrlib import loss as losses
+from cxrlib.backend import keras, tf
 from cxrlib.evaluation import auc, brier
 from cxrlib.experiments import COLUMNS, EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, Arm
 from cxrlib.files import write_csv, write_text
@@ -145,8 +145,6 @@ def _work(arm: Arm, seed: int) -> None:
 def _start_worker(seed: int) -> None:
     """Make a worker repeatable: one thread, whose sums have one order."""
     start_session(seed)
-    import tensorflow as tf
-
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 

@@ -1,10 +1,13 @@
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrlib.cohort import read_cohort
@@ -38,10 +41,10 @@ def test_the_whole_path(two_folders, tmp_path):
         "--seed",
         1,
     )
-    told = cxr(*train, "--tensorboard", "--sensitivity", 0.8)
+    told = cxr(*train, "--tensorboard", "--sensitivity", 0.8, "--quiet")
     assert "is kept, AUC on val" in told.stdout
     assert "PPV" in told.stdout
-    assert told.stderr == ""  # TensorFlow is silent, and there is no terminal for bars
+    assert told.stderr == ""  # TensorFlow is silent too
     assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
     assert "holds a run already" in cxr(*train, "--sensitivity", 0.8, check=False).stderr
     assert "is kept" in cxr(*train, "--sensitivity", 0.8, "--resume").stdout
@@ -147,3 +150,47 @@ def test_train_starts_from_another_run(tiny_run, sim_cohort, tmp_path):
     refused = cxr(*words, check=False)
     assert refused.returncode == 2
     assert "they must agree" in refused.stderr
+
+
+@pytest.fixture
+def untested(sim_cohort, tmp_path):
+    """Return a maker of copies of the cohort, all of whose test films of some labels are train."""
+
+    def make(name, labels):
+        shutil.copytree(sim_cohort, tmp_path / name)
+        table = pd.read_csv(tmp_path / name / "cohort.csv", dtype={"patient_id": str})
+        moved = table.loc[(table["split"] == "test") & table["label"].isin(labels), "patient_id"]
+        table.loc[table["patient_id"].isin(moved), "split"] = "train"
+        table.to_csv(tmp_path / name / "cohort.csv", index=False)
+        return tmp_path / name
+
+    return make
+
+
+def test_films_without_a_test_are_told_with_what_to_do(untested):
+    evaluate, compare = ("evaluate", "simulated"), ("compare", "simulated", "simulated")
+    one_class = r"test.* are 0 of effusion and \d+ of nofinding; both are needed, so take another split \(--split .*\)"
+    for words, folder, message in (
+        (evaluate, untested("none", (0, 1)), r"no image is in the split 'test' \(.* train, .* val\); take another .*"),
+        (evaluate, untested("nofinding alone", (1,)), one_class),
+        (compare, untested("again", (1,)), one_class),
+    ):
+        done = cxr(*words, folder, "--quiet", check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(rf"cxr: {folder}: .*{message}\n", done.stderr)
+
+
+def test_a_run_without_test_scores_says_so_where_it_is_trained_and_where_it_is_reported(untested, tmp_path):
+    cohort, run = untested("none", (0, 1)), tmp_path / "run"
+    small = ("--epochs", 1, "--width", 4, "--size", 48, "--start", "scratch", "--sensitivity", 0.7)
+    trained = cxr("train", cohort, run, *small)
+    assert f"so there is no test figure; `cxr evaluate {run} {cohort} --split val` reports" in trained.stderr
+    assert "AUC" in cxr("evaluate", run, cohort, "--split", "val").stdout
+    reported = cxr("report", run)
+    assert "there is no test figure; the page is about those of validation" in reported.stderr
+    (run / "scores.csv").unlink()
+    done = cxr("report", run, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"cxr: {run}: has no scores.csv, which a training writes; train the run anew\n",
+    )

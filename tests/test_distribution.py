@@ -56,9 +56,8 @@ def recipe(tmp_path_factory):
 def alone(sim_cohort, tmp_path_factory, recipe):
     """The same training by one process."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    done = subprocess.run(
-        command(sim_cohort, folder, "--recipe", str(recipe)), env=ALONE, capture_output=True, text=True, check=False
-    )
+    words = command(sim_cohort, folder, "--recipe", str(recipe), "--quiet")
+    done = subprocess.run(words, env=ALONE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return open_run(folder)

@@ -20,11 +20,12 @@ MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.p
 ORDER = (
     "headers", "picture", "sandbox", "radiograph", "dicom", "files", "texts", "cohort", "nih", "medmnist",
     "preparation", "download", "fetch",
-    "phantom", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation", "performance", "threshold",
+    "phantom", "backend", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation",
+    "performance", "threshold",
     "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
     "calibration", "explain", "session", "films",
-    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "options",
-    "console", "fetch_command", "weights", "cli",
+    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "console",
+    "options", "fetch_command", "weights", "cli",
 )  # fmt: skip
 """Data walks from top to bottom: a module imports only from those above it."""
 
@@ -95,6 +96,15 @@ def test_a_module_imports_only_from_those_above_it(path):
     for name in imports(path):
         if (own, name) not in LATE and name != own:
             assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_keras_and_tensorflow_come_from_the_one_module_that_loads_them_quietly(path):
+    nodes = list(ast.walk(ast.parse((ROOT / path).read_text())))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    foreign = {name for name in named if name.split(".")[0] in ("keras", "tensorflow")}
+    assert not foreign or path.name == "backend.py", f"{path} imports {foreign}; import them from cxrlib.backend"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

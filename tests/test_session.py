@@ -26,13 +26,41 @@ def test_a_relative_path_is_refused(monkeypatch, variable, ask):
         ask()
 
 
+def stderr_of(code, *words, **environment):
+    """Return what a new Python says on stderr, of itself and of what it has compiled."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    words = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(words, capture_output=True, text=True, env=bare | environment, cwd=Path(__file__).parents[1])
+    return done.stderr
+
+
 def test_a_session_is_silent_and_what_fails_in_it_is_not():
-    quiet = "from cxrlib.session import start_session; start_session(1)"
     loud = (
-        "import os\nfrom cxrlib.session import _captured_stderr\n"
-        "with _captured_stderr():\n    os.write(2, b'from compiled code')\n    raise RuntimeError"
+        "import os\nfrom cxrlib.backend import captured_stderr\n"
+        "with captured_stderr():\n    os.write(2, b'from compiled code')\n    raise RuntimeError"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    words = {"capture_output": True, "text": True, "env": environment, "cwd": Path(__file__).parents[1]}
-    assert subprocess.run([sys.executable, "-c", quiet], **words).stderr == ""
-    assert "from compiled code" in subprocess.run([sys.executable, "-c", loud], **words).stderr
+    assert stderr_of("from cxrlib.session import start_session; start_session(1)") == ""
+    assert "from compiled code" in stderr_of(loud)
+
+
+PLAIN = """
+import os, sys
+import cxrlib
+run = cxrlib.open_run(sys.argv[1])
+run.predict(sys.argv[2])
+run.evaluate(cxrlib.read_cohort(sys.argv[3]))
+cxrlib.train(sys.argv[3], sys.argv[4], cxrlib.Recipe(width=4, size=48, epochs=1, start="scratch"))
+assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+"""
+
+
+def test_plain_python_is_silent_too_and_no_switch_is_set(tiny_run, sim_cohort, tmp_path):
+    """Without a session: opened, asked, evaluated and trained by the library alone."""
+    film = next((sim_cohort / "effusion").iterdir())
+    assert stderr_of(PLAIN, tiny_run.folder, film, sim_cohort, tmp_path / "run") == ""
+
+
+def test_who_asks_for_tensorflows_messages_gets_them():
+    code = "import os\nfrom cxrlib.backend import unasked_silence\nwith unasked_silence():\n    os.write(2, b'said')"
+    assert "said" in stderr_of(code, TF_CPP_MIN_LOG_LEVEL="0")
+    assert stderr_of(code) == ""

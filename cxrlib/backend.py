@@ -1,0 +1,60 @@
+"""Keras and TensorFlow, loaded without the lines that TensorFlow writes as it starts; no other module imports them.
+
+The lines are held back, and no switch stays set. Who wants them sets
+``TF_CPP_MIN_LOG_LEVEL`` to less than 3.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LEVEL, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
+"""TensorFlow reads this variable once, as it starts; at 3 it tells nothing, at 1 what goes wrong."""
+
+
+@contextmanager
+def unasked_silence() -> Iterator[None]:
+    """Keep TensorFlow's start to itself, unless the environment asks for its messages."""
+    asked = os.environ.get(LEVEL)
+    if asked not in (None, SILENT) or sys.stderr is None:
+        yield
+        return
+    os.environ[LEVEL] = asked or "1"
+    try:
+        with captured_stderr():
+            yield
+    finally:
+        if asked is None:
+            del os.environ[LEVEL]
+
+
+@contextmanager
+def captured_stderr() -> Iterator[None]:
+    """Hold back what compiled code writes to stderr, and show it if the block fails.
+
+    TensorFlow writes its first lines before its log level counts, past
+    ``sys.stderr``, so the file descriptor itself is turned aside.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with unasked_silence():
+    import keras  # noqa: F401  (for the other modules)
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for GPUs, and complains where there are none

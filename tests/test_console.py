@@ -1,0 +1,155 @@
+"""What the command line shows of long work: in a terminal, without one, and under --quiet."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+from tiny import TINY
+
+from cxrlib.backend import keras
+from cxrlib.training import train
+
+CXR = [sys.executable, "-m", "cxrlib.cli"]
+STEPS = 5  # of an epoch of TINY on the simulated cohort
+BUSY = "from cxrlib import cli, console; console.EVERY = 0; cli.main()"
+"""The command line, for which all work is long."""
+
+
+def in_terminal(*words):
+    """Run a command in a terminal of 120 columns; return the lines that were seen there, each bar's every state."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    with subprocess.Popen([*CXR, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        with io.FileIO(ours) as terminal:
+            while chunk := read(terminal):
+                seen += chunk
+    assert process.returncode == 0, seen.decode()
+    return [line for line in re.split(r"[\r\n]+", seen.decode()) if line.strip()]
+
+
+def read(terminal):
+    try:
+        return terminal.read(65536)
+    except OSError:  # Linux' end of a terminal
+        return b""
+
+
+def bar(what, done, total, unit, left):
+    """Return a pattern of a bar in one of its states."""
+    share = re.escape(f"{100 * done / total:3.0f}%")
+    return rf"{what}: {share}\|.*\| {done:,} of {total:,} {unit}, {left} left"
+
+
+def first_and_last(lines, what):
+    shown = [line for line in lines if line.startswith(what)]
+    return shown[0], shown[-1]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.json"
+    path.write_text(json.dumps(asdict(TINY)))
+    return path
+
+
+class StopAfterTwo(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def cut(sim_cohort, tmp_path):
+    """A training that was cut off after two epochs of eight."""
+    with pytest.raises(KeyboardInterrupt):
+        train(sim_cohort, tmp_path / "cut", TINY, callbacks=(StopAfterTwo(),))
+    return tmp_path / "cut"
+
+
+def test_a_terminal_has_a_bar_with_the_time_left(sim_cohort, tmp_path):
+    for words, what in (
+        (("simulate", tmp_path / "sim", "--films", 30, "--prevalence", 0.5, "--size", 32), "simulating"),
+        (("prepare", sim_cohort, tmp_path / "cohort", "--size", 32), "preparing"),
+    ):
+        films = 30 if what == "simulating" else 100
+        lines = in_terminal(*words)
+        first, last = first_and_last(lines, what)
+        assert re.fullmatch(bar(what, 0, films, "films", r"\?"), first)
+        assert re.fullmatch(bar(what, films, films, "films", "00:00"), last)
+        assert "effusion" in lines[-1]  # the result has a line of its own
+
+
+def test_a_resumed_training_is_shown_from_where_it_was(cut, sim_cohort, recipe):
+    lines = in_terminal("train", sim_cohort, cut, "--recipe", recipe, "--resume")
+    total = STEPS * TINY.epochs
+    assert any(re.fullmatch(bar("reading", 66, 66, "films", "00:00"), line) for line in lines)
+    first, last = first_and_last(lines, "training")
+    assert re.fullmatch(bar("training", 2 * STEPS, total, "batches", r"\?"), first)
+    told = r", loss \d\.\d{3}, AUC on val \d\.\d{3}"
+    assert re.fullmatch(bar("training, epoch 8 of 8", total, total, "batches", "00:00") + told, last)
+
+
+def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_cohort, recipe, tmp_path):
+    for words, pattern in (
+        (
+            ("simulate", tmp_path / "sim", "--films", 100, "--size", 32),
+            r"simulating: (\d+) of 100 films, (\d\d:\d\d|\?) left",
+        ),
+        (
+            ("train", sim_cohort, cut, "--recipe", recipe, "--resume"),
+            r"training(?:, epoch [3-8] of 8)?: (\d+) of 40 batches, (\d\d:\d\d|\?) left(?:, loss .*, AUC on val .*)?",
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", BUSY, *map(str, words)], capture_output=True, text=True, check=True
+        )
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("reading: ")]
+        told = [re.fullmatch(pattern, line) for line in lines]
+        assert all(told), lines
+        counts = [int(match[1]) for match in told]
+        assert counts == sorted(set(counts))
+        assert 3 <= len(counts) <= 10
+        assert [match[2] for match in told].count("?") <= 2  # the rest know how long it takes
+        assert "left" not in done.stdout
+
+
+def test_the_first_batch_does_not_count_in_the_time_left():
+    """It compiles, and takes as long as many that follow; nor do epochs before a resume."""
+    from cxrlib.console import epoch_bar
+
+    shown = epoch_bar(4)
+    shown.set_params({"steps": 10})
+    shown.on_epoch_begin(2)
+    shown.bar.start_t -= 1000  # as if the first batch had taken so long
+    shown.bar.last_print_t -= 1000
+    shown.on_train_batch_end(0)
+    assert shown.bar.n == shown.bar.initial == 21
+    assert shown.bar.format_dict["elapsed"] < 900
+    shown.on_train_end()
+
+
+def test_quiet_is_quiet(two_folders, sim_cohort, recipe, tmp_path):
+    """Nothing but the result, where all work counts as long and there is something to note."""
+    film = next((sim_cohort / "effusion").iterdir())
+    run = tmp_path / "run"
+    for words in (
+        ("simulate", tmp_path / "sim", "--films", 10, "--prevalence", 0.5, "--size", 32),
+        ("prepare", two_folders, tmp_path / "cohort", "--size", 32),
+        ("train", sim_cohort, run, "--recipe", recipe, "--epochs", 1),
+        ("evaluate", run, sim_cohort),
+        ("compare", run, run, sim_cohort),
+        ("predict", film, "--run", run),
+        ("report", run),
+    ):
+        command = [sys.executable, "-c", BUSY, *map(str, words), "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == "", words[0]
+        assert done.stdout
