@@ -1,7 +1,7 @@
 """Keras and TensorFlow, loaded without the lines that TensorFlow writes as it starts; no other module imports them.
 
 The lines are held back, and no switch stays set. Who wants them sets
-``TF_CPP_MIN_LOG_LEVEL`` to less than 3.
+``TF_CPP_MIN_LOG_LEVEL`` to 0.
 """
 
 import os
@@ -10,15 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LEVEL, SILENT = "TF_CPP_MIN_LOG_LEVEL", "3"
-"""TensorFlow reads this variable once, as it starts; at 3 it tells nothing, at 1 what goes wrong."""
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+"""TensorFlow reads this variable once, as it starts: at 0 it tells all, at 1 what goes wrong, at 3 nothing."""
 
 
 @contextmanager
 def unasked_silence() -> Iterator[None]:
     """Keep TensorFlow's start to itself, unless the environment asks for its messages."""
     asked = os.environ.get(LEVEL)
-    if asked not in (None, SILENT) or sys.stderr is None:
+    if asked == "0" or sys.stderr is None:
         yield
         return
     os.environ[LEVEL] = asked or "1"

@@ -63,4 +63,4 @@ def test_plain_python_is_silent_too_and_no_switch_is_set(tiny_run, sim_cohort, t
 def test_who_asks_for_tensorflows_messages_gets_them():
     code = "import os\nfrom cxrlib.backend import unasked_silence\nwith unasked_silence():\n    os.write(2, b'said')"
     assert "said" in stderr_of(code, TF_CPP_MIN_LOG_LEVEL="0")
-    assert stderr_of(code) == ""
+    assert stderr_of(code, TF_CPP_MIN_LOG_LEVEL="1") == ""  # as a process has it, and its children, that loaded JAX
