@@ -22,6 +22,9 @@ NO_BROWSER = (
     "anywhere: playwright install chromium), or name its program in CXR_BROWSER"
 )
 START_SECONDS = 120
+WIDTHS = {1280: 900, 390: 844}
+"""A desk's and a telephone's, in pixels, each with a height."""
+AXE = {"resultTypes": ["violations"], "preload": False}  # it may not ask for files that lie on a disk
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -123,3 +126,39 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Return a function that opens a page with the network cut; whatever the browser complains of fails the test."""
+    contexts, heard = [], []
+
+    def open_page(path, *, width: int = 1280, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, color_scheme=scheme)
+        contexts.append(context)
+        context.set_offline(True)
+        page = context.new_page()
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("console", lambda told: heard.append(told.text) if told.type in ("error", "warning") else None)
+        page.on("requestfailed", lambda request: heard.append(request.url))
+        page.on("request", lambda request: None if request.url.startswith("file:") else heard.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not [told for told in heard if not told.startswith("data:")]
+
+
+@pytest.fixture
+def shuts_out():
+    """Return a function that lists what axe-core finds serious or critical on a page."""
+    from axe_playwright_python.sync_playwright import Axe  # here, for without playwright `browser` says what is needed
+
+    def shuts_out(page) -> list:
+        violations = Axe().run(page, options=AXE).response["violations"]
+        grave = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
+        return [(violation["id"], node["target"], node["html"]) for violation in grave for node in violation["nodes"]]
+
+    return shuts_out
