@@ -251,7 +251,7 @@ def _open(run: str):
     from cxrlib.run import open_run
 
     if run == "simulated":
-        console.tell(UNSEEN)
+        typer.echo(f"warning: {UNSEEN}", err=True)  # quiet or not
     opened = open_run(run)
     start_session()
     _ = opened.model  # a damaged one is the run's fault, not the first film's
