@@ -20,8 +20,9 @@ $(READY): requirements.txt pyproject.toml
 walkthrough: $(READY) ## run all that the course has, end to end
 	$(BIN)/python notebooks/walkthrough.py
 
-test: $(READY) ## unit tests, and the notebooks compared strictly
-	$(BIN)/python -m pytest
+test: $(READY) ## unit tests, two modules at a time, and then the notebooks compared strictly
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest notebooks
 
 test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
 	$(BIN)/python -m pytest tests/slow

@@ -33,7 +33,7 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(prepared):
     folder = prepared.parent / "run"
-    cxr("train", prepared, folder, "--epochs", 4, "--size", 96)
+    cxr("train", prepared, folder, "--epochs", 2, "--size", 96)
     return open_run(folder)
 
 
