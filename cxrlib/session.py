@@ -12,7 +12,7 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     operations: on one machine, the same seed gives the same weights, bit for
     bit. On another processor the last digits differ.
 
-    Turns on oneDNN, if `TF_ENABLE_ONEDNN_OPTS` does not say otherwise:
+    Turns on oneDNN, if ``TF_ENABLE_ONEDNN_OPTS`` does not say otherwise:
     TensorFlow does so unasked on newer processors only, and trained a third
     as fast without it on one that has AVX2 alone.
 
