@@ -12,10 +12,6 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     operations: on one machine, the same seed gives the same weights, bit for
     bit. On another processor the last digits differ.
 
-    Turns on oneDNN, if ``TF_ENABLE_ONEDNN_OPTS`` does not say otherwise:
-    TensorFlow does so unasked on newer processors only, and trained a third
-    as fast without it on one that has AVX2 alone.
-
     Parameters
     ----------
     seed : int, at least 0
@@ -28,8 +24,7 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
 
             raise InputError("--distributed needs the package jax: pip install jax")
         os.environ.setdefault("KERAS_BACKEND", "jax")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # these two before TensorFlow is loaded
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
     from cxrlib.backend import keras, tf, unasked_silence
 
     if distributed:
