@@ -21,8 +21,7 @@ from cxrlib.session import start_session
 spec = json.loads(Path(sys.argv[1]).read_text())
 start_session(0, distributed=spec["distributed"])
 
-import keras  # noqa: E402  (after the session has chosen the backend)
-
+from cxrlib.backend import keras  # noqa: E402  (after the session has chosen the backend)
 from cxrlib.cohort import read_cohort  # noqa: E402
 from cxrlib.evaluation import auc  # noqa: E402
 from cxrlib.network import build_network, predict_logits  # noqa: E402

@@ -14,14 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 import typer
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
+from cxrlib.backend import keras, tf
 from cxrlib.cohort import Cohort, draw_stratified_split, read_cohort
 from cxrlib.evaluation import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv

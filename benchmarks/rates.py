@@ -142,8 +142,7 @@ def warm_generator() -> float:
 
 def warm_layers() -> float:
     """Time the three Keras layers in a tf.data pipeline."""
-    import keras
-    import tensorflow as tf
+    from cxrlib.backend import keras, tf
 
     moves = keras.Sequential(
         [
@@ -167,9 +166,8 @@ def step_ours(width: str, dtype: str) -> float:
 
 def our_network(width: int, dtype: str):
     """Return the network as `train` compiles it."""
-    import keras
-
     from cxrlib import loss
+    from cxrlib.backend import keras
     from cxrlib.network import build_network
     from cxrlib.recipe import Recipe
 
@@ -184,7 +182,7 @@ def gigaflops_ours(width: str, dtype: str) -> float:
     Two for a multiplication and its addition; forwards, and backwards for the
     kernel and for the input, which the stem does not need.
     """
-    import keras
+    from cxrlib.backend import keras
 
     forwards = 0
     for layer in our_network(int(width), dtype).layers:

@@ -15,15 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 import typer
 from cross_validate import with_groups
 from scipy import stats
 from tqdm import tqdm
 
+from cxrlib.backend import keras, tf
 from cxrlib.cohort import read_cohort
 from cxrlib.evaluation import auc, auc_interval
 from cxrlib.files import write_csv

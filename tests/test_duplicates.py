@@ -8,12 +8,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import TINY
 
+from cxrlib.backend import keras
 from cxrlib.checkpoint import Keeper
 from cxrlib.cohort import read_cohort
 from cxrlib.duplicates import CopyWarning, check_copies, exact_copies, near_copies

@@ -1,10 +1,10 @@
 """Grad-CAM against its own definition, and the games that judge it."""
 
 import cv2
-import keras
 import numpy as np
 import pytest
 
+from cxrlib.backend import keras
 from cxrlib.explain import grad_cam, pointing_hit, randomised, share_inside
 from cxrlib.resnet import LAST_MAPS, build_resnet
 

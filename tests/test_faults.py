@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from tiny import TINY
 
+from cxrlib.backend import keras
 from cxrlib.checkpoint import CHECKPOINT
 from cxrlib.cohort import read_cohort
 from cxrlib.files import LOCK, atomic, is_empty, locked, make_once

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import cv2
 import fuzz
-import keras
 import numpy as np
 import pydicom
 import pytest
@@ -30,6 +29,7 @@ from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
 from cxrlib import headers, nih
+from cxrlib.backend import keras
 from cxrlib.cli import app
 from cxrlib.cohort import read_cohort
 from cxrlib.network import CONFIG, WEIGHTS, build_network, load_network, pack_network, read_network

@@ -1,8 +1,8 @@
-import keras
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
+from cxrlib.backend import keras
 from cxrlib.loss import class_weight, initial_bias, score, weighted_cross_entropy
 
 RNG = np.random.default_rng(0)

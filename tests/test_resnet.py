@@ -1,9 +1,9 @@
-import keras
 import numpy as np
 import pytest
 
+from cxrlib.backend import keras, tf
 from cxrlib.network import has_bfloat16
-from cxrlib.resnet import LAST_MAPS, build_resnet
+from cxrlib.resnet import LAST_MAPS, FusedBatchNormalization, build_resnet
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])
@@ -60,16 +60,31 @@ def test_depths():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the fused kernel is TensorFlow's")
 def test_fused_normalization_is_keras_own():
-    """Outputs in training, gradients and moving averages, with the same weights."""
-    films = np.random.default_rng(0).random((8, 64, 64, 1)).astype(np.float32)
+    """Outputs in training, gradients and moving averages of one layer: a whole network would make rounding grow."""
+    images = np.random.default_rng(0).normal(3, 2, (8, 12, 10, 5)).astype(np.float32)
+    weights = np.random.default_rng(1).normal(size=images.shape).astype(np.float32)  # so that gradients are not 0
     results = []
-    for fused in (False, True):
-        model = build_resnet(width=4, size=64, seed=1, fused=fused)
-        model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
-        losses = [model.train_on_batch(films, np.ones((8, 1))) for _ in range(3)]
-        results.append([np.array(losses), *model.get_weights()])
-    for plain, fast in zip(*results, strict=True):
-        np.testing.assert_allclose(fast, plain, rtol=1e-2, atol=1e-3)
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=0.9, epsilon=1e-5)
+        layer.build(images.shape)
+        layer.set_weights([np.array([0.5, 1, 2, -1, 3]), np.array([0, 1, -1, 2, 0.5]), *layer.get_weights()[2:]])
+        inputs = tf.Variable(images)
+        with tf.GradientTape() as tape:
+            outputs = layer(inputs, training=True)
+            total = tf.reduce_sum(outputs * weights)
+        results.append([outputs, *tape.gradient(total, [inputs, *layer.trainable_variables]), *layer.get_weights()])
+        results[-1].append(layer(images, training=False))
+    for plain, fused in zip(*results, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the fused kernel is TensorFlow's")
+def test_a_fused_network_has_the_layers_and_answers_of_keras_own():
+    films = np.random.default_rng(0).random((8, 64, 64, 1)).astype(np.float32)
+    plain, fused = (build_resnet(width=4, size=64, seed=1, fused=fused) for fused in (False, True))
+    assert sum(isinstance(layer, FusedBatchNormalization) for layer in fused.layers) == 17
+    assert not any(isinstance(layer, FusedBatchNormalization) for layer in plain.layers)
+    np.testing.assert_allclose(fused(films, training=True), plain(films, training=True), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="this processor does not multiply bfloat16")

@@ -5,12 +5,12 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import TINY
 
+from cxrlib.backend import keras
 from cxrlib.cohort import read_cohort
 from cxrlib.evaluation import auc
 from cxrlib.loss import score
