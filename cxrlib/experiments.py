@@ -162,7 +162,7 @@ def read_experiment(name: str, *, test: str = "test", folder: Path = FOLDER) -> 
 
 
 def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
-    """Return the mean of a - b over paired seeds, with its interval by Student's t (1908).
+    """Return the mean of a - b over paired seeds, with its interval by Student's t.
 
     Parameters
     ----------
@@ -174,9 +174,14 @@ def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
     >>> print(paired_difference([0.91, 0.92, 0.93], [0.90, 0.90, 0.90]))
     0.020 (-0.005 to 0.045)
     """
-    difference = np.asarray(a, float) - np.asarray(b, float)
-    low, high = stats.ttest_1samp(difference, 0).confidence_interval(level)
-    return Estimate(float(difference.mean()), float(low), float(high))
+    return mean_interval(np.asarray(a, float) - np.asarray(b, float), level=level)
+
+
+def mean_interval(values, *, level: float = LEVEL) -> Estimate:
+    """Return the mean of independent values, (n,), with its interval by Student's t (1908)."""
+    values = np.asarray(values, float)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
+    return Estimate(float(values.mean()), float(low), float(high))
 
 
 def by_arm(table: pd.DataFrame, column: str = "auc") -> pd.DataFrame:

@@ -11,6 +11,7 @@ from cxrlib import plots
 from cxrlib.answers import draw_answer
 from cxrlib.performance import performance
 from cxrlib.phantom import Film, Order, take_film
+from cxrlib.radiograph import InputError
 
 PATIENT, SIZE = 57, 160
 """Whose films the volume explorer shows, and how large, in pixels."""
@@ -47,20 +48,8 @@ def volume_explorer(
     return figure
 
 
-def explain_film(run, path) -> Figure:
-    """Ask a run about one film, and draw the film and what speaks for the finding.
-
-    Parameters
-    ----------
-    run : cxrlib.run.Run
-    path : path-like
-        PNG, JPEG or DICOM.
-    """
-    return draw_answer(run, path)
-
-
 def upload_explorer(run):
-    """Return a widget that takes a film's file and answers with `explain_film`; the file is not kept."""
+    """Return a widget that takes a film's file and answers with `cxrlib.answers.draw_answer`; the file is not kept."""
     from ipywidgets import FileUpload, Output, VBox
 
     upload, shown = FileUpload(accept=".png,.jpg,.jpeg,.dcm"), Output()
@@ -70,7 +59,10 @@ def upload_explorer(run):
         with TemporaryDirectory() as folder:
             path = Path(folder) / Path(change["new"][0]["name"]).name
             path.write_bytes(change["new"][0]["content"])
-            explain_film(run, path)
+            try:
+                draw_answer(run, path)
+            except InputError as refused:
+                shown.append_stdout(str(refused).replace(f"{path}: ", f"{path.name}: "))
             plt.show()
 
     upload.observe(answer, names="value")

@@ -154,7 +154,7 @@ def _figures(parts: dict[str, Part]) -> list[tuple[str, dict[str, str]]]:
     rows = [("AUC", {name: _told(part.made.auc) for name, part in parts.items()})]
     for key, title in PLAIN.items():
         rows.append((title, {name: _told(getattr(part.made.performance, key)) for name, part in parts.items()}))
-    rows.append(("Brier score (no interval)", {name: f"{part.made.brier:.4f}" for name, part in parts.items()}))
+    rows.append(("Brier score", {name: f"{part.made.brier:.4f}" for name, part in parts.items()}))
     return rows
 
 

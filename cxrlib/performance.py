@@ -14,7 +14,7 @@ from cxrlib.evaluation import (
     Estimate,
     alike,
     auc_interval,
-    brier,
+    brier_interval,
     check_scores,
     effective_size,
     proportion,
@@ -56,14 +56,16 @@ class Evaluation:
 
     split: str
     auc: Estimate
-    brier: float
+    brier: Estimate
     performance: Performance
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
         """Return one flat dictionary of plain numbers, with intervals as ``auc_low`` and so on."""
-        head = {"split": self.split, "auc": self.auc.value, "auc_low": self.auc.low, "auc_high": self.auc.high}
-        return head | {"brier": self.brier} | self.performance.as_dict() | {"warnings": list(self.warnings)}
+        flat = {"split": self.split}
+        for name in ("auc", "brier"):
+            flat |= zip((name, f"{name}_low", f"{name}_high"), getattr(self, name), strict=True)
+        return flat | self.performance.as_dict() | {"warnings": list(self.warnings)}
 
 
 def performance(labels, scores, threshold: float, patients=None, *, prevalence: float | None = None) -> Performance:
@@ -160,7 +162,7 @@ def evaluate_scores(
     return Evaluation(
         split=split,
         auc=auc_interval(labels, scores, patients),
-        brier=brier(labels, scores),
+        brier=brier_interval(labels, scores, patients),
         performance=performance(labels, scores, threshold, patients, prevalence=prevalence),
         warnings=same,
     )

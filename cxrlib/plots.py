@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from cxrlib.evaluation import auc_interval, precision_recall, roc
+from cxrlib.evaluation import auc_interval, check_scores, roc
 from cxrlib.experiments import by_arm
 from cxrlib.performance import performance
 
@@ -167,7 +167,9 @@ def differences(table: pd.DataFrame, ax: Axes) -> Axes:
 
 def precision_recall_curve(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
     """Draw precision against recall in the whole unit square, the prevalence as a line, the threshold as a dot."""
-    precision, recall, _ = precision_recall(labels, scores)
+    from sklearn import metrics
+
+    precision, recall, _ = metrics.precision_recall_curve(*check_scores(labels, scores))
     ax.step(recall, precision, where="post", color=NEUTRAL)
     prevalence = float(np.mean(labels))
     ax.axhline(prevalence, color=NEUTRAL, linestyle=":", linewidth=1, label=f"guessing: {prevalence:.2f}")

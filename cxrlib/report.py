@@ -6,13 +6,14 @@ from dataclasses import asdict
 import numpy as np
 
 from cxrlib.cohort import Cohort
-from cxrlib.evaluation import auc_interval, brier
+from cxrlib.evaluation import auc_interval, brier_interval
 from cxrlib.performance import Performance, performance, performance_by
 from cxrlib.radiograph import InputError
-from cxrlib.run import MADE_LAST, Run
+from cxrlib.run import MADE_LAST, SIMULATED, Run
 
 GROUPS = ("view", "sex", "site")
 FEW = 10
+SPLITS = ("train", "val", "test")
 
 CLAIM = {
     "9": "pre-processing", "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint",
@@ -62,8 +63,8 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         _about(run),
         _data(run),
         _training(run),
-        f"## Performance\n\nOn the {split} films of {cohort.folder.name}: {done.n:,} films of {done.n_patients:,} "
-        f"patients, {done.n_finding:,} with the finding.\n\n"
+        f"## Performance\n\nOn {'all' if split == 'all' else f'the {split}'} films of {cohort.folder.name}: "
+        f"{done.n:,} films of {done.n_patients:,} patients, {done.n_finding:,} with the finding.\n\n"
         + _table(_figures(labels, scores, patients, done))
         + known,
         _groups(part, scores, run.threshold),
@@ -83,13 +84,28 @@ def _about(run: Run) -> str:
 
 
 def _data(run: Run) -> str:
+    if run.folder == SIMULATED:
+        return _simulated_data(run)
     split = run.split
     counts = split.groupby("split").agg(films=("path", "size"), patients=("patient_id", "nunique"))
     ill = split["path"].str.startswith(f"{run.finding}/").groupby(split["split"]).sum()
-    order = [name for name in ("train", "val", "test") if name in counts.index]
+    order = [name for name in SPLITS if name in counts.index]
     rows = {name: f"{counts.films[name]:,} films, {counts.patients[name]:,} patients, {ill[name]:,} with the finding"
             for name in order}  # fmt: skip
     note = "Patients are split, not films, as far as cohort.csv or the file names tell them apart."
+    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+
+
+def _simulated_data(run: Run) -> str:
+    """Return the same for the run that comes with the library, whose films are counted but not listed."""
+    made = json.loads((run.folder / "made.json").read_text(encoding="utf-8"))
+    counts = {(row["split"], row["label"]): row["n"] for row in made["environment"]["images"]}
+    rows = {name: f"{counts[name, 0] + counts[name, 1]:,} films, {counts[name, 1]:,} with the finding"
+            for name in SPLITS}  # fmt: skip
+    note = (
+        f"{made['films']['films']:,} films of the library's simulator, and no film of a patient. The simulated "
+        "patients are split, not the films."
+    )
     return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
 
 
@@ -117,7 +133,7 @@ def _figures(labels, scores, patients, done: Performance) -> dict[str, str]:
         "specificity": str(done.specificity),
         f"PPV at prevalence {done.prevalence:.3f}": str(done.ppv),
         f"NPV at prevalence {done.prevalence:.3f}": str(done.npv),
-        "Brier score (no interval)": f"{brier(labels, scores):.4f}",
+        "Brier score": f"{brier_interval(labels, scores, patients):.4f}",
     }
 
 

@@ -1,5 +1,7 @@
 """What the notebooks share."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from cxrlib.cohort import read_cohort
 from cxrlib.course import course_film, course_run, course_scores
 from cxrlib.evaluation import auc
 from cxrlib.experiments import TEST_FILMS, TEST_SEED, read_experiment
-from cxrlib.explorers import sliders, threshold_explorer, volume_explorer
+from cxrlib.explorers import plt, sliders, threshold_explorer, upload_explorer, volume_explorer
 from cxrlib.performance import performance
 from cxrlib.phantom import draw_roster
 
@@ -78,3 +80,25 @@ def test_a_slider_that_is_moved_draws_what_it_says():
     box.children[0].value = 30
     box.children[1].value = "left"
     assert asked == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
+
+
+def test_an_uploaded_film_is_answered_with_a_picture_and_what_is_no_film_with_a_sentence(
+    tiny_run, sim_cohort, monkeypatch
+):
+    def choose(name, content):
+        upload.value = (
+            {"name": name, "content": memoryview(content), "size": len(content), "type": "", "last_modified": now},
+        )
+
+    plt.close("all")
+    drawn, now = [], datetime.now(UTC)
+    monkeypatch.setattr(plt, "show", lambda: drawn.extend(plt.get_fignums()))
+    upload, shown = upload_explorer(tiny_run).children
+    film = next((sim_cohort / "nofinding").glob("*.png"))
+    choose(film.name, film.read_bytes())
+    assert len(drawn) == 1
+    assert not shown.outputs
+    plt.close("all")
+    choose("../letter.png", b"Dear doctor,")
+    assert len(drawn) == 1
+    assert shown.outputs[0]["text"].startswith("letter.png: ")

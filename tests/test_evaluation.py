@@ -8,6 +8,7 @@ from cxrlib.evaluation import (
     auc_difference,
     auc_interval,
     brier,
+    brier_interval,
     effective_size,
     proportion,
 )
@@ -221,6 +222,25 @@ def test_a_value_that_is_not_defined_has_no_interval():
 
 def test_brier():
     assert brier([1, 0], [0.8, 0.4]) == pytest.approx((0.04 + 0.16) / 2)
+
+
+def test_the_interval_of_a_brier_score_is_that_of_a_mean_where_films_are_many():
+    rng = np.random.default_rng(0)
+    labels, scores = np.repeat([1, 0], [2000, 2000]), rng.uniform(size=4000)
+    value, low, high = brier_interval(labels, scores)
+    half = 1.96 * np.std((scores - labels) ** 2) / np.sqrt(4000)
+    assert value == brier(labels, scores)
+    assert (low, high) == pytest.approx((value - half, value + half), abs=1e-3)
+    four = brier_interval(np.repeat(labels, 4), np.repeat(scores, 4), np.repeat(np.arange(4000), 4))
+    assert four == pytest.approx((value, low, high), abs=1e-4)  # the same film four times says nothing new
+
+
+def test_the_interval_of_a_brier_score_is_wide_where_nothing_can_be_learned_of_it():
+    value, low, high = brier_interval([1, 0] * 5, [0.5] * 10)
+    assert value == 0.25
+    assert low < 0.15
+    assert high > 0.5
+    assert brier_interval([1, 0], [1, 0])[:2] == (0, 0)
 
 
 @pytest.mark.parametrize(

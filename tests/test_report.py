@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 import cxrlib
@@ -9,6 +10,7 @@ from cxrlib.cohort import read_cohort
 from cxrlib.phantom import simulate
 from cxrlib.radiograph import InputError
 from cxrlib.report import CLAIM, TRIPOD_AI
+from cxrlib.run import open_run
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +50,14 @@ def test_another_finding_is_refused(tiny_run, tmp_path):
     other = simulate(tmp_path / "c", films=20, finding="nodule", prevalence=0.5, size=64)
     with pytest.raises(InputError, match=r"looks for effusion, but .* holds nodule"):
         cxrlib.model_card(tiny_run, read_cohort(other), split="all")
+
+
+def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohort):
+    run, cohort = open_run("simulated"), read_cohort(sim_cohort)
+    card = cxrlib.model_card(run, cohort, split="all", scores=np.linspace(0, 1, len(cohort.table)))
+    learned = card[card.index("## What it has learned from") : card.index("## How it was trained")]
+    assert "20,000 films of the library's simulator, and no film of a patient" in learned
+    rows = re.findall(r"^\| (\w+) \| ([\d,]+) films, ([\d,]+) with the finding \|$", learned, re.MULTILINE)
+    assert [name for name, *_ in rows] == ["train", "val", "test"]
+    assert sum(int(films.replace(",", "")) for _, films, _ in rows) == 20_000
+    assert "On all films of" in card

@@ -1,11 +1,19 @@
-"""Every notebook in JupyterLab, as a student meets it: opened, run, its sliders moved, looked at."""
+"""Every notebook in JupyterLab, as a student meets it: opened, run, its sliders moved, films uploaded, looked at."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from cxrlib.phantom import Order, take_film
+from cxrlib.radiograph import write_prepared
+
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SLIDERS = {"02_read_a_chest_film.ipynb": 4, "08_choose_a_threshold.ipynb": 2}
 """The notebooks with sliders, and how many each has. They are quick, too: the short form."""
+
+UPLOADS = {"09_see_what_it_sees.ipynb": 1}
+"""The notebooks that take a file, and how many buttons for it each has."""
 
 RUN_SECONDS = 900
 MOVE_SECONDS = 60
@@ -31,6 +39,7 @@ SHOW_CELL = """async index => {
 }"""
 BAR = ".jp-Notebook-ExecutionIndicator[data-status={status}] [role=progressbar]"
 SLIDER = ".widget-slider [role=slider]"
+UPLOAD = ".widget-upload"
 ANOTHER_PICTURE = """([node, shown]) => {
     const picture = node.querySelector(".widget-output img")?.src;
     return picture && picture !== shown;
@@ -48,7 +57,7 @@ def test_where_the_port_is_in_use_the_next_free_one_is_taken(lab):
     assert lab.port != lab.port_asked_for
 
 
-def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures):
+def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures, tmp_path):
     asked, broken = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: broken.append(str(error)))
@@ -65,6 +74,7 @@ def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures):
         page.wait_for_selector(BAR.format(status="idle") + '[aria-valuenow="100"]')
         assert not page.locator("[role=dialog], .jp-Notification-Toast, .Toastify__toast").count()
         assert move_sliders(page, cells) == SLIDERS.get(notebook, 0)
+        assert upload_films(page, cells, tmp_path) == UPLOADS.get(notebook, 0)
         assert not page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count()  # below a slider, too
         take_pictures(page, cells, pictures / notebook.removesuffix(".ipynb"))
     finally:
@@ -102,6 +112,24 @@ def move_sliders(page, cells: list[dict]) -> int:
             shown = node.query_selector(".widget-output img").get_attribute("src")
             moved += 1
     return moved
+
+
+def upload_films(page, cells: list[dict], folder: Path) -> int:
+    """Upload a film and then what is none, see the picture and then a sentence, and return to how many buttons."""
+    film, letter = folder / "film.png", folder / "letter.png"
+    write_prepared(film, take_film(Order(patient=1), size=256).pixels / np.float32(4095))
+    letter.write_text("Dear doctor,")
+    uploads = [cell for cell in cells if "upload_explorer(" in cell["source"]]
+    for cell in uploads:
+        node = page.evaluate_handle(SHOW_CELL, cell["index"]).as_element()
+        for path, answer in ((film, ".widget-output img"), (letter, ".widget-output :text('letter.png: ')")):
+            button = node.wait_for_selector(UPLOAD)
+            with page.expect_file_chooser() as chooser:
+                button.click()
+            chooser.value.set_files(path)
+            node.wait_for_selector(answer, timeout=MOVE_SECONDS * 1000)
+        assert not node.query_selector(".widget-output img")
+    return len(uploads)
 
 
 def take_pictures(page, cells: list[dict], stem: Path) -> None:

@@ -5,9 +5,9 @@ Run as ``pytest tests/slow/test_statistics.py -s`` it prints what it measured.
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
-from cxrlib.evaluation import auc_difference, auc_interval, effective_size, proportion
+from cxrlib.evaluation import auc_difference, auc_interval, brier_interval, effective_size, proportion
 from cxrlib.performance import predictive_values
 from cxrlib.threshold import choose_by_sensitivity
 
@@ -119,6 +119,26 @@ def test_where_the_interval_of_an_auc_falls_short(samples, slack):
         held += holds(auc_interval(labels, scores, patients), 0.95)
     report("AUC", 0.95, 20, "twice as variable", coverage=held / samples)
     assert held / samples >= 0.85 - slack
+
+
+@pytest.mark.parametrize("positives", POSITIVES)
+@pytest.mark.parametrize("area", [0.75, 0.85, 0.95])
+def test_the_interval_of_a_brier_score(area, positives, samples, slack):
+    """Of calibrated scores, so that the truth is the mean of p (1 - p) over all films that there could be."""
+    rng, held, distance = np.random.default_rng([5, positives, round(100 * area)]), 0, shift(area)
+    share = positives / (positives + min(9 * positives, 2000))
+
+    def probability(x):
+        return special.expit(special.logit(share) + distance * (x - distance / 2))
+
+    x = np.linspace(-9, 9 + distance, 20001)
+    density = (1 - share) * stats.norm.pdf(x) + share * stats.norm.pdf(x - distance)
+    truth = np.trapezoid(density * probability(x) * (1 - probability(x)), x)
+    for _ in range(samples):
+        labels, patients = draw(rng, positives, "clustered")
+        held += holds(brier_interval(labels, probability(noise(rng, patients) + distance * labels), patients), truth)
+    report("Brier", area, positives, "clustered", coverage=held / samples)
+    assert 0.93 - slack <= held / samples <= (0.97 if positives >= 50 else 0.98) + slack  # it may hold more on few
 
 
 @pytest.mark.parametrize("kind", KINDS)
