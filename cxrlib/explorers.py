@@ -50,6 +50,7 @@ def volume_explorer(
 
 def upload_explorer(run):
     """Return a widget that takes a film's file and answers with `cxrlib.answers.draw_answer`; the file is not kept."""
+    from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
     upload, shown = FileUpload(accept=".png,.jpg,.jpeg,.dcm"), Output()
@@ -62,7 +63,7 @@ def upload_explorer(run):
             try:
                 draw_answer(run, path)
             except InputError as refused:
-                shown.append_stdout(str(refused).replace(f"{path}: ", f"{path.name}: "))
+                display({"text/plain": str(refused).replace(f"{path}: ", f"{path.name}: ")}, raw=True)
             plt.show()
 
     upload.observe(answer, names="value")

@@ -83,7 +83,7 @@ def test_a_slider_that_is_moved_draws_what_it_says():
 
 
 def test_an_uploaded_film_is_answered_with_a_picture_and_what_is_no_film_with_a_sentence(
-    tiny_run, sim_cohort, monkeypatch
+    tiny_run, sim_cohort, monkeypatch, capsys
 ):
     def choose(name, content):
         upload.value = (
@@ -93,12 +93,11 @@ def test_an_uploaded_film_is_answered_with_a_picture_and_what_is_no_film_with_a_
     plt.close("all")
     drawn, now = [], datetime.now(UTC)
     monkeypatch.setattr(plt, "show", lambda: drawn.extend(plt.get_fignums()))
-    upload, shown = upload_explorer(tiny_run).children
+    upload, _ = upload_explorer(tiny_run).children
     film = next((sim_cohort / "nofinding").glob("*.png"))
     choose(film.name, film.read_bytes())
     assert len(drawn) == 1
-    assert not shown.outputs
     plt.close("all")
     choose("../letter.png", b"Dear doctor,")
     assert len(drawn) == 1
-    assert shown.outputs[0]["text"].startswith("letter.png: ")
+    assert "letter.png: " in capsys.readouterr().out

@@ -122,7 +122,7 @@ def upload_films(page, cells: list[dict], folder: Path) -> int:
     uploads = [cell for cell in cells if "upload_explorer(" in cell["source"]]
     for cell in uploads:
         node = page.evaluate_handle(SHOW_CELL, cell["index"]).as_element()
-        for path, answer in ((film, ".widget-output img"), (letter, ".widget-output :text('letter.png: ')")):
+        for path, answer in ((film, ".widget-output img"), (letter, ".widget-output >> text=letter.png: ")):
             button = node.wait_for_selector(UPLOAD)
             with page.expect_file_chooser() as chooser:
                 button.click()
