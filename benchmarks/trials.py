@@ -9,7 +9,7 @@ with its mirror image. Two folds are trained at a time, on one thread each. OUT
 keeps the runs, so that a second call goes on where the first was stopped, and
 gets the out-of-fold scores; trials.csv in this folder gets the AUCs and, for each
 trial, the difference to that stage's BASE on the same films, paired, with its 95 % interval,
-clustered by patient (in the rows that are kept here, by bootstrap over patients).
+clustered by patient.
 """
 
 import os

@@ -60,7 +60,7 @@ def save_strip(folder: Path, side: str, posture: str, view: str) -> list[dict]:
     """Save the films of all volumes side by side, and return caption and outline of each."""
     orders = [Order(patient=PATIENT, amount=float(ml), side=side, posture=posture, view=view) for ml in VOLUMES]
     films = [take_film(order, size=SIZE) for order in orders]
-    strip = np.hstack([np.rint(film.pixels / 4095 * 255).astype(np.uint8) for film in films])
+    strip = np.hstack([np.rint(film.image * 255).astype(np.uint8) for film in films])
     cv2.imwrite(str(folder / f"{side}-{posture}-{view}.jpg"), strip, [cv2.IMWRITE_JPEG_QUALITY, 88])
     return [{"caption": caption(*pair), "outline": outline(pair[1])} for pair in zip(orders, films, strict=True)]
 

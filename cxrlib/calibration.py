@@ -28,7 +28,8 @@ def reliability(labels, scores, patients=None, *, bins: int = 8) -> pd.DataFrame
     labels, scores = check_scores(labels, scores)
     patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
     rows = []
-    for group in np.array_split(np.argsort(scores, kind="stable"), bins):
+    order = np.lexsort((np.random.default_rng(0).random(len(scores)), scores))  # equal scores in no order of the files
+    for group in np.array_split(order, bins):
         share = proportion(labels[group] == 1, patients[group])
         rows.append((len(group), scores[group].mean(), *share))
     return pd.DataFrame(rows, columns=["n", "score", "share", "low", "high"])

@@ -22,6 +22,7 @@ FRACTIONS = (0.70, 0.15, 0.15)
 COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings")
 NEEDED = ("path", "label")
 NOT_CLASSES = ("masks",)
+MADE_UP = "file:"  # how the id of a patient who is not known begins
 _NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
 
 
@@ -154,6 +155,8 @@ def _list_class(folder: Path, name: str) -> pd.DataFrame:
     )
     seen: dict[str, str] = {}
     for path in paths:
+        if not path.isprintable():
+            raise InputError(f"{folder}: the file name {path!r} cannot be written in a table; give it a plain name")
         stem = PurePosixPath(path).stem
         if stem in seen:
             raise InputError(f"{folder}: two files of one name in one class: {seen[stem]} and {path}")
@@ -190,10 +193,14 @@ def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[p
     if len(wrong):
         raise InputError(f"{table_file}: {wrong.iloc[0]} has the label of the other class folder")
     refuse_links_out(table_file.parent, table["path"], table_file)
+    notes = ()
     if "age" in table:
-        table["age"] = pd.to_numeric(table["age"], errors="coerce")
-    extra = len(listed) - len(table)
-    notes = (f"{extra:,} images in the folders are not in cohort.csv and are left out",) if extra else ()
+        given = table["age"]
+        table["age"] = pd.to_numeric(given, errors="coerce")
+        if unread := int((table["age"].isna() & (given != "")).sum()):
+            notes += (f"{unread:,} ages are no numbers and are left out",)
+    if extra := len(listed) - len(table):
+        notes += (f"{extra:,} images in the folders are not in cohort.csv and are left out",)
     return table, notes
 
 
@@ -217,7 +224,7 @@ def patients_from_names(paths) -> tuple[list[str], str]:
     matches = [_NIH_NAME.match(stem) for stem in stems]
     if all(matches):
         return [str(int(match[1])) for match in matches], "patients are taken from NIH file names"
-    ids = [str(int(match[1])) if match else f"file:{path}" for match, path in zip(matches, paths, strict=True)]
+    ids = [str(int(match[1])) if match else f"{MADE_UP}{path}" for match, path in zip(matches, paths, strict=True)]
     return ids, "no patients are known: each file counts as a patient of its own (but for NIH file names)"
 
 
@@ -228,10 +235,7 @@ def patient_position(patient_id: str, seed: int) -> float:
 
 
 def draw_split(patient_ids, *, seed: int = 0, fractions=FRACTIONS) -> list[str]:
-    """Assign each image to train, val or test by its patient's position.
-
-    A patient stays where they are when others come or go.
-    """
+    """Assign each image to train, val or test by its patient's position, which is the same whoever comes or goes."""
     positions = [patient_position(patient, seed) for patient in patient_ids]
     return [SPLITS[i] for i in np.searchsorted(np.cumsum(fractions)[:2], positions, side="right")]
 
@@ -261,7 +265,5 @@ def check_split(table: pd.DataFrame, where) -> None:
     splits = table.groupby("patient_id")["split"].nunique()
     shared = splits[splits > 1]
     if len(shared):
-        raise InputError(
-            f"{where}: {len(shared):,} patients are in more than one split (first: patient {shared.index[0]}); "
-            "a patient belongs to one"
-        )
+        told = f"{len(shared):,} patients are in more than one split (first: patient {shared.index[0]})"
+        raise InputError(f"{where}: {told}; a patient belongs to one")

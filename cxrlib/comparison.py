@@ -18,6 +18,7 @@ class Comparison:
     n: int
     n_finding: int
     n_patients: int
+    warnings: tuple[str, ...] = ()
 
 
 def compare(
@@ -42,4 +43,5 @@ def compare(
         n=len(table),
         n_finding=int(labels.sum()),
         n_patients=table["patient_id"].nunique(),
+        warnings=tuple(f"{run.folder}: {told}" for run in (run_a, run_b) for told in run.acquaintances(shared)),
     )

@@ -187,8 +187,10 @@ def print_comparison(result, as_json: bool) -> None:
         for name in estimates:
             estimate = getattr(result, name)
             flat |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        typer.echo(json.dumps(flat))
+        typer.echo(json.dumps(flat | {"warnings": list(result.warnings)}))
         return
     typer.echo(f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding")
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     for name, title in estimates.items():
         typer.echo(f"{title:12} {getattr(result, name)}")

@@ -189,7 +189,8 @@ def _shown(path: Path, dataset: pydicom.Dataset, stored: np.ndarray, photometric
         values = values[there].max() - values
     padding = dataset.get("PixelPaddingValue")
     if padding is not None:
-        outside = levels == padding
+        limit = dataset.get("PixelPaddingRangeLimit", padding)  # PS3.3 C.7.5.1.1.2: all values between the two
+        outside = (levels >= min(padding, limit)) & (levels <= max(padding, limit))
         if (there & outside).any() and not outside[there].all():
             values[outside] = values[there & ~outside].min()  # what the beam did not reach is shown black
     return values[places]

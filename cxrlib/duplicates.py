@@ -8,6 +8,7 @@ this is wrong is measured in benchmarks/README.md.
 """
 
 import warnings
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import cv2
@@ -71,7 +72,7 @@ def check_copies(images: dict[str, np.ndarray], parts: dict[str, Cohort], of: in
             f"and {paths[other][again]} ({other}): remove one of each, or give both the same patient_id in cohort.csv"
         )
     held = [(split, film) for split in images if split != "train" for film in range(len(images[split]))]
-    near = near_copies(images["train"], np.concatenate([images[split] for split in images if split != "train"]))
+    near = near_copies(images["train"], [images[split][film] for split, film in held])
     if near:
         row, film, likeness = near[0]
         split, index = held[row]
@@ -95,12 +96,13 @@ def exact_copies(images: dict[str, np.ndarray]) -> list[tuple[tuple[str, int], t
     return pairs
 
 
-def near_copies(train: np.ndarray, held: np.ndarray) -> list[tuple[int, int, float]]:
+def near_copies(train: np.ndarray, held: Sequence[np.ndarray]) -> list[tuple[int, int, float]]:
     """Return (index in held, index in train, correlation) for each held-out film that looks like a copy.
 
     Parameters
     ----------
-    train, held : ndarray, (N, S, S) and (M, S, S), uint8 or uint16
+    train : ndarray, (N, S, S), uint8 or uint16
+    held : sequence of ndarray, M of (S, S), of the same type
     """
     thumbnails = np.array([_detail(film, SMALL, COARSE).ravel() for film in train])
     thumbnails /= np.linalg.norm(thumbnails, axis=1, keepdims=True) + 1e-9

@@ -115,14 +115,14 @@ def aucs_of_few(labels, scores, n_finding: int, n_nofinding: int, *, draws: int 
 
 def check_scores(labels, scores) -> tuple[np.ndarray, np.ndarray]:
     """Return labels as int and scores as float, (N,) each, or refuse them."""
-    labels, scores = np.asarray(labels).astype(int).ravel(), np.asarray(scores, dtype=float).ravel()
+    labels, scores = (np.asarray(values, dtype=float).ravel() for values in (labels, scores))
     if labels.shape != scores.shape:
         raise InputError(f"{labels.size} labels but {scores.size} scores")
-    if not np.isin(labels, (0, 1)).all() or len(np.unique(labels)) != 2:
+    if not np.array_equal(np.unique(labels), (0, 1)):
         raise InputError(f"labels are {np.unique(labels)[:5]}; both 0 and 1 are needed, and nothing else")
     if not np.isfinite(scores).all():
         raise InputError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite numbers")
-    return labels, scores
+    return labels.astype(int), scores
 
 
 def alike(scores) -> bool:

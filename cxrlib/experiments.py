@@ -214,8 +214,10 @@ def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> 
 
 
 def arms_table(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return what `compare_arms` finds of the AUC, to be read: text, three decimals, the interval in brackets."""
-    rows = compare_arms(table, baseline)
-    told = [f"{row.difference:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples()]
-    told = ["" if arm == baseline else text for arm, text in zip(rows.index, told, strict=True)]
-    return pd.DataFrame({"mean AUC": rows["mean"].map("{:.3f}".format), "difference (95 % interval)": told})
+    """Return the AUC of each arm, and its paired difference to the baseline arm, as text to be read."""
+    wide = by_arm(table)
+    rows = {arm: (str(mean_interval(wide[arm])), str(paired_difference(wide[arm], wide[baseline]))) for arm in wide}
+    rows[baseline] = (rows[baseline][0], "")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean AUC", "difference"]).add_suffix(
+        " (95 % interval)", axis="columns"
+    )

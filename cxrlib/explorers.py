@@ -43,7 +43,7 @@ def volume_explorer(
     order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view)
     film = take_film(order, size=size)
     figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
-    plots.film(film.pixels / 4095, ax, title=caption(order, film))
+    plots.film(film.image, ax, title=caption(order, film))
     plots.outline(film.mask, ax)
     return figure
 

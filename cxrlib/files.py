@@ -66,7 +66,8 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     except Timeout:
         raise InputError(f"{folder}: {_holder(file)} is at work in it; wait until it ends") from None
     try:
-        file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        with suppress(PermissionError):  # Windows lets nobody write what is locked; the name is a help, no more
+            file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         yield
         with suppress(OSError):  # Windows removes it itself
             file.unlink()
@@ -91,13 +92,16 @@ def is_empty(folder: Path) -> bool:
     """Return whether a folder is missing, or holds nothing but what a process that was killed leaves behind."""
     if not folder.exists():
         return True
-    return folder.is_dir() and all(path.name == LOCK or path.match(PARTIAL) for path in folder.iterdir())
+    return folder.is_dir() and all(
+        path.is_file() and (path.name == LOCK or path.match(PARTIAL)) for path in folder.iterdir()
+    )
 
 
 def sweep(folder: Path) -> None:
     """Remove the partial files of processes that were killed; for whoever has the folder's lock."""
     for path in folder.rglob(PARTIAL):
-        path.unlink(missing_ok=True)
+        if path.is_file():  # a folder of such a name holds what `cxr fetch` goes on with
+            path.unlink(missing_ok=True)
 
 
 def make_once(folder: Path, make: Callable[[], object]) -> Path:

@@ -99,13 +99,14 @@ def threshold_sweep(labels, scores, ax: Axes, *, threshold: float | None = None)
     false_positive, sensitivity, thresholds = roc(labels, scores)
     inside = thresholds <= 1
     ax.step(thresholds[inside], sensitivity[inside], where="post", color=FINDING, label="sensitivity")
-    ax.step(thresholds[inside], 1 - false_positive[inside], where="post", color=NOFINDING, label="specificity")
+    rest = {"where": "post", "color": NOFINDING, "linestyle": "-."}
+    ax.step(thresholds[inside], 1 - false_positive[inside], label="specificity", **rest)
     if threshold is not None:
         ax.axvline(threshold, color=NEUTRAL, linestyle="--", linewidth=1, label="the chosen threshold")
     lowest = max(1e-4, 0.8 * thresholds.min())
     ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=(-0.01, 1.01))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="lower center")
+    ax.legend(loc="center left")
     return ax
 
 
@@ -131,6 +132,24 @@ def outline(mask: np.ndarray, ax: Axes, *, color: str = FINDING) -> Axes:
     """Draw the border of a mask (H, W), bool, over a film."""
     if mask.any():
         ax.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.2)
+    return ax
+
+
+def point_out(ax: Axes, signs: dict[str, tuple[float, float, float, float]], *, color: str = FINDING) -> Axes:
+    """Name places on a film, each with an arrow.
+
+    Parameters
+    ----------
+    signs : dict
+        Name -> (x, y of the place, x, y of the name), as shares of the film from its upper left corner.
+    """
+    box = {"facecolor": "black", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
+    arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.5}
+    for name, (x, y, at_x, at_y) in signs.items():
+        ax.annotate(
+            name, (x, 1 - y), (at_x, 1 - at_y), "axes fraction",
+            color="white", ha="center", va="center", bbox=box, arrowprops=arrow,
+        )  # fmt: skip
     return ax
 
 
@@ -160,6 +179,7 @@ def differences(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.errorbar(shown["difference"], places, xerr=errors, fmt="o", color=FINDING, capsize=3)
     ax.axvline(0, color=NEUTRAL, linestyle=":", linewidth=1)
     ax.set_yticks(places, shown.index)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     baseline = table.index[table["difference"].isna()][0]
     ax.set(ylim=(-0.6, len(shown) - 0.4), xlabel=f"difference to {baseline}")
     return ax

@@ -17,9 +17,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cxrlib import medmnist, nih
-from cxrlib.cohort import COLUMNS, NOFINDING, check_split, draw_stratified_split, read_cohort
+from cxrlib.cohort import COLUMNS, MADE_UP, NOFINDING, check_split, draw_stratified_split, read_cohort
 from cxrlib.files import atomic, csv_text, is_empty, locked, map_in_order, sweep, write_csv, write_text
-from cxrlib.radiograph import InputError, read_image, write_prepared
+from cxrlib.headers import MAX_SIDE
+from cxrlib.radiograph import NORMALIZATIONS, InputError, read_image, write_prepared
 from cxrlib.texts import read_json
 
 SETTINGS = "prepare.json"
@@ -84,8 +85,10 @@ def prepare(
         raise InputError(f"{source}: {'is a file, not a folder' if source.exists() else 'no such folder'}")
     if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
-    if size < 8:
-        raise InputError(f"size is {size}; it must be at least 8 pixels")
+    if not 8 <= size <= MAX_SIDE:
+        raise InputError(f"size is {size}; it must be 8 to {MAX_SIDE:,} pixels")
+    if normalize not in NORMALIZATIONS:
+        raise InputError(f"normalize is {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
     label_file = nih.find_label_file(source)
     if archive is not None:
         finding, table, notes = medmnist.list_films(archive, finding=finding or "Effusion", against=against)
@@ -97,7 +100,8 @@ def prepare(
         )
     else:
         cohort = read_cohort(source, finding=finding)
-        finding, table, notes = cohort.finding, cohort.table.rename(columns={"path": "source"}), cohort.notes
+        given = {name: f"{name}_given" for name in ("source", "reason")}  # names that are used here
+        finding, table, notes = cohort.finding, cohort.table.rename(columns=given | {"path": "source"}), cohort.notes
     if "split" not in table:
         table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
         notes += ("the split is drawn by patient, 70/15/15, each class alike",)
@@ -140,7 +144,8 @@ def prepare(
                 + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
                 + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
             )
-        unknown = ("patient_id",) if archive is not None else ()  # so that who reads the cohort is told
+        made_up = archive is not None or table["patient_id"].str.startswith(MADE_UP).any()
+        unknown = ("patient_id",) if made_up else ()  # so that who reads the cohort is told
         columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason", *unknown)]
         write_csv(out / "rejected.csv", rejected)
         if boxes is not None:

@@ -49,8 +49,7 @@ def open_radiograph(
     Parameters
     ----------
     path : path-like
-        PNG (8 or 16 bit), JPEG or DICOM, recognised by content first; a DICOM
-        file without its preamble, by its name.
+        PNG (8 or 16 bit), JPEG or DICOM, recognised by content, not by name.
     size : int, optional
         Side of the square result in pixels. A non-square film is padded with 0
         to a square, never cropped and never stretched. Without it the film

@@ -1,19 +1,18 @@
 """What goes with a network when it is handed on: its model card."""
 
-import json
 from dataclasses import asdict
 
 import numpy as np
 
-from cxrlib.cohort import Cohort
+from cxrlib.cohort import SPLITS, Cohort
 from cxrlib.evaluation import auc_interval, brier_interval
 from cxrlib.performance import Performance, performance, performance_by
 from cxrlib.radiograph import InputError
 from cxrlib.run import MADE_LAST, SIMULATED, Run
+from cxrlib.texts import read_json
 
 GROUPS = ("view", "sex", "site")
 FEW = 10
-SPLITS = ("train", "val", "test")
 
 CLAIM = {
     "9": "pre-processing", "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint",
@@ -98,13 +97,14 @@ def _data(run: Run) -> str:
 
 def _simulated_data(run: Run) -> str:
     """Return the same for the run that comes with the library, whose films are counted but not listed."""
-    made = json.loads((run.folder / "made.json").read_text(encoding="utf-8"))
+    made = read_json(run.folder / "made.json")
     counts = {(row["split"], row["label"]): row["n"] for row in made["environment"]["images"]}
     rows = {name: f"{counts[name, 0] + counts[name, 1]:,} films, {counts[name, 1]:,} with the finding"
             for name in SPLITS}  # fmt: skip
     note = (
-        f"{made['films']['films']:,} films of the library's simulator, and no film of a patient. The simulated "
-        "patients are split, not the films."
+        f"{counts['train', 0] + counts['train', 1]:,} of {made['films']['films']:,} films of the library's simulator "
+        "(the others chose the threshold and tested it), and no film of a patient. The simulated patients are split, "
+        "not the films."
     )
     return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
 
@@ -123,7 +123,7 @@ def _training(run: Run) -> str:
 
 
 def _rule(run: Run) -> str:
-    return json.loads((run.folder / MADE_LAST).read_text(encoding="utf-8"))["rule"]
+    return read_json(run.folder / MADE_LAST).get("rule", "by an unknown rule")
 
 
 def _figures(labels, scores, patients, done: Performance) -> dict[str, str]:
@@ -151,7 +151,8 @@ def _groups(part: Cohort, scores, threshold: float) -> str:
                 _rate(row, "sensitivity", row["n_finding"]),
                 _rate(row, "specificity", row["n"] - row["n_finding"]),
             ]
-            lines.append(f"| {column} {row['group']} | {row['n']:,} | {row['n_finding']:,} | {' | '.join(cells)} |")
+            counts = f"{row['n']:,} | {row['n_finding']:,}"
+            lines.append(f"| {column} {_cell(row['group'])} | {counts} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 4 else "## In groups\n\nThe cohort names no view, sex or site."
 
 
@@ -181,4 +182,9 @@ def _checklists() -> str:
 
 
 def _table(rows: dict[str, str]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+    return "\n".join(["| | |", "|---|---|", *(f"| {_cell(name)} | {_cell(value)} |" for name, value in rows.items())])
+
+
+def _cell(value) -> str:
+    """Return a value for a cell of a Markdown table, whose columns a bar would break."""
+    return str(value).replace("|", "\\|")

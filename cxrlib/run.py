@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib import loss as losses
-from cxrlib.cohort import Cohort, check_split
+from cxrlib.cohort import MADE_UP, Cohort, check_split
 from cxrlib.performance import Evaluation, evaluate_scores
 from cxrlib.pipeline import load_images
 from cxrlib.plausibility import Reference, read_reference
@@ -213,12 +213,14 @@ class Run:
         return [rows.get((path, file.stat().st_size)) for path, file in films]
 
     def acquaintances(self, part: Cohort) -> tuple[str, ...]:
-        """Say which films, or at least whose, the run has learned from."""
+        """Say which films, or at least whose, the run has learned from, and whether they are of its finding."""
         split = self.split
         learned = np.array([film is not None and film.split == "train" for film in self._known(part)])
-        patients = set(split.loc[split["split"] == "train", "patient_id"])
+        patients = {each for each in split.loc[split["split"] == "train", "patient_id"] if not each.startswith(MADE_UP)}
         met = part.table["patient_id"].isin(patients).to_numpy() & ~learned
         told = []
+        if part.finding != self.finding:
+            told.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
         if learned.any():
             told.append(f"{learned.sum():,} of these films were trained on")
         if met.any():

@@ -46,7 +46,8 @@ def read_numbers(path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, 
     InputError
         As in `read_csv`, or a number is missing.
     """
-    options = {"dtype": dict.fromkeys(text, str)}
+    empty = {column: [""] for column in numbers}  # in a column of text "NA" and "null" are names
+    options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
     table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
     for column in numbers if len(table) else ():
         if not pd.api.types.is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():

@@ -190,7 +190,7 @@ def _begin(folder: Path, recipe: Recipe, split: pd.DataFrame, resume: bool) -> b
         old, new = asdict(earlier), asdict(recipe)
         told = "; ".join(f"{k} was {old[k]!r} and is now {new[k]!r}" for k in old if old[k] != new[k])
         raise InputError(f"{folder}: was begun with another recipe ({told})")
-    if (folder / "split.csv").exists() and (folder / "split.csv").read_text() != csv_text(split):
+    if (folder / "split.csv").exists() and (folder / "split.csv").read_text(encoding="utf-8") != csv_text(split):
         raise InputError(f"{folder}: was begun on other films, or on another split of them, than this cohort's")
     return (folder / MADE_LAST).exists()
 

@@ -33,3 +33,8 @@ def test_platt_takes_out_a_loss_weight(known):
     labels, logits = known
     weighted = logits + np.log(9.0)
     assert np.abs(platt(labels, weighted)(weighted) - expit(logits)).max() < 0.02
+
+
+def test_equal_scores_are_grouped_in_no_order_of_the_files():
+    shares = reliability(np.repeat([1, 0], [200, 600]), np.full(800, 0.25), bins=4)["share"]
+    assert shares.between(0.15, 0.35).all()

@@ -129,3 +129,18 @@ def test_another_finding_is_the_other_folder(two_folders):
     with pytest.raises(InputError, match="cardiomegaly, mass"):
         read_cohort(two_folders)
     assert read_cohort(two_folders, finding="Cardiomegaly").finding == "cardiomegaly"
+
+
+def test_ages_that_are_no_numbers_are_told_of(two_folders):
+    paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
+    table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
+    table.assign(age=["58", "058Y", *[""] * 10]).to_csv(two_folders / "cohort.csv", index=False)
+    cohort = read_cohort(two_folders)
+    assert "1 ages are no numbers and are left out" in cohort.notes
+    assert cohort.table["age"].notna().sum() == 1
+
+
+def test_a_file_name_that_is_no_text_is_refused(two_folders):
+    (two_folders / "effusion" / "Gr\udcf6sse.png").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot be written in a table"):
+        read_cohort(two_folders)

@@ -96,3 +96,14 @@ def test_what_is_unusual_is_said(tmp_path, ramp):
     told = " ".join(open_radiograph(path).warnings)
     assert "HAND" in told
     assert "lateral" in told
+
+
+def test_a_range_of_padding_does_not_set_the_range(tmp_path, ramp):
+    """PS3.3 C.7.5.1.1.2: what lies between the padding value and its limit is padding, too."""
+    padded = ramp.copy() + 1000
+    padded[:4] = 4
+    tags = dict(PixelPaddingValue=0, PixelPaddingRangeLimit=10, BitsStored=16, HighBit=15)
+    for photometric in ("MONOCHROME1", "MONOCHROME2"):
+        image = read_image(write(tmp_path / "a.dcm", padded, PhotometricInterpretation=photometric, **tags))
+        assert image[:4].max() == 0
+        assert image[4:].max() == 1

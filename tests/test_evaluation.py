@@ -265,3 +265,8 @@ def test_patients_of_other_films():
 def test_bad_prevalence():
     with pytest.raises(InputError, match="prevalence is 0"):
         performance([1, 0], [0.3, 0.2], 0.25, prevalence=0)
+
+
+def test_labels_between_0_and_1_are_refused():
+    with pytest.raises(InputError, match="both 0 and 1 are needed"):
+        auc([0.2, 0.9, 1, 1], [0.1, 0.2, 0.3, 0.4])

@@ -217,3 +217,20 @@ def test_a_simulation_that_is_whole_is_not_made_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cohort").rglob("*")} == before
     with pytest.raises(InputError, match="not made by this call"):
         simulate(tmp_path / "cohort", **options, seed=1)
+
+
+def test_what_a_fetch_goes_on_with_is_not_swept_away_and_no_empty_folder(two_folders, tmp_path):
+    waiting = tmp_path / "out" / ".chestmnist.npz.partial" / "chestmnist.npz"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(b"half of it")
+    assert not is_empty(tmp_path / "out")
+    with pytest.raises(InputError):
+        prepare(two_folders, tmp_path / "out", size=32)
+    assert waiting.exists()
+
+
+def test_a_lock_left_behind_does_not_stand_in_the_way(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / LOCK).write_text("process 1 on nowhere")
+    assert len(read_cohort(simulate(out, films=10, prevalence=0.4, size=32)).table) == 10

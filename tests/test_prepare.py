@@ -132,7 +132,7 @@ def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folde
             "two files of one name",
         ),
         (lambda s: None, {"finding": "Hernia"}, "0 are Hernia"),
-        (lambda s: None, {"size": 4}, "at least 8"),
+        (lambda s: None, {"size": 4}, "must be 8 to 6,000"),
         (lambda s: (s / "BBox_List_2017.csv").write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*needed are"),
         (
             lambda s: (s / "Data_Entry_2017.csv").write_text((s / "Data_Entry_2017.csv").read_text() * 2),
@@ -204,3 +204,28 @@ def test_memory_does_not_grow_with_the_number_of_films(tmp_path, film):
         words = [sys.executable, "-c", code, tmp_path / str(count), tmp_path / f"out{count}"]
         peaks.append(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout))
     assert peaks[1] - peaks[0] < 40
+
+
+def test_a_table_may_have_columns_of_any_name(two_folders, tmp_path):
+    paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
+    table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
+    table.assign(source="ward", reason="cough").to_csv(two_folders / "cohort.csv", index=False)
+    prepare(two_folders, tmp_path / "out", size=32)
+    made = read_cohort(tmp_path / "out").table
+    assert set(made["source_given"]) == {"ward"}
+    assert set(made["reason_given"]) == {"cough"}
+
+
+def test_what_is_not_known_of_patients_is_not_known_of_the_prepared_films_either(two_folders, tmp_path):
+    prepare(two_folders, tmp_path / "out", size=32)
+    assert "each file counts as a patient" in read_cohort(tmp_path / "out").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"normalize": "foo"}, "normalize is 'foo'"), ({"size": 200_000}, "size is 200000; it must be 8 to 6,000")],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(two_folders, tmp_path, wrong, message):
+    with pytest.raises(InputError, match=message):
+        prepare(two_folders, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()

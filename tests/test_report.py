@@ -1,6 +1,7 @@
 """A model card says what the run holds, and nothing that it does not."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,8 +57,15 @@ def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohor
     run, cohort = open_run("simulated"), read_cohort(sim_cohort)
     card = cxrlib.model_card(run, cohort, split="all", scores=np.linspace(0, 1, len(cohort.table)))
     learned = card[card.index("## What it has learned from") : card.index("## How it was trained")]
-    assert "20,000 films of the library's simulator, and no film of a patient" in learned
+    assert "14,040 of 20,000 films of the library's simulator" in learned
     rows = re.findall(r"^\| (\w+) \| ([\d,]+) films, ([\d,]+) with the finding \|$", learned, re.MULTILINE)
     assert [name for name, *_ in rows] == ["train", "val", "test"]
     assert sum(int(films.replace(",", "")) for _, films, _ in rows) == 20_000
     assert "On all films of" in card
+
+
+def test_a_bar_in_a_name_does_not_break_a_table(tiny_run, sim_cohort):
+    cohort = read_cohort(sim_cohort)
+    table = cohort.table.assign(site=cohort.table["site"].map("ward|{}".format))
+    card = cxrlib.model_card(tiny_run, replace(cohort, table=table))
+    assert r"| site ward\|0 |" in card

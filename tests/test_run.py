@@ -148,3 +148,29 @@ def test_a_damaged_model(tiny_run, tmp_path):
     (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
     with pytest.raises(InputError, match=r"model\.keras: cannot be loaded"):
         open_run(copy).predict(np.zeros((64, 64)))
+
+
+def test_a_comparison_says_what_either_run_has_learned_from(tiny_run, sim_cohort):
+    told = compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all").warnings
+    assert len(told) == 2
+    assert all("of these films were trained on" in text for text in told)
+    assert not compare(tiny_run, tiny_run, read_cohort(sim_cohort)).warnings
+
+
+def test_films_of_another_finding_are_told_of(tiny_run, tmp_path):
+    other = simulate(tmp_path / "other", films=20, prevalence=0.5, size=64, seed=5, finding="cardiomegaly")
+    told = tiny_run.evaluate(read_cohort(other), split="all").warnings
+    assert "the run looks for effusion, and these films are filed as cardiomegaly" in told
+
+
+def test_equal_file_names_do_not_make_the_same_people(tiny_run, two_folders, monkeypatch):
+    split = pd.DataFrame({"path": ["effusion/e0.png"], "patient_id": ["file:effusion/e0.png"], "split": ["train"]})
+    monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(bytes=0))
+    assert not tiny_run.acquaintances(read_cohort(two_folders))
+
+
+def test_a_patient_may_be_called_na(tiny_run, tmp_path):
+    copy = copy_of(tiny_run, tmp_path)
+    split = tiny_run.split.assign(patient_id="NA")
+    split.to_csv(copy / "split.csv", index=False)
+    assert open_run(copy).split["patient_id"].unique().tolist() == ["NA"]

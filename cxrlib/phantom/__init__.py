@@ -18,7 +18,7 @@ import joblib
 import numpy as np
 
 from cxrlib.cohort import NOFINDING
-from cxrlib.files import atomic, is_empty, locked, sweep, write_csv, write_text
+from cxrlib.files import LOCK, atomic, is_empty, locked, sweep, write_csv, write_text
 from cxrlib.phantom.film import SIZES, Film, Order, take_film
 from cxrlib.phantom.roster import draw_roster, order_of
 from cxrlib.radiograph import InputError
@@ -111,7 +111,9 @@ def simulate(
             pass
         write_csv(folder / "cohort.csv", table)
         write_text(folder / SETTINGS, named)
-        if out.exists():
+        if out.exists():  # empty, but for what a process that was killed left behind
+            sweep(out)
+            (out / LOCK).unlink(missing_ok=True)
             out.rmdir()
         folder.rename(out)  # whole, or not there
     shutil.rmtree(work)

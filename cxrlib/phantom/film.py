@@ -109,6 +109,11 @@ class Film:
     geometry: Geometry
     seed: int
 
+    @property
+    def image(self) -> np.ndarray:
+        """The film as shown, 0 to 4095 as black to white: (H, W) float32 in [0, 1]."""
+        return self.pixels / np.float32(4095)
+
 
 def take_film(order: Order, *, size: int = 128) -> Film:
     """Take a film of a patient.

@@ -3,8 +3,6 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from cxrlib.phantom import Order, take_film
 from cxrlib.radiograph import write_prepared
 
@@ -117,7 +115,7 @@ def move_sliders(page, cells: list[dict]) -> int:
 def upload_films(page, cells: list[dict], folder: Path) -> int:
     """Upload a film and then what is none, see the picture and then a sentence, and return to how many buttons."""
     film, letter = folder / "film.png", folder / "letter.png"
-    write_prepared(film, take_film(Order(patient=1), size=256).pixels / np.float32(4095))
+    write_prepared(film, take_film(Order(patient=1), size=256).image)
     letter.write_text("Dear doctor,")
     uploads = [cell for cell in cells if "upload_explorer(" in cell["source"]]
     for cell in uploads:

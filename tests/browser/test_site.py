@@ -101,7 +101,7 @@ def test_the_volume_explorer_shows_the_films_that_the_library_takes(site, open_p
         assert picture.get_attribute("aria-labelledby") == "film-title"
         assert told in picture.locator("title").text_content()
         assert controls.get_by_label("volume").get_attribute("aria-valuetext") == f"{order['amount']:,} mL"
-        pixels = film.pixels / 4095 * 255
+        pixels = film.image * 255
         shown = shown_at(picture, pixels.shape)
         assert np.abs(shown - pixels).mean() < 2
         assert before is None or np.square(shown - pixels).mean() < np.square(shown - before).mean()
