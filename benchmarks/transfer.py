@@ -15,16 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 from cross_validate import with_groups
-from scipy import stats
 from tqdm import tqdm
 
 from cxrlib.backend import keras, tf
 from cxrlib.cohort import read_cohort
 from cxrlib.evaluation import auc, auc_interval
+from cxrlib.experiments import mean_interval
 from cxrlib.files import write_csv
 from cxrlib.phantom import VERSION, simulate
 from cxrlib.preparation import prepare
@@ -66,7 +65,9 @@ def main(
                 {"date": datetime.date.today().isoformat(), "version": VERSION} | settings | rows[-1] | {"note": note}
             )
     for name in [name for name in rows[0] if name not in ("seed", "val", "low", "high")]:
-        typer.echo(f"{name}: {mean_interval([row[name] for row in rows])}")
+        values = [row[name] for row in rows]
+        told = mean_interval(values) if len(values) > 1 else f"{values[0]:.3f}"
+        typer.echo(f"{name}: {told}, {len(values)} trainings")
 
 
 def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: float):
@@ -107,15 +108,6 @@ def note_look(row: dict) -> None:
     """Add a row to the list of looks at the held group."""
     kept = pd.read_csv(LOOKS) if LOOKS.exists() else pd.DataFrame()
     write_csv(LOOKS, pd.concat([kept, pd.DataFrame([row]).round(4)], ignore_index=True))
-
-
-def mean_interval(values: list[float]) -> str:
-    """Return the mean over trainings with its 95 % interval by Student's t, where there are several."""
-    mean = np.mean(values)
-    if len(values) < 2:
-        return f"{mean:.3f} (one training)"
-    low, high = stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))
-    return f"{mean:.3f} ({low:.3f} to {high:.3f} over {len(values)} trainings)"
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ def brier_interval(labels, scores, patients=None, *, level: float = LEVEL) -> Es
 
 
 def roc(labels, scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return false positive rate, sensitivity and threshold along the ROC curve."""
+    """Return false positive rate, sensitivity and threshold, (K,) each, along the ROC curve; at first inf."""
     from sklearn.metrics import roc_curve
 
     return roc_curve(*check_scores(labels, scores), drop_intermediate=False)

@@ -66,7 +66,7 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = FINER) ->
 
 
 def randomised(model: "keras.Model") -> "keras.Model":
-    """Return the same network with its first, random weights: the control of Adebayo et al., NeurIPS 2018."""
+    """Return the same network with random weights: the control of Adebayo et al., NeurIPS 2018."""
     from cxrlib.backend import keras
 
     return keras.models.clone_model(model)

@@ -23,8 +23,7 @@ def learning_rate(recipe: Recipe, steps: int):
     if recipe.schedule == "none":
         return recipe.learning_rate
     if recipe.schedule == "halving":
-        first = max(recipe.hold, 0) + 1
-        borders = [steps * epoch - 1 for epoch in range(first, recipe.epochs)]
+        borders = [steps * epoch - 1 for epoch in range(recipe.hold + 1, recipe.epochs)]
         rates = [recipe.learning_rate * 0.5**k for k in range(len(borders) + 1)]
         return keras.optimizers.schedules.PiecewiseConstantDecay(borders, rates) if borders else rates[0]
     warmup = steps * min(recipe.hold, recipe.epochs - 1)

@@ -14,6 +14,9 @@ from cxrlib.radiograph import quantize, read_image
 BUDGET = 2 << 30
 """Bytes of images that are kept in memory; above it they go to a file on disk."""
 
+MOST_WORKERS = 8
+"""Threads that make batches; each has four ahead, which on many cores would fill the memory."""
+
 
 def load_images(
     files: Sequence[Path],
@@ -112,7 +115,8 @@ def iterate_batches(
         epoch, rows = dealt
         return make_batch(images, labels, rows[index::of], epoch=epoch, of=of, **options)
 
-    yield from map_in_order(make, deal_rows(len(labels), batch=batch, seed=seed, epochs=epochs))
+    rows = deal_rows(len(labels), batch=batch, seed=seed, epochs=epochs)
+    yield from map_in_order(make, rows, workers=min(MOST_WORKERS, os.cpu_count() or 1))
 
 
 def deal_rows(count: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:

@@ -68,6 +68,12 @@ def train(
     Returns
     -------
     Run
+
+    Raises
+    ------
+    InputError
+        The folder is taken, by another recipe or on other films; a split lacks a
+        class; a film is in two splits; the loss is no number; scores are all the same.
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
