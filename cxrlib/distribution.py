@@ -92,11 +92,15 @@ def apart() -> Iterator[None]:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Say it in a sentence where another process of the training has ended."""
+    """Say it in a sentence where another process of the training has ended.
+
+    JAX raises an error of its own then, or a ValueError that names Gloo, by which processors talk to each other.
+    """
     try:
         yield
     except Exception as error:
-        if share()[1] == 1 or type(error).__name__ not in ("JaxRuntimeError", "XlaRuntimeError"):
+        lost = type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") or "Gloo" in str(error)
+        if share()[1] == 1 or not lost:
             raise
         raise InputError(
             "another process of this training has ended; start all of them again with --resume "

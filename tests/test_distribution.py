@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
+from cxrlib import distribution
+from cxrlib.radiograph import InputError
 from cxrlib.recipe import recipe_text
 
 ALONE = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "XLA_", "JAX_"))}
@@ -39,3 +41,23 @@ def test_what_cannot_be_joined_is_said(sim_cohort, tmp_path, env, told):
     assert done.returncode == 2
     assert told in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+class JaxRuntimeError(RuntimeError):
+    """As JAX' own, by name."""
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), JaxRuntimeError("UNAVAILABLE: a task")],
+)
+def test_whatever_jax_raises_where_a_process_has_ended_becomes_a_sentence(lost, monkeypatch):
+    monkeypatch.setattr(distribution, "share", lambda: (0, 2))
+    ended = "another process of this training has ended; start all of them again"
+    with pytest.raises(InputError, match=ended), distribution.together():
+        raise lost
+    with pytest.raises(ValueError, match="a loss of nan"), distribution.together():
+        raise ValueError("a loss of nan")
+    monkeypatch.setattr(distribution, "share", lambda: (0, 1))
+    with pytest.raises(type(lost)), distribution.together():
+        raise lost
