@@ -20,9 +20,9 @@ $(READY): requirements.txt pyproject.toml
 walkthrough: $(READY) ## run all that the course has, end to end
 	$(BIN)/python notebooks/walkthrough.py
 
-test: $(READY) ## unit tests, two modules at a time, and then the notebooks compared strictly
+test: $(READY) ## unit tests and then the notebooks compared strictly, two files at a time
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
-	$(BIN)/python -m pytest notebooks
+	$(BIN)/python -m pytest notebooks -n 2 --dist loadfile
 
 test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
 	$(BIN)/python -m pytest tests/slow
