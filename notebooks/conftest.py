@@ -1,4 +1,7 @@
-"""After the tests: the seconds that each notebook names, beside those that it took (longer where two run at a time), and the most memory of any."""
+"""After the tests: the seconds that each notebook names, beside those that it took, and the most memory of any.
+
+Two side by side take longer than each would alone.
+"""
 
 import re
 import sys
