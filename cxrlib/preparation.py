@@ -17,7 +17,15 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from cxrlib import medmnist, nih
-from cxrlib.cohort import COLUMNS, MADE_UP, NOFINDING, check_split, draw_stratified_split, read_cohort
+from cxrlib.cohort import (
+    COLUMNS,
+    MADE_UP,
+    NOFINDING,
+    check_split,
+    draw_stratified_split,
+    patients_from_names,
+    read_cohort,
+)
 from cxrlib.files import atomic, csv_text, is_empty, locked, map_in_order, sweep, write_csv, write_text
 from cxrlib.headers import MAX_SIDE
 from cxrlib.radiograph import NORMALIZATIONS, InputError, read_image, write_prepared
@@ -144,8 +152,9 @@ def prepare(
                 + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
                 + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
             )
-        made_up = archive is not None or table["patient_id"].str.startswith(MADE_UP).any()
-        unknown = ("patient_id",) if made_up else ()  # so that who reads the cohort is told
+        by_name = table["patient_id"].tolist() == patients_from_names(table["source"])[0]
+        made_up = by_name and table["patient_id"].str.startswith(MADE_UP).any()
+        unknown = ("patient_id",) if made_up or archive is not None else ()  # so that who reads the cohort is told
         columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason", *unknown)]
         write_csv(out / "rejected.csv", rejected)
         if boxes is not None:

@@ -224,7 +224,7 @@ def test_what_a_fetch_goes_on_with_is_not_swept_away_and_no_empty_folder(two_fol
     waiting.parent.mkdir(parents=True)
     waiting.write_bytes(b"half of it")
     assert not is_empty(tmp_path / "out")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="was not made by prepare"):
         prepare(two_folders, tmp_path / "out", size=32)
     assert waiting.exists()
 

@@ -229,3 +229,12 @@ def test_wrong_settings_are_refused_before_anything_is_written(two_folders, tmp_
     with pytest.raises(InputError, match=message):
         prepare(two_folders, tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()
+
+
+def test_patients_whose_ids_look_made_up_are_kept_where_the_table_gives_them(two_folders, tmp_path):
+    paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
+    table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
+    table["patient_id"] = [f"file:{i // 2}" for i in range(len(paths))]
+    table.to_csv(two_folders / "cohort.csv", index=False)
+    prepare(two_folders, tmp_path / "out", size=32)
+    assert read_cohort(tmp_path / "out").table["patient_id"].nunique() == len(paths) // 2
