@@ -30,8 +30,8 @@ test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals,
 test-browser: $(READY) ## every notebook in JupyterLab, and the site, in a real browser; pictures: build/browser/ (a quarter of an hour)
 	$(BIN)/python -m pytest tests/browser
 
-experiments: $(READY) ## train the course's experiments over eight seeds: data/experiments/ (over an hour; resumes)
-	$(BIN)/python data/experiments/make.py
+experiments: $(READY) ## train the course's experiments over eight seeds: cxrlib/course/tables/ (over an hour; resumes)
+	$(BIN)/python data/make_experiments.py
 
 lab: $(READY) ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab notebooks/00_walk_the_path.ipynb
@@ -39,9 +39,10 @@ lab: $(READY) ## open JupyterLab on the first notebook
 book: $(READY) ## the course as a site that needs no other host: book/_build/html
 	$(BIN)/python -m sphinx --quiet --nitpicky --fail-on-warning --keep-going -c book -d book/_build/doctrees . book/_build/html
 
-lint: $(READY) ## ruff: style and format
+lint: $(READY) ## style and format (ruff), types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
@@ -63,7 +64,7 @@ alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORI
 	$(BIN)/python benchmarks/false_alarms.py $(SOURCE) $(if $(ORIGINALS),--originals $(ORIGINALS))
 
 weights: $(READY) ## train the weights that come with the library, on simulated films alone (half an hour)
-	$(BIN)/python cxrlib/weights/make.py
+	$(BIN)/python data/make_weights.py
 
 contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DATA)
 	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png

@@ -16,18 +16,18 @@ import sys
 import time
 from pathlib import Path
 
-from cxrlib.session import start_session
+from cxrlib.model.session import start_session
 
 spec = json.loads(Path(sys.argv[1]).read_text())
 start_session(0, distributed=spec["distributed"])
 
-from cxrlib.backend import keras  # noqa: E402  (after the session has chosen the backend)
-from cxrlib.cohort import read_cohort  # noqa: E402
-from cxrlib.evaluation import auc  # noqa: E402
-from cxrlib.network import build_network, predict_logits  # noqa: E402
-from cxrlib.pipeline import load_images  # noqa: E402
-from cxrlib.recipe import find_recipe  # noqa: E402
-from cxrlib.training import train  # noqa: E402
+from cxrlib.cohorts.cohort import read_cohort  # noqa: E402
+from cxrlib.evaluation.roc_auc import auc  # noqa: E402
+from cxrlib.model.backend import keras  # noqa: E402  (after the session has chosen the backend)
+from cxrlib.model.network import build_network, predict_logits  # noqa: E402
+from cxrlib.model.recipe import find_recipe  # noqa: E402
+from cxrlib.training.batches import load_images  # noqa: E402
+from cxrlib.training.fitting import train  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):

@@ -15,9 +15,11 @@ import matplotlib
 import pandas as pd
 import typer
 
-from cxrlib.nih import find_label_file, list_images
-from cxrlib.phantom import draw_roster, order_of, take_film
-from cxrlib.radiograph import minmax, read_image, resize_to_square
+from cxrlib.cohorts.nih import find_label_file, list_images
+from cxrlib.images.pixels import minmax, resize_to_square
+from cxrlib.images.radiograph import read_image
+from cxrlib.phantom.film import take_film
+from cxrlib.phantom.roster import draw_roster, order_of
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

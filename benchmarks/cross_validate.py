@@ -20,13 +20,14 @@ import typer
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from cxrlib.backend import keras, tf
-from cxrlib.cohort import Cohort, draw_stratified_split, read_cohort
-from cxrlib.evaluation import auc, auc_difference, auc_interval
+from cxrlib.cohorts.cohort import Cohort, read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.cohorts.split import draw_stratified_split
+from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv
-from cxrlib.preparation import prepare
-from cxrlib.recipe import find_recipe
-from cxrlib.training import train
+from cxrlib.model.backend import keras, tf
+from cxrlib.model.recipe import find_recipe
+from cxrlib.training.fitting import train
 
 
 def main(

@@ -20,16 +20,18 @@ import sklearn.datasets
 import typer
 from PIL import Image, ImageDraw
 
-from cxrlib import duplicates
-from cxrlib.cohort import read_cohort
-from cxrlib.evaluation import proportion
+from cxrlib.cohorts import duplicates
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.nih import find_label_file
+from cxrlib.errors import InputError
+from cxrlib.evaluation.estimate import proportion
 from cxrlib.files import write_csv
-from cxrlib.nih import find_label_file
-from cxrlib.phantom import simulate
-from cxrlib.pipeline import load_images
-from cxrlib.plausibility import Reference, make_reference
-from cxrlib.radiograph import InputError, minmax, quantize, read_image, resize_to_square
-from cxrlib.run import open_run
+from cxrlib.images.pixels import minmax, quantize, resize_to_square
+from cxrlib.images.radiograph import read_image
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.batches import load_images
+from cxrlib.training.run import open_run
+from cxrlib.training.unusual import Reference, make_reference
 
 OUT = Path(__file__).with_suffix(".csv")
 SIZE = 160

@@ -1,4 +1,4 @@
-"""The network of `cxrlib.resnet` at depth 18, in PyTorch: what the training step is held against."""
+"""The network of `cxrlib.model.resnet` at depth 18, in PyTorch: what the training step is held against."""
 
 import torch
 from torch import nn

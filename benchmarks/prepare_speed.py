@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import typer
 
-from cxrlib.preparation import prepare
+from cxrlib.cohorts.preparation import prepare
 
 SIZE = 256
 

@@ -36,8 +36,8 @@ def files(folder: str) -> list[Path]:
 
 def cold_ours(folder: str, moved: str) -> float:
     """Time PNG to min-max batches, by load_images and iterate_batches: moved by the fused transform, or "still"."""
-    from cxrlib.augment import Augmentation
-    from cxrlib.pipeline import iterate_batches, load_images
+    from cxrlib.images.augmentation import Augmentation
+    from cxrlib.training.batches import iterate_batches, load_images
 
     films = files(folder)
     options = dict(batch=BATCH, augmentation=Augmentation(**(MOVES if moved == "moved" else {})), seed=0, epochs=[0])
@@ -51,7 +51,8 @@ def cold_ours(folder: str, moved: str) -> float:
 
 def legacy_generator():
     """Keras' ImageDataGenerator with our ranges."""
-    from cxrlib.augment import Augmentation, keras_generator
+    from cxrlib.images.augmentation import Augmentation
+    from cxrlib.model.keras_augmentation import keras_generator
 
     return keras_generator(Augmentation(**MOVES))
 
@@ -80,7 +81,7 @@ def cold_torch(folder: str, reader: str) -> float:
 
     films = files(folder)
 
-    class Films(torch.utils.data.Dataset):
+    class SimulatedCohort(torch.utils.data.Dataset):
         def __len__(self) -> int:
             return len(films)
 
@@ -98,7 +99,7 @@ def cold_torch(folder: str, reader: str) -> float:
             turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * SIDE
             return torch.from_numpy(cv2.warpAffine((image - low) / (high - low), turn, (SIDE, SIDE))[None])
 
-    loader = torch.utils.data.DataLoader(Films(), BATCH, num_workers=2, persistent_workers=True)
+    loader = torch.utils.data.DataLoader(SimulatedCohort(), BATCH, num_workers=2, persistent_workers=True)
     return rate(lambda: sum(len(batch) for batch in loader))
 
 
@@ -124,13 +125,13 @@ def noise(count: int = 256) -> np.ndarray:
 
 def warm_ours() -> float:
     """Time cached epochs, augmented, as `train` reads them."""
-    from cxrlib.augment import Augmentation
-    from cxrlib.pipeline import batches
-    from cxrlib.radiograph import quantize
+    from cxrlib.images.augmentation import Augmentation
+    from cxrlib.images.pixels import quantize
+    from cxrlib.training.batches import make_dataset
 
     images = quantize(noise())
     options = dict(batch=BATCH, augmentation=Augmentation(**MOVES), seed=0, epochs=range(10**6))
-    endless = iter(batches(images, np.zeros(len(images)), **options))
+    endless = iter(make_dataset(images, np.zeros(len(images)), **options))
     return rate(lambda: sum(len(next(endless)[0]) for _ in range(len(images) // BATCH)))
 
 
@@ -142,7 +143,7 @@ def warm_generator() -> float:
 
 def warm_layers() -> float:
     """Time the three Keras layers in a tf.data pipeline."""
-    from cxrlib.backend import keras, tf
+    from cxrlib.model.backend import keras, tf
 
     moves = keras.Sequential(
         [
@@ -166,10 +167,10 @@ def step_ours(width: str, dtype: str) -> float:
 
 def our_network(width: int, dtype: str):
     """Return the network as `train` compiles it."""
-    from cxrlib import loss
-    from cxrlib.backend import keras
-    from cxrlib.network import build_network
-    from cxrlib.recipe import Recipe
+    from cxrlib.model import loss
+    from cxrlib.model.backend import keras
+    from cxrlib.model.network import build_network
+    from cxrlib.model.recipe import Recipe
 
     model = build_network(Recipe(width=width, size=128, standardize=False, precision=dtype), fast=True)
     model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=loss.weighted_cross_entropy(2.0))
@@ -182,7 +183,7 @@ def gigaflops_ours(width: str, dtype: str) -> float:
     Two for a multiplication and its addition; forwards, and backwards for the
     kernel and for the input, which the stem does not need.
     """
-    from cxrlib.backend import keras
+    from cxrlib.model.backend import keras
 
     forwards = 0
     for layer in our_network(int(width), dtype).layers:

@@ -30,7 +30,7 @@ import typer
 from prepare_speed import replicate, seconds_and_megabytes
 from tqdm import tqdm
 
-from cxrlib.distribution import JOIN
+from cxrlib.model.distributed import JOIN
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build"
@@ -303,7 +303,7 @@ def simulated_films() -> Path:
 
 def simulated(name: str, options: dict) -> str:
     """Return a simulated cohort, made where it is missing."""
-    from cxrlib.phantom import VERSION, simulate
+    from cxrlib.phantom.simulation import VERSION, simulate
 
     folder = BUILD / f"bench-v{VERSION}" / name
     return str(folder if folder.exists() else simulate(folder, **options))

@@ -20,15 +20,15 @@ import typer
 from cross_validate import with_groups
 from tqdm import tqdm
 
-from cxrlib.backend import keras, tf
-from cxrlib.cohort import read_cohort
-from cxrlib.evaluation import auc, auc_interval
-from cxrlib.experiments import mean_interval
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.evaluation.roc_auc import auc, auc_interval
+from cxrlib.evaluation.seeds import mean_interval
 from cxrlib.files import write_csv
-from cxrlib.phantom import VERSION, simulate
-from cxrlib.preparation import prepare
-from cxrlib.recipe import find_recipe
-from cxrlib.training import train
+from cxrlib.model.backend import keras, tf
+from cxrlib.model.recipe import find_recipe
+from cxrlib.phantom.simulation import VERSION, simulate
+from cxrlib.training.fitting import train
 
 HELD = "one-per-patient"
 LOOKS = Path(__file__).with_name("looks.csv")

@@ -25,11 +25,11 @@ import typer
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from cxrlib.cohort import Cohort, read_cohort
-from cxrlib.evaluation import auc, auc_difference, auc_interval
+from cxrlib.cohorts.cohort import Cohort, read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval
 from cxrlib.files import write_csv
-from cxrlib.preparation import prepare
-from cxrlib.recipe import find_recipe
+from cxrlib.model.recipe import find_recipe
 
 BASE = {"screen": "scratch, 96 px", "confirm": "scratch"}
 SCRATCH = {"start": "scratch", "size": 128, "epochs": 40, "precision": "float32"}
@@ -84,10 +84,10 @@ def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: 
     """Train without one fold's patients and keep their logits, as they are and mirrored."""
     from cross_validate import deal, split_fold
 
-    from cxrlib.network import predict_logits
-    from cxrlib.pipeline import load_images
-    from cxrlib.session import start_session
-    from cxrlib.training import train
+    from cxrlib.model.network import predict_logits
+    from cxrlib.model.session import start_session
+    from cxrlib.training.batches import load_images
+    from cxrlib.training.fitting import train
 
     start_session(seed)
     cohort = prepared(source, out)

@@ -29,7 +29,7 @@ include_patterns = ["book/**.md", "notebooks/*.ipynb", "data/README.md", "benchm
 exclude_patterns = [".*", "build", "book/_build", "data/cache", "tests", "*.egg-info"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!cxrlib\.).*")]  # types of others are not linked; our own have to be found
-nitpick_ignore = [("py:obj", "cxrlib.phantom.Order")]  # it stands where it is defined, in cxrlib.phantom.film
+nitpick_ignore = [("py:obj", "cxrlib.phantom.film.Order")]  # it stands where it is defined, in cxrlib.phantom.film
 
 # Furo: the whole course stands in its side bar, it reads well on a phone, and it loads nothing from another host.
 html_theme = "furo"

@@ -16,11 +16,10 @@ import joblib
 import numpy as np
 from contourpy import contour_generator
 
-from cxrlib.evaluation import roc
-from cxrlib.explorers import PATIENT, SIZE, caption
-from cxrlib.performance import performance
-from cxrlib.phantom import Film, Order, take_film
-from cxrlib.phantom.film import SEEN
+from cxrlib.course.widgets import PATIENT, SIZE, caption
+from cxrlib.evaluation.rates import performance
+from cxrlib.evaluation.roc_auc import roc
+from cxrlib.phantom.film import SEEN, Film, Order, take_film
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,7 +74,7 @@ def outline(film: Film) -> str:
 def threshold_data() -> dict:
     """Return what each threshold does on the validation films of lesson 8, and their ROC curve."""
     os.environ.pop("CXR_COHORT", None)  # the page is about the course's films
-    from cxrlib.course import course_scores
+    from cxrlib.course.lessons import course_scores
 
     val = course_scores("val")
     labels, scores, patients = val["label"], val["score"], val["patient_id"]

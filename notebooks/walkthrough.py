@@ -13,9 +13,10 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
 from tqdm import tqdm
 
-from cxrlib.cohort import read_cohort
-from cxrlib.run import open_run
-from cxrlib.session import cache_folder, course_cohort, start_session
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.course.folders import cache_folder, course_cohort
+from cxrlib.model.session import start_session
+from cxrlib.training.run import open_run
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent / "build" / "walkthrough"

@@ -8,7 +8,7 @@ import pytest
 from built import build_site
 from tiny import TINY
 
-from cxrlib.phantom import simulate
+from cxrlib.phantom.simulation import simulate
 
 
 def pytest_addoption(parser):
@@ -27,8 +27,8 @@ def sim_cohort(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, sim_cohort):
-    from cxrlib.session import start_session
-    from cxrlib.training import train
+    from cxrlib.model.session import start_session
+    from cxrlib.training.fitting import train
 
     start_session(0)
     return train(sim_cohort, tmp_path_factory.mktemp("runs") / "tiny", TINY)

@@ -211,7 +211,7 @@ def with_checksums(data: bytes) -> bytes:
 
 
 def check_film(path: Path, rng: np.random.Generator) -> None:
-    from cxrlib.radiograph import open_radiograph
+    from cxrlib.images.radiograph import open_radiograph
 
     size = [None, 32][rng.integers(2)]
     normalize = ["minmax", "percentile"][rng.integers(2)]
@@ -226,11 +226,11 @@ def check_film(path: Path, rng: np.random.Generator) -> None:
 
 def readers(folder: Path) -> dict:
     """Return, for each file of a folder that `make_folders` made, what reads it."""
-    from cxrlib.cohort import read_cohort
-    from cxrlib.network import load_network
-    from cxrlib.nih import list_images, read_boxes
-    from cxrlib.recipe import read_recipe
-    from cxrlib.run import open_run
+    from cxrlib.cohorts.cohort import read_cohort
+    from cxrlib.cohorts.nih import list_images, read_boxes
+    from cxrlib.model.network_file import load_network
+    from cxrlib.model.recipe import read_recipe
+    from cxrlib.training.run import open_run
 
     nih, run, keras_run = folder / "nih", folder / "run", folder / "keras"
     labels = nih / "Data_Entry_2017.csv"
@@ -252,8 +252,9 @@ def readers(folder: Path) -> dict:
 
 def make_folders(folder: Path) -> None:
     """Make a cohort, NIH's layout and a run, all tiny and whole."""
-    from cxrlib.network import build_network, pack_network
-    from cxrlib.recipe import Recipe, recipe_text
+    from cxrlib.model.network import build_network
+    from cxrlib.model.network_file import pack_network
+    from cxrlib.model.recipe import Recipe, recipe_text
 
     for name in ("cohort/effusion", "cohort/nofinding", "nih/images", "run", "keras"):
         (folder / name).mkdir(parents=True)
@@ -350,7 +351,9 @@ def peak(*, apart: bool = False) -> int:
 def read_each(folder: Path) -> None:
     """Say of each film of a folder what was read or refused, the seconds, and the memory it took here and apart."""
     import cxrlib.dicom  # or its memory would count for the first one
-    from cxrlib.radiograph import InputError, open_radiograph
+
+    from cxrlib.errors import InputError
+    from cxrlib.images.radiograph import open_radiograph
 
     for path in sorted(folder.iterdir()):
         start, clock = peak(), time.perf_counter()
@@ -359,13 +362,13 @@ def read_each(folder: Path) -> None:
         except InputError as error:
             said = str(error)
         seconds = time.perf_counter() - clock
-        cxrlib.sandbox._close()  # or its memory would not be counted
+        cxrlib.images.decoder_process._close()  # or its memory would not be counted
         print(json.dumps([path.name, said, seconds, peak() - start, peak(apart=True)]))
 
 
 def main(kind: str, folder: Path, first: int, last: int) -> None:
-    from cxrlib import sandbox
-    from cxrlib.radiograph import InputError
+    from cxrlib.errors import InputError
+    from cxrlib.images import decoder_process as sandbox
 
     outcomes, failures, slowest, start = Counter(), [], (0.0, None), 0
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cxrlib.augment import Augmentation, augment, draw_affine, keras_generator
+from cxrlib.images.augmentation import Augmentation, augment, draw_affine
+from cxrlib.model.keras_augmentation import keras_generator
 
 RANGES = Augmentation(shift=0.1, scale=0.2, rotate=10.0, gamma=1.5)
 

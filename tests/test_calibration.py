@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from cxrlib.calibration import platt, reliability
+from cxrlib.evaluation.calibration import platt, reliability
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.cohort import check_split, draw_split, draw_stratified_split, patients_from_names, read_cohort
-from cxrlib.radiograph import InputError
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.split import check_split, draw_split, draw_stratified_split, patients_from_names
+from cxrlib.errors import InputError
 
 
 def test_bare_folders(two_folders):

@@ -11,10 +11,10 @@ from dataclasses import asdict
 import pytest
 from tiny import TINY
 
-from cxrlib.backend import keras
-from cxrlib.training import train
+from cxrlib.model.backend import keras
+from cxrlib.training.fitting import train
 
-CXR = [sys.executable, "-m", "cxrlib.cli"]
+CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
 STEPS = 5  # of an epoch of TINY on the simulated cohort
 BUSY = "from cxrlib import cli, console; console.EVERY = 0; cli.main()"
 """The command line, for which all work is long."""
@@ -123,7 +123,7 @@ def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_co
 
 def test_the_first_batch_does_not_count_in_the_time_left():
     """It compiles, and takes as long as many that follow; nor do epochs before a resume."""
-    from cxrlib.console import epoch_bar
+    from cxrlib.cli.progress import epoch_bar
 
     shown = epoch_bar(4)
     shown.set_params({"steps": 10})

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.course import course_film, course_run, course_scores
-from cxrlib.evaluation import auc
-from cxrlib.experiments import TEST_FILMS, TEST_SEED, read_experiment
-from cxrlib.explorers import plt, sliders, threshold_explorer, upload_explorer, volume_explorer
-from cxrlib.performance import performance
-from cxrlib.phantom import draw_roster
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.course.experiments import TEST_FILMS, TEST_SEED, read_experiment
+from cxrlib.course.lessons import course_film, course_run, course_scores
+from cxrlib.course.widgets import plt, sliders, threshold_explorer, upload_explorer, volume_explorer
+from cxrlib.evaluation.rates import performance
+from cxrlib.evaluation.roc_auc import auc
+from cxrlib.phantom.roster import draw_roster
 
 
 def test_the_committed_scores_are_of_films_with_truth_and_belong_to_them():
@@ -41,7 +41,7 @@ def test_a_cohort_of_ones_own_takes_the_place_of_the_courses(sim_cohort, monkeyp
 
     run = course_run(TINY)
     assert course_run(TINY).folder == run.folder
-    monkeypatch.setattr("cxrlib.course.course_run", lambda films: run)
+    monkeypatch.setattr("cxrlib.course.lessons.course_run", lambda films: run)
     test = course_scores("test")
     assert len(test) == (read_cohort(sim_cohort).table["split"] == "test").sum()
     image, mask = course_film(test.iloc[0].to_dict(), size=64)

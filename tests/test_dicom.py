@@ -4,7 +4,9 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from cxrlib.radiograph import InputError, minmax, open_radiograph, read_image
+from cxrlib.errors import InputError
+from cxrlib.images.pixels import minmax
+from cxrlib.images.radiograph import open_radiograph, read_image
 
 
 def write(path, pixels, **tags):

@@ -13,15 +13,16 @@ import pandas as pd
 import pytest
 from tiny import TINY
 
-from cxrlib.backend import keras
-from cxrlib.checkpoint import Keeper
-from cxrlib.cohort import read_cohort
-from cxrlib.duplicates import CopyWarning, check_copies, exact_copies, near_copies
-from cxrlib.phantom import simulate
-from cxrlib.pipeline import load_images
-from cxrlib.radiograph import InputError, minmax, quantize, resize_to_square
-from cxrlib.run import open_run
-from cxrlib.training import check_varied, train
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.duplicates import CopyWarning, check_copies, exact_copies, near_copies
+from cxrlib.errors import InputError
+from cxrlib.images.pixels import minmax, quantize, resize_to_square
+from cxrlib.model.backend import keras
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.batches import load_images
+from cxrlib.training.checkpoint import Keeper
+from cxrlib.training.fitting import check_varied, train
+from cxrlib.training.run import open_run
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_the_command_line_says_it_in_a_line(sim_cohort, tmp_path):
     folder, first, again = leak(sim_cohort, tmp_path, lambda pixels: np.ascontiguousarray(pixels[:, ::-1]))
     words = ["train", folder, tmp_path / "run", "--start", "scratch", "--size", 32, "--width", 4, "--epochs", 1]
     done = subprocess.run(
-        [sys.executable, "-m", "cxrlib.cli", *map(str, words)],
+        [sys.executable, "-m", "cxrlib.cli.commands", *map(str, words)],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},

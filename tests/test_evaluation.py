@@ -3,17 +3,11 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from cxrlib.evaluation import (
-    auc,
-    auc_difference,
-    auc_interval,
-    brier,
-    brier_interval,
-    effective_size,
-    proportion,
-)
-from cxrlib.performance import performance, predictive_values
-from cxrlib.radiograph import InputError
+from cxrlib.errors import InputError
+from cxrlib.evaluation.calibration import brier, brier_interval
+from cxrlib.evaluation.estimate import effective_size, proportion
+from cxrlib.evaluation.rates import performance, predictive_values
+from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval
 
 
 def draw(rng, n=200, ties=False):

@@ -6,23 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from train_experiments import SEEDS, _merge, _test_seed
 
-from cxrlib.experiments import (
-    EXPERIMENTS,
-    FOLDER,
-    SMALL,
-    TEST_FILMS,
-    TEST_SEED,
-    VAL_SEED,
-    arms_table,
-    by_arm,
-    compare_arms,
-    paired_difference,
-    read_experiment,
-)
-from cxrlib.films import Films, cut_centre, digest
-from cxrlib.radiograph import read_image
-from cxrlib.trials import SEEDS, _merge, _test_seed
+from cxrlib.course.cohorts import SimulatedCohort, cut_centre, digest
+from cxrlib.course.experiments import EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, read_experiment
+from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
+from cxrlib.images.radiograph import read_image
 
 
 @pytest.fixture
@@ -83,26 +72,29 @@ def test_what_is_scored_was_not_trained_on():
 
 
 def test_films_change_as_they_say(cache):
-    plain = Films(40).cohort(3, size=64)
-    noisy = Films(40, label_noise=(0.5, 0.0)).cohort(3, size=64)
+    plain = SimulatedCohort(40).cohort(3, size=64)
+    noisy = SimulatedCohort(40, label_noise=(0.5, 0.0)).cohort(3, size=64)
     assert (plain.labels == plain.table["true_label"].astype(int)).all()
     assert (noisy.labels != noisy.table["true_label"].astype(int)).sum() == 2
-    assert set(Films(40, site=0).cohort(3, size=64).table["site"].astype(int)) == {0}
-    assert set(Films(40, site=-1).cohort(3, size=64).table["site"].astype(int)) == {1, 2}
-    assert set(Films(40, other=1).cohort(2, size=64).table["patient_id"]) == set(plain.table["patient_id"])
+    assert set(SimulatedCohort(40, site=0).cohort(3, size=64).table["site"].astype(int)) == {0}
+    assert set(SimulatedCohort(40, site=-1).cohort(3, size=64).table["site"].astype(int)) == {1, 2}
+    assert set(SimulatedCohort(40, other=1).cohort(2, size=64).table["patient_id"]) == set(plain.table["patient_id"])
 
 
 def test_a_share_is_one_of_the_training_patients(cache, monkeypatch):
-    whole = Films().cohort(0, size=32).table
+    whole = SimulatedCohort().cohort(0, size=32).table
     for share in (0.25, 0.5):
-        fewer = Films(share=share).cohort(0, size=32).table
+        fewer = SimulatedCohort(share=share).cohort(0, size=32).table
         left, all_of_them = (t.loc[t["split"] == "train", "patient_id"].nunique() for t in (fewer, whole))
         assert left / all_of_them == pytest.approx(share, abs=0.05)
         assert (fewer["split"] == "val").sum() == (whole["split"] == "val").sum()
 
 
 def test_films_taken_again_are_other_films_of_the_training_patients_with_the_same_truth(cache):
-    first, again = Films(60).cohort(3, size=64).table, Films(60, again=True).cohort(3, size=64).table
+    first, again = (
+        SimulatedCohort(60).cohort(3, size=64).table,
+        SimulatedCohort(60, again=True).cohort(3, size=64).table,
+    )
     first = first[first["split"] == "train"]
     keep = ["patient_id", "label", "side", "view", "site"]
     sort = lambda table: table[keep].fillna("").sort_values(keep, ignore_index=True)
@@ -111,7 +103,7 @@ def test_films_taken_again_are_other_films_of_the_training_patients_with_the_sam
 
 
 def test_a_crop_is_cut_from_a_larger_film(cache):
-    larger, cropped = Films(30).cohort(5, size=128), Films(30, crop=0.5).cohort(5, size=64)
+    larger, cropped = SimulatedCohort(30).cohort(5, size=128), SimulatedCohort(30, crop=0.5).cohort(5, size=64)
     path = larger.table["path"][0]
     whole, centre = read_image(larger.folder / path), read_image(cropped.folder / path)
     np.testing.assert_allclose(centre, whole[32:96, 32:96], atol=1e-4)
@@ -120,7 +112,7 @@ def test_a_crop_is_cut_from_a_larger_film(cache):
 
 
 def test_a_fixed_range_is_fixed(cache):
-    fixed = Films(30, fixed=True).cohort(5, size=64)
+    fixed = SimulatedCohort(30, fixed=True).cohort(5, size=64)
     highest = [read_image(fixed.folder / p).max() for p in fixed.table["path"]]
     assert min(highest) < 0.9 < max(highest) <= 1  # one site ends at 3,000 of 4,095
 
@@ -129,15 +121,18 @@ def test_what_two_experiments_share_is_trained_once():
     arms = [arm for make in EXPERIMENTS.values() for arm in make().values()]
     merged = _merge(arms)
     assert len(merged) < len(arms)
-    alike = [arm for arm in arms if (arm.recipe, arm.films) == (SMALL, Films())]
+    alike = [arm for arm in arms if (arm.recipe, arm.films) == (SMALL, SimulatedCohort())]
     assert len(alike) > 3
-    (shared,) = [arm for arm in merged.values() if (arm.recipe, arm.films) == (SMALL, Films())]
+    (shared,) = [arm for arm in merged.values() if (arm.recipe, arm.films) == (SMALL, SimulatedCohort())]
     assert set(shared.tests.values()) == {films for arm in alike for films in arm.tests.values()}
 
 
 def test_a_digest_is_another_for_another_value():
-    assert digest(Films()) == digest(Films(1107))
-    assert len({digest(thing) for thing in (Films(), Films(share=0.5), SMALL, replace(SMALL, seed=1))}) == 4
+    assert digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
+    assert (
+        len({digest(thing) for thing in (SimulatedCohort(), SimulatedCohort(share=0.5), SMALL, replace(SMALL, seed=1))})
+        == 4
+    )
 
 
 def test_an_arm_with_two_rows_of_a_seed_is_refused():

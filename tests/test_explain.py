@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib.backend import keras
-from cxrlib.explain import grad_cam, pointing_hit, randomised, share_inside
-from cxrlib.resnet import LAST_MAPS, build_resnet
+from cxrlib.evaluation.heat_maps import fraction_inside, grad_cam, pointing_hit, randomised
+from cxrlib.model.backend import keras
+from cxrlib.model.resnet import LAST_MAPS, build_resnet
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_games():
     mask[2:4, 2:4] = True
     heat[3, 3], heat[7, 7] = 3.0, 1.0
     assert pointing_hit(heat, mask)
-    assert share_inside(heat, mask) == 0.75
+    assert fraction_inside(heat, mask) == 0.75
     assert not pointing_hit(heat[::-1], mask)
     assert not pointing_hit(np.zeros((8, 8)), mask)
-    assert np.isnan(share_inside(np.zeros((8, 8)), mask))
-    assert share_inside(np.ones((8, 8)), mask) == mask.mean()
+    assert np.isnan(fraction_inside(np.zeros((8, 8)), mask))
+    assert fraction_inside(np.ones((8, 8)), mask) == mask.mean()

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from tiny import TINY
 
-from cxrlib.backend import keras
-from cxrlib.checkpoint import CHECKPOINT
-from cxrlib.cohort import read_cohort
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.errors import InputError
 from cxrlib.files import LOCK, atomic, is_empty, locked, make_once
-from cxrlib.phantom import simulate
-from cxrlib.pipeline import load_images
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError, read_image
-from cxrlib.training import train
+from cxrlib.images.radiograph import read_image
+from cxrlib.model.backend import keras
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.batches import load_images
+from cxrlib.training.checkpoint import CHECKPOINT
+from cxrlib.training.fitting import train
 
-CXR = [sys.executable, "-m", "cxrlib.cli"]
+CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
 NOBODY = 65534
 
 

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import requests
 
-from cxrlib import download, fetch
+from cxrlib.cohorts import download
+from cxrlib.cohorts import fetching as fetch
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.errors import InputError
 from cxrlib.files import locked
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError
 
 
 def small_chestmnist() -> bytes:

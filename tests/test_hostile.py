@@ -28,16 +28,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
-from cxrlib import headers, nih
-from cxrlib.backend import keras
-from cxrlib.cli import app
-from cxrlib.cohort import read_cohort
-from cxrlib.network import CONFIG, WEIGHTS, build_network, load_network, pack_network, read_network
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError, minmax, open_radiograph, percentile, read_image, resize_to_square
-from cxrlib.recipe import LIMITS, Recipe, read_recipe, recipe_text
-from cxrlib.run import open_run
-from cxrlib.sandbox import decode_apart
+from cxrlib import files as headers
+from cxrlib.cli.commands import app
+from cxrlib.cohorts import nih
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.errors import InputError
+from cxrlib.images.decoder_process import decode_apart
+from cxrlib.images.pixels import minmax, percentile, resize_to_square
+from cxrlib.images.radiograph import open_radiograph, read_image
+from cxrlib.model.backend import keras
+from cxrlib.model.network import build_network
+from cxrlib.model.network_file import CONFIG, WEIGHTS, load_network, pack_network, read_network
+from cxrlib.model.recipe import LIMITS, Recipe, read_recipe, recipe_text
+from cxrlib.training.run import open_run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither pipes nor a count of a process's memory")
 
@@ -241,7 +245,7 @@ def test_a_decoder_that_dies_takes_nothing_with_it(monkeypatch):
             self.start, self.cancel = kill, lambda: None
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrlib.sandbox.threading.Timer", Death)
+        patch.setattr("cxrlib.images.decoder_process.threading.Timer", Death)
         with pytest.raises(ValueError, match="its decoder broke down"):
             decode_apart(films["lossless.dcm"])
     np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))
@@ -263,7 +267,7 @@ def test_an_interrupted_film_does_not_answer_for_the_next(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrlib.sandbox.json.loads", interrupt)
+        patch.setattr("cxrlib.images.decoder_process.json.loads", interrupt)
         with pytest.raises(KeyboardInterrupt):
             read(films["jpeg.dcm"], ".dcm")
     np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))

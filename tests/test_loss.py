@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from cxrlib.backend import keras
-from cxrlib.loss import class_weight, initial_bias, score, weighted_cross_entropy
+from cxrlib.model.backend import keras
+from cxrlib.model.loss import class_weight, initial_bias, score, weighted_cross_entropy
 
 RNG = np.random.default_rng(0)
 LABELS = (RNG.random((64, 1)) < 0.2).astype(np.float32)

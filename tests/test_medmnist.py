@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib import medmnist, nih
-from cxrlib.cohort import read_cohort
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError, read_image
+from cxrlib.cohorts import chestmnist as medmnist
+from cxrlib.cohorts import nih
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.errors import InputError
+from cxrlib.images.radiograph import read_image
 
 STATED = [
     "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",

@@ -14,13 +14,13 @@ import pytest
 from bs4 import BeautifulSoup
 from test_cli import cxr
 
-from cxrlib import embed
-from cxrlib.answers import draw_answer, picture_name, plt, save_answer
-from cxrlib.cohort import read_cohort
-from cxrlib.page import write_page
-from cxrlib.phantom import simulate
-from cxrlib.radiograph import InputError
-from cxrlib.run import Prediction, open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.phantom.simulation import simulate
+from cxrlib.report.html import embed_image, markdown_to_html
+from cxrlib.report.page import write_page
+from cxrlib.report.prediction import draw_prediction, picture_name, plt, save_prediction
+from cxrlib.training.run import Prediction, open_run
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_what_comes_from_files_is_escaped(copy, tmp_path):
 
 
 def test_markdown_brings_no_html_links_or_images():
-    made = embed.html(
+    made = markdown_to_html(
         "# a <b>\n\n[x](http:e.x) ![x](http:e.x/y.png) <http://e.x> <script>1</script>\n\n| | |\n|---|---|\n| k | <i> |"
     )
     page = BeautifulSoup(made, "html.parser")
@@ -170,8 +170,8 @@ def test_markdown_brings_no_html_links_or_images():
 
 def test_a_film_within_the_page_is_the_film():
     image = cv2.resize(np.random.default_rng(0).random((8, 8), np.float32), (64, 64), interpolation=cv2.INTER_LINEAR)
-    cold = embed.film(image, "a film", heat=np.zeros_like(image))
-    assert cold == embed.film(image, "a film")
+    cold = embed_image(image, "a film", heat=np.zeros_like(image))
+    assert cold == embed_image(image, "a film")
     data = np.frombuffer(base64.b64decode(cold.source.split(",")[1]), np.uint8)
     assert np.abs(cv2.imdecode(data, 0) / 255 - image).max() < 0.03
 
@@ -231,7 +231,7 @@ def test_a_picture_tells_score_threshold_decision_and_warnings(tiny_run, sim_coh
     path = read_cohort(sim_cohort).files[0]
     for finding, decision in ((True, "effusion, look again"), (False, "nofinding, pass")):
         answer = Prediction(0.25, 0.125, finding, ("looks $odd$ " + 30 * "very ", "a second \u9aa8"))
-        figure = draw_answer(tiny_run, path, answer, name="a $film$ \u9aa8.png")
+        figure = draw_prediction(tiny_run, path, answer, name="a $film$ \u9aa8.png")
         assert figure.axes[0].get_title() == f"{decision} (score 0.2500, threshold 0.1250)"
         told = figure.get_supxlabel()
         assert "Warning: looks $odd$" in told
@@ -253,7 +253,7 @@ def test_explain_writes_a_picture_for_each_film_that_can_be_read(tiny_run, sim_c
     assert cv2.imread(first["picture"]).shape[1] == 1200
     told = tiny_run.predict(film)
     with pytest.raises(InputError, match="is a file; the pictures need a folder"):
-        save_answer(tiny_run, film, told, bad)
+        save_prediction(tiny_run, film, told, bad)
 
 
 def test_report_is_a_command(tiny_run, sim_cohort, tmp_path):

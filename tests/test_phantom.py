@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrlib.phantom import Order, take_film
-from cxrlib.phantom.beam import detect
-from cxrlib.phantom.chest import cross_wall, trace
-from cxrlib.phantom.fluid import fill, space_ml, uneven, volumes_of
-from cxrlib.phantom.heart import cardiothoracic_ratio, heart_shadow
-from cxrlib.phantom.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
-from cxrlib.phantom.patient import draw_geometry, draw_patient, pushed
-from cxrlib.phantom.rays import Geometry, ellipsoid, path
+from cxrlib.errors import InputError
+from cxrlib.phantom.body.chest import cross_wall, trace
+from cxrlib.phantom.body.fluid import fill, space_ml, uneven, volumes_of
+from cxrlib.phantom.body.heart import cardiothoracic_ratio, heart_shadow
+from cxrlib.phantom.body.patient import draw_geometry, draw_patient, pushed
+from cxrlib.phantom.film import Order, take_film
+from cxrlib.phantom.physics.detector import detect
+from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
+from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path
 from cxrlib.phantom.signs import blunting
-from cxrlib.radiograph import InputError
 
 LINEAR = {  # 1/cm, FACTS: soft tissue and bone as tabulated there, water of density 1
     ("water", 65): 0.1987,

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from cxrlib.augment import Augmentation
-from cxrlib.cohort import read_cohort
-from cxrlib.pipeline import batches, deal_rows, iterate_batches, load_images, steps_per_epoch
-from cxrlib.radiograph import InputError, as_float, read_image
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.images.augmentation import Augmentation
+from cxrlib.images.pixels import as_float
+from cxrlib.images.radiograph import read_image
+from cxrlib.training.batches import deal_rows, iterate_batches, load_images, make_dataset, steps_per_epoch
 
 PLAIN = dict(batch=4, augmentation=Augmentation(), seed=0)
 MOVING = dict(batch=4, augmentation=Augmentation(shift=0.1, rotate=5, gamma=1.3), seed=0)
@@ -78,7 +80,7 @@ def test_epochs_differ_and_a_resumed_one_is_the_same(films):
 def test_tf_data_gives_the_same_batches(films):
     images, cohort = films
     expected = list(iterate_batches(images, cohort.labels, epochs=range(2), **MOVING))
-    made = list(batches(images, cohort.labels, epochs=range(2), **MOVING).as_numpy_iterator())
+    made = list(make_dataset(images, cohort.labels, epochs=range(2), **MOVING).as_numpy_iterator())
     for (x, y), (xx, yy) in zip(expected, made, strict=True):
         np.testing.assert_array_equal(x, xx)
         np.testing.assert_array_equal(y, yy)

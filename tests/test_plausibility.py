@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.phantom import simulate
-from cxrlib.pipeline import load_images
-from cxrlib.plausibility import REFERENCE, make_reference, measure, read_reference, write_reference
-from cxrlib.radiograph import InputError, quantize, read_image
-from cxrlib.run import SIMULATED, open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.images.pixels import quantize
+from cxrlib.images.radiograph import read_image
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.batches import load_images
+from cxrlib.training.run import SIMULATED, open_run
+from cxrlib.training.unusual import REFERENCE, make_reference, measure, read_reference, write_reference
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from cxrlib import plots
-from cxrlib.performance import performance
+from cxrlib.evaluation.rates import performance
+from cxrlib.report import plots
 
 mpl.use("agg")
 
@@ -64,7 +64,7 @@ def test_the_history_marks_the_kept_epoch(ax):
 
 
 def test_a_film_is_shown_on_fixed_limits(ax):
-    plots.film(np.full((8, 8), 0.25), ax, title="gray")
+    plots.show_image(np.full((8, 8), 0.25), ax, title="gray")
     assert ax.get_images()[0].get_clim() == (0, 1)
 
 

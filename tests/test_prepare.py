@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError, read_image
+from cxrlib import prepare
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.images.radiograph import read_image
 
 HEAD = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -189,7 +190,7 @@ def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
 def test_memory_does_not_grow_with_the_number_of_films(tmp_path, film):
     """The peak of a fresh process at 100 and at 2,000 films, which as arrays would be 500 MB."""
     code = (
-        "import resource, sys; from cxrlib.preparation import prepare; prepare(sys.argv[1], sys.argv[2], size=32);"
+        "import resource, sys; from cxrlib import prepare; prepare(sys.argv[1], sys.argv[2], size=32);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     big = cv2.resize(film, (256, 256))

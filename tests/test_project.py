@@ -4,16 +4,17 @@ import ast
 import doctest
 import importlib
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-import pytest
 import yaml
 
 import cxrlib
-from cxrlib import cli
+from cxrlib.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "cxrlib").rglob("*.py"))
@@ -21,19 +22,10 @@ PYTHON = sorted(
     path.relative_to(ROOT) for top in ("cxrlib", "tests", "benchmarks", "data") for path in (ROOT / top).rglob("*.py")
 )
 ORDER = (
-    "headers", "picture", "sandbox", "radiograph", "dicom", "files", "texts", "cohort", "nih", "medmnist",
-    "preparation", "download", "fetch",
-    "phantom", "backend", "distribution", "augment", "pipeline", "resnet", "loss", "evaluation",
-    "performance", "threshold",
-    "recipe", "network", "plausibility", "run", "comparison", "checkpoint", "optimizer", "duplicates", "training",
-    "calibration", "explain", "session", "films",
-    "experiments", "plots", "answers", "explorers", "trials", "course", "report", "embed", "charts", "page", "console",
-    "options", "fetch_command", "weights", "cli",
-)  # fmt: skip
-"""Data walks from top to bottom: a module imports only from those above it."""
-
-LATE = {("radiograph", "dicom"), ("session", "phantom"), ("session", "distribution")}
-"""Imports inside a function, for the sake of start-up time, that go the other way or far."""
+    *("errors", "files", "images", "cohorts", "model", "phantom"),
+    *("evaluation", "training", "report", "course", "cli"),
+)
+"""A package imports only from itself and from those before it."""
 
 
 def pins():
@@ -81,57 +73,60 @@ def test_the_flags_are_in_pyproject_so_that_a_bare_pytest_is_strict():
     assert "error" in options["filterwarnings"]
 
 
-def imports(path):
-    tree = ast.parse((ROOT / path).read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cxrlib"):
-            if node.module == "cxrlib":
-                yield from (alias.name for alias in node.names)
-            else:
-                yield node.module.split(".")[1]
+def test_a_package_imports_only_from_those_above_it():
+    for path in MODULES:
+        own = path.parts[1].removesuffix(".py")
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cxrlib."):
+                name = node.module.split(".")[1]
+                assert ORDER.index(name) <= ORDER.index(own), f"{path} imports {node.module}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_module_imports_only_from_those_above_it(path):
-    own = path.parts[1].removesuffix(".py")
-    if own == "__init__":
-        return
-    for name in imports(path):
-        if (own, name) not in LATE and name != own:
-            assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}"
+def test_the_names_of_each_package_are_few_and_there():
+    for name in ("cxrlib", *(f"cxrlib.{package}" for package in ORDER[2:-1])):
+        package = importlib.import_module(name)
+        assert 0 < len(package.__all__) <= 20, name
+        assert all(hasattr(package, each) for each in package.__all__), name
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=str)
-def test_keras_and_tensorflow_come_from_the_one_module_that_sets_them_up(path):
-    nodes = list(ast.walk(ast.parse((ROOT / path).read_text())))
-    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    named += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    foreign = {name for name in named if name.split(".")[0] in ("keras", "tensorflow")}
-    assert not foreign or path.name == "backend.py", f"{path} imports {foreign}; import them from cxrlib.backend"
+def test_an_import_loads_no_more_than_it_needs():
+    for code, kept_out in {
+        "import cxrlib": "tensorflow cv2 pandas",
+        "from cxrlib.evaluation import auc_interval": "tensorflow cv2",
+        "from cxrlib.images import read_image": "tensorflow pandas",
+    }.items():
+        check = f"import sys; {code}; sys.exit(' '.join(set('{kept_out}'.split()) & set(sys.modules)) or None)"
+        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+        assert done.returncode == 0, f"{code} loads {done.stderr}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_modules_stay_small(path):
-    assert len((ROOT / path).read_text().splitlines()) <= 270
+def test_keras_and_tensorflow_come_from_the_one_module_that_sets_them_up():
+    for path in PYTHON:
+        nodes = list(ast.walk(ast.parse((ROOT / path).read_text())))
+        named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        named += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        foreign = {name for name in named if name.split(".")[0] in ("keras", "tensorflow")}
+        assert not foreign or path.name == "backend.py", f"{path} imports {foreign}; use model.backend"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_the_examples_in_docstrings_hold(path):
-    name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+def test_the_examples_in_docstrings_hold():
+    for path in MODULES:
+        if path.name != "__main__.py":
+            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+            assert doctest.testmod(importlib.import_module(name)).failed == 0, name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_the_library_does_not_print(path):
-    calls = [n for n in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(n, ast.Call)]
-    assert not [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+def test_the_library_does_not_print():
+    for path in MODULES:
+        calls = [n for n in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(n, ast.Call)]
+        assert not [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"], path
 
 
 def test_the_readme_names_targets_and_commands_that_exist():
     readme = (ROOT / "README.md").read_text()
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)", readme)) <= targets
-    commands = {command.callback.__name__ for command in cli.app.registered_commands}
+    commands = {command.callback.__name__ for command in app.registered_commands}
     assert set(re.findall(r"^cxr ([a-z]+)", readme, re.MULTILINE)) <= commands
     for target in re.findall(r"\]\(([^)#]+)\)", readme):
         assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -5,15 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrlib.radiograph import (
-    InputError,
-    minmax,
-    open_radiograph,
-    percentile,
-    read_image,
-    resize_to_square,
-    write_prepared,
-)
+from cxrlib.errors import InputError
+from cxrlib.images.pixels import minmax, percentile, resize_to_square
+from cxrlib.images.radiograph import open_radiograph, read_image, write_prepared
 
 
 def save(tmp_path, array, name="film.png", mode=None, **options):

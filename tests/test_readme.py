@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from cxrlib.cli import app
+from cxrlib.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

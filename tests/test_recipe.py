@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from cxrlib.radiograph import InputError
-from cxrlib.recipe import CLASSIC, DEFAULT, Recipe, find_recipe, read_recipe, recipe_text
+from cxrlib.errors import InputError
+from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe, find_recipe, read_recipe, recipe_text
 
 
 @pytest.mark.parametrize("recipe", [DEFAULT, CLASSIC, Recipe(confidence=0.9, weight=2)])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import cxrlib
-from cxrlib.cohort import read_cohort
-from cxrlib.phantom import simulate
-from cxrlib.radiograph import InputError
-from cxrlib.report import CLAIM, TRIPOD_AI
-from cxrlib.run import open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.phantom.simulation import simulate
+from cxrlib.report.model_card import CLAIM, TRIPOD_AI
+from cxrlib.training.run import open_run
 
 
 @pytest.fixture(scope="module")

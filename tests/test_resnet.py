@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cxrlib.backend import keras, tf
-from cxrlib.network import has_bfloat16
-from cxrlib.resnet import LAST_MAPS, FusedBatchNormalization, build_resnet
+from cxrlib.model.backend import keras, tf
+from cxrlib.model.network import has_bfloat16
+from cxrlib.model.resnet import LAST_MAPS, FusedBatchNormalization, build_resnet
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.comparison import compare
-from cxrlib.evaluation import auc
-from cxrlib.phantom import simulate
-from cxrlib.preparation import prepare
-from cxrlib.radiograph import InputError, read_image
-from cxrlib.run import open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.preparation import prepare
+from cxrlib.errors import InputError
+from cxrlib.evaluation.roc_auc import auc
+from cxrlib.images.radiograph import read_image
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.run import compare, open_run
 
 
 def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):
@@ -166,7 +166,7 @@ def test_films_of_another_finding_are_told_of(tiny_run, tmp_path):
 def test_equal_file_names_do_not_make_the_same_people(tiny_run, two_folders, monkeypatch):
     split = pd.DataFrame({"path": ["effusion/e0.png"], "patient_id": ["file:effusion/e0.png"], "split": ["train"]})
     monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(bytes=0))
-    assert not tiny_run.acquaintances(read_cohort(two_folders))
+    assert not tiny_run.overlap_warnings(read_cohort(two_folders))
 
 
 def test_a_patient_may_be_called_na(tiny_run, tmp_path):

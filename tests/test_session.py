@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrlib.radiograph import InputError
-from cxrlib.session import cache_folder, course_cohort
+from cxrlib.course.folders import cache_folder, course_cohort
+from cxrlib.errors import InputError
 
 
 def test_folders_named_in_the_environment(monkeypatch, tmp_path):
@@ -36,10 +36,10 @@ def stderr_of(code, *words, **environment):
 
 def test_a_session_is_silent_and_what_fails_in_it_is_not():
     loud = (
-        "import os\nfrom cxrlib.backend import captured_stderr\n"
+        "import os\nfrom cxrlib.model.backend import captured_stderr\n"
         "with captured_stderr():\n    os.write(2, b'from compiled code')\n    raise RuntimeError"
     )
-    assert stderr_of("from cxrlib.session import start_session; start_session(1)") == ""
+    assert stderr_of("from cxrlib.model.session import start_session; start_session(1)") == ""
     assert "from compiled code" in stderr_of(loud)
 
 
@@ -61,7 +61,9 @@ def test_plain_python_is_silent_too_and_no_switch_is_set(tiny_run, sim_cohort, t
 
 
 def test_who_asks_for_tensorflows_messages_gets_them():
-    code = "import os\nfrom cxrlib.backend import unasked_silence\nwith unasked_silence():\n    os.write(2, b'said')"
+    code = (
+        "import os\nfrom cxrlib.model.backend import unasked_silence\nwith unasked_silence():\n    os.write(2, b'said')"
+    )
     assert "said" in stderr_of(code, TF_CPP_MIN_LOG_LEVEL="0")
     assert stderr_of(code, TF_CPP_MIN_LOG_LEVEL="1") == ""  # as a process has it, and its children, that loaded JAX
 
@@ -70,7 +72,7 @@ def test_who_asks_for_tensorflows_messages_gets_them():
 def test_onednn_is_used_unless_told_otherwise():
     """It is three times as fast on processors on which TensorFlow would not use it."""
     code = (
-        "import cxrlib.trials\n"  # the library alone, before any session
+        "import train_experiments\n"  # the library alone, before any session
         "from tensorflow.python.util import _pywrap_util_port as port; import sys\n"
         "print(port.IsMklEnabled(), file=sys.stderr)"
     )

@@ -10,10 +10,14 @@ import numpy as np
 import pydicom
 import pytest
 
-from cxrlib.cohort import check_split, read_cohort
-from cxrlib.phantom import draw_roster, order_of, simulate, take_film
-from cxrlib.phantom.beam import SITES
-from cxrlib.radiograph import InputError, read_image
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.split import check_split
+from cxrlib.errors import InputError
+from cxrlib.images.radiograph import read_image
+from cxrlib.phantom.film import take_film
+from cxrlib.phantom.physics.detector import SITES
+from cxrlib.phantom.roster import draw_roster, order_of
+from cxrlib.phantom.simulation import simulate
 
 FILMS_OF_SEED_5 = "b1867cb69a5a4817da22fa00cb9cd35a716218565139edeb8b9c84bbc7c91efc"
 """Of the pixels and masks of ten films: on every processor, until phantom.VERSION changes."""
@@ -55,7 +59,7 @@ def tree(folder):
 def test_in_one_process_or_in_several_the_files_are_the_same(tmp_path, monkeypatch):
     options = dict(films=30, prevalence=0.4, size=48, seed=1)
     several = tree(simulate(tmp_path / "several", **options))
-    monkeypatch.setattr("cxrlib.phantom.FEW", 1000)
+    monkeypatch.setattr("cxrlib.phantom.simulation.FEW", 1000)
     assert tree(simulate(tmp_path / "one", **options)) == several
     assert tree(simulate(tmp_path / "other", **options | {"seed": 2})) != several
 

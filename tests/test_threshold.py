@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from cxrlib.performance import performance
-from cxrlib.radiograph import InputError
-from cxrlib.threshold import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
+from cxrlib.errors import InputError
+from cxrlib.evaluation.operating_point import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
+from cxrlib.evaluation.rates import performance
 
 
 @pytest.fixture(params=[0, 1, 2])

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from tiny import TINY
 
-from cxrlib.backend import keras
-from cxrlib.cohort import read_cohort
-from cxrlib.evaluation import auc
-from cxrlib.loss import score
-from cxrlib.optimizer import learning_rate
-from cxrlib.radiograph import InputError
-from cxrlib.recipe import CLASSIC, Recipe
-from cxrlib.run import open_run
-from cxrlib.training import train
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.evaluation.roc_auc import auc
+from cxrlib.model.backend import keras
+from cxrlib.model.loss import score
+from cxrlib.model.recipe import CLASSIC, Recipe
+from cxrlib.training.fitting import train
+from cxrlib.training.run import open_run
+from cxrlib.training.schedule import learning_rate
 
 FILES = {
     "model.keras",
@@ -112,7 +112,7 @@ def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path)
 
 def next_seed(folder):
     """A seed whose split has both classes everywhere, as so few films rarely do."""
-    from cxrlib.cohort import draw_split
+    from cxrlib.cohorts.split import draw_split
 
     table = read_cohort(folder).table
     for seed in range(1000):

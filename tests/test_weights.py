@@ -9,16 +9,17 @@ import pytest
 from tiny import TINY
 from typer.testing import CliRunner
 
-from cxrlib.cli import app
-from cxrlib.cohort import read_cohort
-from cxrlib.network import PACKED, build_network, load_network, pack_network, predict_logits
-from cxrlib.phantom import VERSION, simulate
-from cxrlib.pipeline import load_images
-from cxrlib.radiograph import InputError
-from cxrlib.recipe import DEFAULT, Recipe
-from cxrlib.resnet import build_resnet
-from cxrlib.run import SIMULATED, open_run
-from cxrlib.training import train
+from cxrlib.cli.commands import app
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.model.network import build_network, predict_logits
+from cxrlib.model.network_file import PACKED, load_network, pack_network
+from cxrlib.model.recipe import DEFAULT, Recipe
+from cxrlib.model.resnet import build_resnet
+from cxrlib.phantom.simulation import VERSION, simulate
+from cxrlib.training.batches import load_images
+from cxrlib.training.fitting import train
+from cxrlib.training.run import SIMULATED, open_run
 
 MOST_BYTES = 6_000_000
 

@@ -1,7 +1,7 @@
 """The smallest training that still learns."""
 
-from cxrlib.augment import Augmentation
-from cxrlib.recipe import Recipe
+from cxrlib.images.augmentation import Augmentation
+from cxrlib.model.recipe import Recipe
 
 TINY = Recipe(
     name="tiny",

@@ -6,8 +6,8 @@ import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from cxrlib.phantom.beam import SITES
 from cxrlib.phantom.film import Film
+from cxrlib.phantom.physics.detector import SITES
 
 MAKER = "cxrlib simulator"
 

@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrlib.phantom.beam import SITES, expose, mark
-from cxrlib.phantom.bones import bones, heads
-from cxrlib.phantom.chest import CELLS, Cavity, chest_box, cross_wall, trace, trunk_chord
-from cxrlib.phantom.company import DEVICES, bowel_gas, draw_devices, opacities, soft_parts, with_company
-from cxrlib.phantom.fluid import MOST, POSTURES, SIDES, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
-from cxrlib.phantom.heart import cardiothoracic_ratio, enlarge_heart, heart_shadow
-from cxrlib.phantom.materials import AIR, FAT, SOFT, WATER
-from cxrlib.phantom.patient import Patient, draw_geometry, draw_patient, pushed
-from cxrlib.phantom.rays import Geometry, Rays, ellipsoid, path
-from cxrlib.phantom.vessels import airways, grain, vessel_depth
-from cxrlib.radiograph import InputError
+from cxrlib.errors import InputError
+from cxrlib.phantom.body.bones import bones, heads
+from cxrlib.phantom.body.chest import CELLS, Cavity, chest_box, cross_wall, trace, trunk_chord
+from cxrlib.phantom.body.devices import DEVICES, draw_devices
+from cxrlib.phantom.body.fluid import MOST, POSTURES, SIDES, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
+from cxrlib.phantom.body.heart import cardiothoracic_ratio, enlarge_heart, heart_shadow
+from cxrlib.phantom.body.look_alikes import bowel_gas, opacities, soft_parts, with_look_alikes
+from cxrlib.phantom.body.patient import Patient, draw_geometry, draw_patient, pushed
+from cxrlib.phantom.body.vessels import airways, vessel_depth
+from cxrlib.phantom.physics.detector import SITES, expose, mark
+from cxrlib.phantom.physics.materials import AIR, FAT, SOFT, WATER
+from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path
+from cxrlib.phantom.physics.texture import grain
 
 FINDINGS = ("effusion", "cardiomegaly", "pneumothorax", "nodule")
 SIZES = (32, 1024)
@@ -174,7 +176,7 @@ def fitting_ml(order: Order) -> float:
 
 def _stand(order: Order) -> tuple[Patient, Geometry]:
     """Return the patient of an order as they stand, before the finding, and the geometry of the film."""
-    patient = with_company(draw_patient(order.patient, visit=order.visit, seed=order.seed))
+    patient = with_look_alikes(draw_patient(order.patient, visit=order.visit, seed=order.seed))
     return patient, draw_geometry(patient, order.view)
 
 

@@ -5,11 +5,12 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from cxrlib.cohort import NOFINDING, draw_stratified_split
-from cxrlib.phantom.company import DEVICES
+from cxrlib.cohorts.cohort import NOFINDING
+from cxrlib.cohorts.split import draw_stratified_split
+from cxrlib.errors import InputError
+from cxrlib.phantom.body.devices import DEVICES
+from cxrlib.phantom.body.patient import draw_patient
 from cxrlib.phantom.film import FINDINGS, Order, fitting_ml
-from cxrlib.phantom.patient import draw_patient
-from cxrlib.radiograph import InputError
 
 MEASURES = {"effusion": "volume_ml", "pneumothorax": "volume_ml", "cardiomegaly": "ctr", "nodule": "diameter_cm"}
 """The column of cohort.csv that holds how much of a finding there is."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from cxrlib.errors import InputError
 from cxrlib.phantom.film import Film
-from cxrlib.radiograph import InputError
 
 ANGLE = (2.5, 1.5)  # cm from the chest wall inwards, and from the angle's tip upwards
 DEEP = 3.0  # cm of lung along a ray show dark on a film

@@ -3,8 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cxrlib.phantom import Order, take_film
-from cxrlib.radiograph import write_prepared
+from cxrlib.images.radiograph import write_prepared
+from cxrlib.phantom.film import Order, take_film
 
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SLIDERS = {"02_read_a_chest_film.ipynb": 4, "08_choose_a_threshold.ipynb": 2}

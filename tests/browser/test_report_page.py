@@ -2,8 +2,8 @@
 
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.page import write_page
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.report.page import write_page
 
 PICTURES = "[...document.images].map(image => image.decode().then(() => image.naturalWidth))"
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from built import pages
 
-from cxrlib.course import course_scores
-from cxrlib.explorers import PATIENT, SIZE
-from cxrlib.performance import performance
-from cxrlib.phantom import Order, take_film
+from cxrlib.course.lessons import course_scores
+from cxrlib.course.widgets import PATIENT, SIZE
+from cxrlib.evaluation.rates import performance
+from cxrlib.phantom.film import Order, take_film
 
 FIRST, LESSON_2, LESSON_8 = (
     "book/index.html",

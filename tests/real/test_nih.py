@@ -9,16 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cxrlib.cohort import read_cohort
-from cxrlib.nih import find_label_file
-from cxrlib.run import open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.nih import find_label_file
+from cxrlib.training.run import open_run
 
 SOURCE = os.environ.get("CXR_REAL_DATA")
 pytestmark = pytest.mark.skipif(not SOURCE, reason="CXR_REAL_DATA names no folder in NIH's layout")
 
 
 def cxr(*words):
-    done = subprocess.run([sys.executable, "-m", "cxrlib.cli", *map(str, words)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "cxrlib.cli.commands", *map(str, words)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

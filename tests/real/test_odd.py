@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrlib.radiograph import InputError, open_radiograph, read_image
+from cxrlib.errors import InputError
+from cxrlib.images.radiograph import open_radiograph, read_image
 
 FOLDER = os.environ.get("CXR_ODD_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="CXR_ODD_DATA names no folder of odd files")

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib.duplicates import exact_copies, near_copies
-from cxrlib.evaluation import proportion
-from cxrlib.nih import find_label_file
-from cxrlib.pipeline import load_images
-from cxrlib.plausibility import make_reference
-from cxrlib.radiograph import InputError
-from cxrlib.run import open_run
+from cxrlib.cohorts.duplicates import exact_copies, near_copies
+from cxrlib.cohorts.nih import find_label_file
+from cxrlib.errors import InputError
+from cxrlib.evaluation.estimate import proportion
+from cxrlib.training.batches import load_images
+from cxrlib.training.run import open_run
+from cxrlib.training.unusual import make_reference
 
 SOURCE, ODD = os.environ.get("CXR_REAL_DATA"), os.environ.get("CXR_ODD_DATA")
 pytestmark = pytest.mark.skipif(not SOURCE, reason="CXR_REAL_DATA names no folder in NIH's layout")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from test_distribution import ALONE, command, write_recipe
 
-from cxrlib.run import open_run
+from cxrlib.training.run import open_run
 
 TESTS = Path(__file__).parents[1]
 EPOCHS = 40  # enough of them that the training does not end before the kill

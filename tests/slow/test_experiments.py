@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
+from train_experiments import run_experiments
 
-from cxrlib.experiments import EXPERIMENTS, FOLDER
-from cxrlib.network import has_bfloat16
-from cxrlib.trials import run_experiments
+from cxrlib.course.experiments import EXPERIMENTS, FOLDER
+from cxrlib.model.network import has_bfloat16
 
 SAME, OTHER = 1e-4, 0.06
 """Of AUC and Brier score: on a processor with the arithmetic and the versions that made the files; and on another,

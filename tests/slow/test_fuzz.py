@@ -4,7 +4,7 @@ import fuzz
 import numpy as np
 import pytest
 
-from cxrlib.headers import MAX_SIDE
+from cxrlib.images.headers import MAX_SIDE
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from tiny import TINY
 
-from cxrlib.cohort import read_cohort
-from cxrlib.network import MODEL, read_network
-from cxrlib.phantom import simulate
-from cxrlib.radiograph import InputError
-from cxrlib.run import open_run
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.errors import InputError
+from cxrlib.model.network_file import MODEL, read_network
+from cxrlib.phantom.simulation import simulate
+from cxrlib.training.run import open_run
 
 KILLS, FEW_KILLS = 20, 3
-CXR = [sys.executable, "-m", "cxrlib.cli"]
+CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
 DATED = {"environment.json", MODEL}
 """Of a run's files, those that hold dates: of the model, the weights are compared."""
 

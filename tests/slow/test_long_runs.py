@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrlib.pipeline import batches, steps_per_epoch
-from cxrlib.recipe import DEFAULT
+from cxrlib.model.recipe import DEFAULT
+from cxrlib.training.batches import make_dataset, steps_per_epoch
 
 MEGABYTE = 1 << 20
 ALLOWED = 50 * MEGABYTE
@@ -44,7 +44,7 @@ def test_fifty_epochs_of_ten_thousand_films(short):
     labels = np.arange(count) % 10 == 0
     options = dict(batch=batch, augmentation=DEFAULT.augmentation, seed=0)
     steps, seen, early = steps_per_epoch(count, batch), 0, None
-    for films, _ in batches(images, labels, epochs=range(epochs), **options):
+    for films, _ in make_dataset(images, labels, epochs=range(epochs), **options):
         seen += len(films)
         if seen == steps * batch * 2:  # two epochs to warm up
             early = held()

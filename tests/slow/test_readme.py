@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cxrlib.phantom import simulate
+from cxrlib.phantom.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("notebooks/01_frame_the_problem.ipynb", "notebooks/03_prepare_the_data.ipynb")

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from cxrlib.evaluation import auc_difference, auc_interval, brier_interval, effective_size, proportion
-from cxrlib.performance import predictive_values
-from cxrlib.threshold import choose_by_sensitivity
+from cxrlib.evaluation.calibration import brier_interval
+from cxrlib.evaluation.estimate import effective_size, proportion
+from cxrlib.evaluation.operating_point import choose_by_sensitivity
+from cxrlib.evaluation.rates import predictive_values
+from cxrlib.evaluation.roc_auc import auc_difference, auc_interval
 
 POSITIVES = (20, 50, 100, 300, 1000)
 KINDS = ("independent", "clustered")

@@ -1,0 +1,5 @@
+"""``python -m cxrlib.cli`` is ``cxr``."""
+
+from cxrlib.cli.commands import main
+
+main()

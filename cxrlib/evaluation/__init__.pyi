@@ -1,0 +1,29 @@
+from . import heat_maps, seeds
+from .calibration import brier_interval, platt, reliability
+from .estimate import Estimate, proportion
+from .operating_point import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
+from .rates import compare_thresholds, performance, performance_by, predictive_values
+from .roc_auc import auc, auc_difference, auc_interval, aucs_of_few, roc
+
+__all__ = [
+    "Estimate",
+    "auc",
+    "auc_difference",
+    "auc_interval",
+    "aucs_of_few",
+    "brier_interval",
+    "choose_by_cost",
+    "choose_by_sensitivity",
+    "choose_by_youden",
+    "compare_thresholds",
+    "floor_confidence",
+    "heat_maps",
+    "performance",
+    "performance_by",
+    "platt",
+    "predictive_values",
+    "proportion",
+    "reliability",
+    "roc",
+    "seeds",
+]

@@ -1,0 +1,69 @@
+"""Comparing configurations over paired random seeds."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cxrlib.evaluation.estimate import LEVEL, Estimate
+
+
+def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
+    """Return the mean of a - b over paired seeds, with its interval by Student's t.
+
+    Parameters
+    ----------
+    a, b : array, (seeds,)
+        In the same order of seeds.
+
+    Examples
+    --------
+    >>> print(paired_difference([0.91, 0.92, 0.93], [0.90, 0.90, 0.90]))
+    0.020 (-0.005 to 0.045)
+    """
+    return mean_interval(np.asarray(a, float) - np.asarray(b, float), level=level)
+
+
+def mean_interval(values, *, level: float = LEVEL) -> Estimate:
+    """Return the mean of independent values, (n,), with its interval by Student's t (1908)."""
+    values = np.asarray(values, float)
+    mean, half = values.mean(), stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    return Estimate(float(mean), float(mean - half), float(mean + half))
+
+
+def by_arm(table: pd.DataFrame, column: str = "auc") -> pd.DataFrame:
+    """Return a column with a row for each seed and a column for each arm, in the arms' own order.
+
+    Raises
+    ------
+    ValueError
+        An arm has two rows of one seed.
+    """
+    wide = table.set_index(["seed", "arm"])[column].unstack()  # noqa: PD010  (pivot_table would average them)
+    return wide[list(table["arm"].unique())]
+
+
+def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> pd.DataFrame:
+    """Return, for each arm, the mean of a column and its paired difference to the baseline arm.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by arm: ``mean``, ``difference``, ``low``, ``high``; NaN for the
+        baseline's own difference.
+    """
+    wide = by_arm(table, column)
+    rows = {}
+    for arm in wide:
+        estimate = (np.nan,) * 3 if arm == baseline else paired_difference(wide[arm], wide[baseline])
+        rows[arm] = (wide[arm].mean(), *estimate)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "difference", "low", "high"])
+
+
+def arms_table(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return the AUC of each arm, and its paired difference to the baseline arm, as text to be read."""
+    wide = by_arm(table)
+    rows = {arm: (str(mean_interval(wide[arm])), str(paired_difference(wide[arm], wide[baseline]))) for arm in wide}
+    rows[baseline] = (rows[baseline][0], "")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean AUC", "difference"]).add_suffix(
+        " (95 % interval)", axis="columns"
+    )

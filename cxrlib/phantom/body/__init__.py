@@ -1,0 +1,1 @@
+"""The patient: chest, heart, bones, vessels, fluid, look-alikes and devices."""

@@ -1,0 +1,1 @@
+"""The X-rays: rays, materials, texture and the detector."""

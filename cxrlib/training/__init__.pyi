@@ -1,0 +1,22 @@
+from .batches import iterate_batches, load_images, make_dataset
+from .fitting import train, with_split
+from .run import SIMULATED, Comparison, Prediction, Run, compare, open_run
+from .schedule import learning_rate
+from .unusual import Reference, make_reference
+
+__all__ = [
+    "SIMULATED",
+    "Comparison",
+    "Prediction",
+    "Reference",
+    "Run",
+    "compare",
+    "iterate_batches",
+    "learning_rate",
+    "load_images",
+    "make_dataset",
+    "make_reference",
+    "open_run",
+    "train",
+    "with_split",
+]

@@ -1,0 +1,78 @@
+"""Make the weights that come with the library: ``make weights`` (half an hour on two cores).
+
+Simulates films, trains on them and nothing else, chooses the operating point on
+simulated validation films, and writes this folder: a run whose network is packed
+in half precision. No patient's film has a part in it. Films and run are kept in
+build/weights, so that a second call goes on where the first was stopped.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from cxrlib.cli.progress import epoch_bar, film_bar
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.files import write_csv, write_text
+from cxrlib.model.recipe import Recipe, recipe_text
+from cxrlib.model.session import start_session
+from cxrlib.phantom.simulation import VERSION, simulate
+from cxrlib.training.run import OPERATING_POINT, SIMULATED, open_run
+
+FILMS = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
+RECIPE = Recipe(name="simulated", size=FILMS["size"], epochs=12, start="scratch")
+BUILD = Path(__file__).parents[1] / "build" / "weights"
+
+
+def main(build: Path = BUILD) -> None:
+    """Make the films, the run and the packed weights."""
+    start_session(RECIPE.seed)
+    from cxrlib.evaluation.operating_point import choose_by_sensitivity
+    from cxrlib.evaluation.roc_auc import auc_interval
+    from cxrlib.model.loss import score
+    from cxrlib.model.network import predict_logits
+    from cxrlib.model.network_file import PACKED, load_network, pack_network
+    from cxrlib.training.batches import load_images
+    from cxrlib.training.fitting import train
+    from cxrlib.training.unusual import MOST, write_reference
+
+    films = build / f"films-v{VERSION}"
+    if not films.exists():
+        simulate(films, **FILMS, progress=film_bar("simulating"))
+    cohort = read_cohort(films)
+    first = load_images(cohort.part("train").files[:MOST], size=RECIPE.size, progress=film_bar("reading"))
+    write_reference(SIMULATED, first)
+    run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(epoch_bar(RECIPE.epochs),))
+
+    pack_network(run.model, SIMULATED / PACKED)
+    packed = load_network(SIMULATED, RECIPE)
+    scores = {}
+    for split in ("val", "test"):
+        part = cohort.part(split)
+        images = load_images(part.files, size=RECIPE.size, progress=film_bar(f"scoring {split}"))
+        scores[split] = part.table.assign(score=score(predict_logits(packed, images, mirror=RECIPE.mirror), run.weight))
+    val, test = scores["val"], scores["test"]
+    point = choose_by_sensitivity(val["label"], val["score"], floor=RECIPE.sensitivity)
+    estimate = auc_interval(test["label"], test["score"], test["patient_id"])
+
+    write_text(SIMULATED / "recipe.json", recipe_text(RECIPE))
+    shutil.copy(run.folder / "history.csv", SIMULATED)
+    write_csv(SIMULATED / "split.csv", run.split.head(0))  # simulated films are no films that anyone has
+    made = {
+        "films": {"phantom": VERSION} | FILMS,
+        "split": cohort.table["split"].value_counts().to_dict(),
+        "test_auc": [round(value, 4) for value in estimate],
+        "sha256": hashlib.sha256((SIMULATED / PACKED).read_bytes()).hexdigest(),
+        "environment": json.loads((run.folder / "environment.json").read_text()),
+    }
+    write_text(SIMULATED / "made.json", json.dumps(made, indent=2) + "\n")
+    head = {"finding": run.finding, "weight": run.weight}
+    write_text(SIMULATED / OPERATING_POINT, json.dumps(head | asdict(point), indent=2) + "\n")
+    typer.echo(f"{open_run(SIMULATED).folder}: AUC on simulated test films {estimate}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
