@@ -36,7 +36,11 @@ MISSED = (1, 3, 10, 30, 100)
 
 def save_explorers(folder: Path) -> None:
     """Save films and data in a folder, unless what lies there was made by the same code."""
-    sources = [Path(__file__), *sorted((ROOT / "cxrlib").rglob("*.py")), ROOT / "data" / "experiments" / "scores.csv"]
+    sources = [
+        Path(__file__),
+        *sorted((ROOT / "cxrlib").rglob("*.py")),
+        ROOT / "cxrlib" / "course" / "tables" / "scores.csv",
+    ]
     made_by = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = folder / "made_by.txt"
     if stamp.is_file() and stamp.read_text() == made_by:

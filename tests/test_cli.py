@@ -14,9 +14,7 @@ from cxrlib.cohorts.cohort import read_cohort
 
 
 def cxr(*words, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", "cxrlib.cli.commands", *map(str, words)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "cxrlib.cli", *map(str, words)], capture_output=True, text=True)
     if check:
         assert done.returncode == 0, done.stderr
     return done
@@ -112,7 +110,7 @@ def least_time(words, tries=5):
 
 
 def test_help_and_import_are_quick_and_without_tensorflow():
-    assert least_time(["-m", "cxrlib.cli.commands", "--help"]) < 0.6
+    assert least_time(["-m", "cxrlib.cli", "--help"]) < 0.6
     assert least_time(["-c", "import cxrlib"]) < 0.3
     loaded = "import cxrlib, sys; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'pandas')))"
     subprocess.run([sys.executable, "-c", loaded], check=True)

@@ -14,9 +14,9 @@ from tiny import TINY
 from cxrlib.model.backend import keras
 from cxrlib.training.fitting import train
 
-CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
+CXR = [sys.executable, "-m", "cxrlib.cli"]
 STEPS = 5  # of an epoch of TINY on the simulated cohort
-BUSY = "from cxrlib import cli, console; console.EVERY = 0; cli.main()"
+BUSY = "from cxrlib.cli import commands, progress; progress.EVERY = 0; commands.main()"
 """The command line, for which all work is long."""
 
 

@@ -52,12 +52,12 @@ class JaxRuntimeError(RuntimeError):
     [ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), JaxRuntimeError("UNAVAILABLE: a task")],
 )
 def test_whatever_jax_raises_where_a_process_has_ended_becomes_a_sentence(lost, monkeypatch):
-    monkeypatch.setattr(distributed, "share", lambda: (0, 2))
+    monkeypatch.setattr(distributed, "shard", lambda: (0, 2))
     ended = "another process of this training has ended; start all of them again"
     with pytest.raises(InputError, match=ended), distributed.explain_lost_process():
         raise lost
     with pytest.raises(ValueError, match="a loss of nan"), distributed.explain_lost_process():
         raise ValueError("a loss of nan")
-    monkeypatch.setattr(distributed, "share", lambda: (0, 1))
+    monkeypatch.setattr(distributed, "shard", lambda: (0, 1))
     with pytest.raises(type(lost)), distributed.explain_lost_process():
         raise lost

@@ -94,7 +94,7 @@ def test_the_command_line_says_it_in_a_line(sim_cohort, tmp_path):
     folder, first, again = leak(sim_cohort, tmp_path, lambda pixels: np.ascontiguousarray(pixels[:, ::-1]))
     words = ["train", folder, tmp_path / "run", "--start", "scratch", "--size", 32, "--width", 4, "--epochs", 1]
     done = subprocess.run(
-        [sys.executable, "-m", "cxrlib.cli.commands", *map(str, words)],
+        [sys.executable, "-m", "cxrlib.cli", *map(str, words)],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},

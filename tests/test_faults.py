@@ -24,7 +24,7 @@ from cxrlib.training.batches import load_images
 from cxrlib.training.checkpoint import CHECKPOINT
 from cxrlib.training.fitting import train
 
-CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
+CXR = [sys.executable, "-m", "cxrlib.cli"]
 NOBODY = 65534
 
 

@@ -347,12 +347,13 @@ def test_a_full_disk_is_seen_before_kaggle_is_asked(kaggle, tmp_path, monkeypatc
 
 COMMAND = """
 import sys
-from cxrlib import cli, console, download, fetch
-console.EVERY = 0  # all work is long
-fetch.ZENODO, fetch.CHESTMNIST[28] = sys.argv[1], ("chestmnist.npz", sys.argv[2])
+from cxrlib.cli import commands, progress
+from cxrlib.cohorts import download, fetching
+progress.EVERY = 0  # all work is long
+fetching.ZENODO, fetching.CHESTMNIST[28] = sys.argv[1], ("chestmnist.npz", sys.argv[2])
 download.CHUNK = 4096
 sys.argv = ["cxr", "fetch", *sys.argv[3:]]
-cli.main()
+commands.main()
 """
 
 

@@ -72,7 +72,7 @@ def test_who_asks_for_tensorflows_messages_gets_them():
 def test_onednn_is_used_unless_told_otherwise():
     """It is three times as fast on processors on which TensorFlow would not use it."""
     code = (
-        "import train_experiments\n"  # the library alone, before any session
+        "import cxrlib.course.lessons\n"  # the library alone, before any session
         "from tensorflow.python.util import _pywrap_util_port as port; import sys\n"
         "print(port.IsMklEnabled(), file=sys.stderr)"
     )

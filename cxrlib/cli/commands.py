@@ -295,7 +295,3 @@ def _read(folder: Path):
     cohort = read_cohort(folder)
     progress.note(*cohort.notes)
     return cohort
-
-
-if __name__ == "__main__":
-    main()

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.skipif(not SOURCE, reason="CXR_REAL_DATA names no folde
 
 
 def cxr(*words):
-    done = subprocess.run(
-        [sys.executable, "-m", "cxrlib.cli.commands", *map(str, words)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "cxrlib.cli", *map(str, words)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -21,7 +21,7 @@ from cxrlib.phantom.simulation import simulate
 from cxrlib.training.run import open_run
 
 KILLS, FEW_KILLS = 20, 3
-CXR = [sys.executable, "-m", "cxrlib.cli.commands"]
+CXR = [sys.executable, "-m", "cxrlib.cli"]
 DATED = {"environment.json", MODEL}
 """Of a run's files, those that hold dates: of the model, the weights are compared."""
 
