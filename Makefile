@@ -17,11 +17,11 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-walkthrough: $(READY) ## run all that the course has, end to end
-	$(BIN)/python notebooks/walkthrough.py
+walkthrough: $(READY) ## run the whole course, end to end, or some of it: make walkthrough [LESSONS="00 08"]
+	$(BIN)/python notebooks/walkthrough.py $(LESSONS)
 
 test: $(READY) ## unit tests and then the notebooks compared strictly, two files at a time
-	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --durations=25
 	$(BIN)/python -m pytest notebooks -n 2 --dist loadfile
 
 test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals, long runs, experiments
