@@ -15,14 +15,14 @@ def image():
 
 def test_nothing_is_done_when_nothing_is_asked(image):
     assert augment(image, Augmentation(), np.random.default_rng(0)) is image
-    assert augment(image, Augmentation(rotate=10, share=0.0), np.random.default_rng(0)) is image
+    assert augment(image, Augmentation(rotate=10, probability=0.0), np.random.default_rng(0)) is image
 
 
 def test_the_warp_is_scipys_affine_transform(image):
     geometry = Augmentation(shift=0.1, scale=0.2, rotate=10.0)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        rng.random()  # the draw of the share
+        rng.random()  # the draw that decides whether the image is transformed
         matrix = draw_affine(geometry, 64, rng)
         swap = np.array([[0, 1], [1, 0]])  # (x, y) -> (row, column)
         linear, offset = swap @ matrix[:, :2] @ swap, swap @ matrix[:, 2]
@@ -79,8 +79,8 @@ def test_the_result_meets_the_contract(image):
         assert moved.max() <= 1
 
 
-def test_share_is_the_share_of_films_touched(image):
-    half = Augmentation(rotate=10.0, share=0.5)
+def test_probability_is_the_fraction_of_films_that_change(image):
+    half = Augmentation(rotate=10.0, probability=0.5)
     touched = [augment(image, half, np.random.default_rng(s)) is not image for s in range(400)]
     assert 0.42 < np.mean(touched) < 0.58
 

@@ -12,6 +12,7 @@ from cxrlib.course.cohorts import SimulatedCohort, cut_centre, digest
 from cxrlib.course.experiments import EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, read_experiment
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
+from cxrlib.model.recipe import CLASSIC
 
 
 @pytest.fixture
@@ -133,6 +134,12 @@ def test_a_digest_is_another_for_another_value():
         len({digest(thing) for thing in (SimulatedCohort(), SimulatedCohort(share=0.5), SMALL, replace(SMALL, seed=1))})
         == 4
     )
+
+
+def test_a_renamed_field_keeps_the_name_of_its_cached_folder():
+    """The digests of the version in which `Augmentation.probability` was called `share`."""
+    assert [digest(recipe) for recipe in (SMALL, CLASSIC)] == ["4fab1081dedd", "d8fac55df0a0"]
+    assert digest(SimulatedCohort()) == "36fb44b5bf63"
 
 
 def test_an_arm_with_two_rows_of_a_seed_is_refused():

@@ -1,9 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 
+import cxrlib
 from cxrlib.errors import InputError
 from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe, find_recipe, read_recipe, recipe_text
+
+LIBRARY_RUN = Path(cxrlib.__file__).parent / "weights"
 
 
 @pytest.mark.parametrize("recipe", [DEFAULT, CLASSIC, Recipe(confidence=0.9, weight=2)])
@@ -15,7 +19,21 @@ def test_a_recipe_survives_its_file(tmp_path, recipe):
 def test_classic_is_the_tutorials():
     assert (CLASSIC.depth, CLASSIC.width, CLASSIC.size, CLASSIC.epochs, CLASSIC.batch) == (18, 64, 256, 10, 32)
     assert (CLASSIC.optimizer, CLASSIC.weight, CLASSIC.keep) == ("sgd", 10.0, "best")
-    assert (CLASSIC.augmentation.rotate, CLASSIC.augmentation.share) == (10.0, 0.5)
+    assert (CLASSIC.augmentation.rotate, CLASSIC.augmentation.probability) == (10.0, 0.5)
+
+
+def test_a_recipe_of_an_older_version_is_read(tmp_path):
+    """The `probability` of an augmentation was once called `share`."""
+    old = json.loads(recipe_text(CLASSIC))
+    old["augmentation"]["share"] = old["augmentation"].pop("probability")
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    assert read_recipe(tmp_path / "recipe.json") == CLASSIC
+    assert read_recipe(LIBRARY_RUN / "recipe.json").augmentation.probability == 1
+    assert '"share": 1.0' in (LIBRARY_RUN / "recipe.json").read_text()
+    old["augmentation"]["probability"] = 0.5
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    with pytest.raises(InputError, match="unknown knob 'share'"):
+        read_recipe(tmp_path / "recipe.json")
 
 
 def test_changes_that_are_none_are_passed_over(tmp_path):

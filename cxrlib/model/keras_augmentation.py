@@ -8,7 +8,7 @@ def keras_generator(augmentation: Augmentation):
 
     For use side by side. It differs in three ways: it draws the zoom for x and
     y separately, so that it also stretches; it draws from NumPy's global state;
-    and it has no gamma. ``share`` has no counterpart either.
+    and it has no gamma. ``probability`` has no counterpart either.
     """
     from cxrlib.model.backend import tf
 

@@ -159,7 +159,7 @@ CLASSIC = Recipe(
     width=64,
     size=256,
     standardize=False,
-    augmentation=Augmentation(rotate=10.0, share=0.5),
+    augmentation=Augmentation(rotate=10.0, probability=0.5),
     epochs=10,
     optimizer="sgd",
     learning_rate=0.01,
@@ -209,6 +209,10 @@ def read_recipe(path: Path) -> Recipe:
 
 def _known(kind: type, data: dict, path: Path) -> dict:
     knobs = [knob.name for knob in fields(kind)]
+    for knob in fields(kind):
+        former = knob.metadata.get("former_name")  # in files of older versions
+        if former in data and knob.name not in data:
+            data[knob.name] = data.pop(former)
     unknown = [name for name in data if name not in knobs]
     if unknown:
         raise InputError(f"{path}: unknown knob {unknown[0]!r}; there are {', '.join(knobs)}")
