@@ -1,8 +1,9 @@
-"""Running the course's experiments: trainings over seeds, a row for each (`make experiments`)."""
+"""Train the course's experiments over seeds, and write their tables: the work behind ``make experiments``."""
 
 import json
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -12,16 +13,26 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from cxrlib.course.cohorts import SimulatedCohort, digest
-from cxrlib.course.experiments import COLUMNS, EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, Arm
+from cxrlib.course.cohorts import SimulatedCohort
+from cxrlib.course.experiments import (
+    EXPERIMENTS,
+    SCORE_COLUMNS,
+    SMALL,
+    TABLES,
+    TEST_FILMS,
+    TEST_SEED,
+    VAL_SEED,
+    Arm,
+)
 from cxrlib.course.folders import cache_folder
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.files import Progress, no_progress, write_csv, write_text
-from cxrlib.model import loss as losses
+from cxrlib.model import loss
 from cxrlib.model.backend import keras, tf
 from cxrlib.model.network import predict_logits
+from cxrlib.model.recipe import Recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
@@ -29,158 +40,156 @@ from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
 
 SEEDS = range(8)
+"""The training seeds of every experiment."""
+
+Row = dict[str, float | str]
 
 
-def run_arm(arm: Arm, seed: int, folder: Path) -> list[dict]:
-    """Train an arm with a seed, and score it; a row for each of its tests."""
+def run_experiments(
+    names: Sequence[str] = tuple(EXPERIMENTS),
+    *,
+    seeds: Sequence[int] = SEEDS,
+    out: Path = TABLES,
+    progress: Progress = no_progress,
+) -> None:
+    """Run experiments and write a CSV for each.
+
+    One training runs on each core, on one thread. A training that several
+    experiments need runs once. Every result is cached, so an interrupted call
+    continues where it stopped.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `EXPERIMENTS`.
+    seeds : sequence of int
+    out : Path
+        The folder for the tables.
+    progress : callable
+        Shows how many trainings are done. See `cxrlib.files.Progress`.
+    """
+    arms = {name: EXPERIMENTS[name]() for name in names}
+    jobs = [
+        (recipe, films, tests, seed)
+        for (recipe, films), tests in group_by_training(arm for name in names for arm in arms[name].values()).items()
+        for seed in seeds
+    ]
+    memory = joblib.Memory(cache_folder() / "experiments" / f"rows-v{VERSION}", verbose=0)
+    cached = memory.cache(train_and_measure)
+    _make_films([job for job in jobs if not cached.check_call_in_cache(*job)])
+    results = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=1)(
+        joblib.delayed(cached)(*job) for job in jobs
+    )
+    rows = {}
+    for (recipe, films, tests, seed), measured in zip(jobs, progress(results, len(jobs)), strict=True):
+        rows |= {(recipe, films, test, seed): row for test, row in zip(tests, measured, strict=True)}
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        table = [
+            {"arm": arm_name, "test": test_name} | rows[arm.recipe, arm.films, test, seed]
+            for arm_name, arm in arms[name].items()
+            for seed in seeds
+            for test_name, test in arm.tests.items()
+        ]
+        write_csv(out / f"{name}.csv", pd.DataFrame(table))
+
+
+def group_by_training(arms: Iterable[Arm]) -> dict[tuple[Recipe, SimulatedCohort], tuple[SimulatedCohort, ...]]:
+    """Return every recipe and its training films once, with the test films of all arms that use this training."""
+    tests: dict[tuple[Recipe, SimulatedCohort], dict[SimulatedCohort, None]] = {}
+    for arm in arms:
+        tests.setdefault((arm.recipe, arm.films), {}).update(dict.fromkeys(arm.tests.values()))
+    return {training: tuple(films) for training, films in tests.items()}
+
+
+def train_and_measure(
+    recipe: Recipe, films: SimulatedCohort, tests: tuple[SimulatedCohort, ...], seed: int
+) -> list[Row]:
+    """Train a recipe with a seed in a worker process, and return a row for each of the test cohorts."""
+    _start_worker(seed)
     start = time.perf_counter()
-    cohort = arm.films.cohort(seed, size=arm.recipe.size)
-    run = train(cohort, folder, replace(arm.recipe, seed=seed))
-    seconds = time.perf_counter() - start
-    rows = []
-    for name, films in arm.tests.items():
-        measured = measure(run, films, _test_seed(films, seed))
-        rows.append({"test": name, "seed": seed} | measured | {"seconds": round(seconds, 1)})
-    return rows
+    cohort = films.cohort(seed, size=recipe.size)
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(cohort, Path(folder) / "run", replace(recipe, seed=seed))
+        seconds = round(time.perf_counter() - start, 1)
+        measured = [measure(run, test, seed_of_test(test, seed)) for test in tests]
+    keras.backend.clear_session()  # a worker trains many networks one after another, and would keep them all
+    versions = " ".join(f"{name} {version(name)}" for name in ("cxrlib", "tensorflow", "keras", "numpy"))
+    return [{"seed": seed} | figures | {"seconds": seconds, "versions": versions} for figures in measured]
 
 
 def measure(run: Run, films: SimulatedCohort, seed: int) -> dict[str, float]:
-    """Return what the experiments' files hold of a run: figures on the films that a seed gives.
+    """Return how well a run does on the films of a seed.
 
     Returns
     -------
     dict
-        ``auc``; ``sensitivity`` and ``specificity`` at the run's threshold;
-        ``sensitivity_half`` and ``specificity_half`` where the logit's own
-        sigmoid is 0.5; ``brier``, and ``brier_uncorrected`` of that sigmoid.
+        ``auc``. ``sensitivity`` and ``specificity`` at the run's threshold.
+        ``sensitivity_half`` and ``specificity_half`` at 0.5 of the sigmoid of the
+        logit, which is not corrected for the loss weight. ``brier`` of the
+        corrected score, and ``brier_uncorrected`` of that sigmoid.
     """
     images, labels = _images_and_labels(films, seed, run.recipe.size, run.recipe.normalize)
     logits = predict_logits(run.model, images, mirror=run.recipe.mirror)
-    score, raw = losses.score(logits, run.weight), losses.score(logits, 1.0)
-    ill = labels == 1
-    made = {
-        "auc": auc(labels, score),
-        "sensitivity": (score[ill] >= run.threshold).mean(),
-        "specificity": (score[~ill] < run.threshold).mean(),
-        "sensitivity_half": (raw[ill] >= 0.5).mean(),
-        "specificity_half": (raw[~ill] < 0.5).mean(),
-        "brier": brier(labels, score),
-        "brier_uncorrected": brier(labels, raw),
+    corrected, uncorrected = loss.score(logits, run.weight), loss.score(logits, 1.0)
+    has_finding = labels == 1
+    figures = {
+        "auc": auc(labels, corrected),
+        "sensitivity": (corrected[has_finding] >= run.threshold).mean(),
+        "specificity": (corrected[~has_finding] < run.threshold).mean(),
+        "sensitivity_half": (uncorrected[has_finding] >= 0.5).mean(),
+        "specificity_half": (uncorrected[~has_finding] < 0.5).mean(),
+        "brier": brier(labels, corrected),
+        "brier_uncorrected": brier(labels, uncorrected),
     }
-    return {name: round(float(value), 5) for name, value in made.items()}
+    return {name: round(float(value), 5) for name, value in figures.items()}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=4)  # a worker scores the same test films in most of its trainings
 def _images_and_labels(films: SimulatedCohort, seed: int, size: int, normalize: str) -> tuple[np.ndarray, np.ndarray]:
     cohort = films.cohort(seed, size=size)
     return load_images(cohort.files, size=size, normalize=normalize), cohort.labels
 
 
-def run_experiments(names=tuple(EXPERIMENTS), *, seeds=SEEDS, out: Path = FOLDER, progress: Progress = no_progress):
-    """Run experiments and write a CSV for each; what was done before is not done again.
-
-    Trainings run one a core, each on one thread. What two experiments share is
-    trained once. An interrupted call goes on where it was.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of `EXPERIMENTS`.
-    seeds : sequence of int
-    out : Path
-    progress : callable
-        ``progress(items, total)``, as tqdm does.
-    """
-    arms = {name: EXPERIMENTS[name]() for name in names}
-    merged = _merge([arm for name in names for arm in arms[name].values()])
-    open_jobs = [(arm, seed) for arm in merged.values() for seed in seeds if not _is_done(arm, seed)]
-    _make_films(open_jobs)
-    pool = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-    for _ in progress(pool(joblib.delayed(_work)(arm, seed) for arm, seed in open_jobs), len(open_jobs)):
-        pass
-    out.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        rows = []
-        for arm_name, arm in arms[name].items():
-            for seed in seeds:
-                made = json.loads(_memo(arm, seed).read_text())
-                rows += [{"arm": arm_name, "test": test} | made[digest(films)] for test, films in arm.tests.items()]
-        write_csv(out / f"{name}.csv", pd.DataFrame(rows))
+def seed_of_test(films: SimulatedCohort, seed: int) -> int:
+    """Return the seed of the test films: the training's own for later visits of its patients, else `TEST_SEED`."""
+    return seed if films.later_visit else TEST_SEED
 
 
-def _merge(arms: list[Arm]) -> dict[str, Arm]:
-    """Return one arm for each training, with the tests of all arms that share it, named by their films."""
-    merged: dict[str, Arm] = {}
-    for arm in arms:
-        key = _training_of(arm)
-        tests = merged[key].tests if key in merged else {}
-        merged[key] = replace(arm, tests=tests | {digest(films): films for films in arm.tests.values()})
-    return merged
-
-
-def _make_films(jobs: list[tuple[Arm, int]]) -> None:
-    """Make the films before the trainings start, for simulation itself uses all cores."""
-    wanted = {(arm.films, seed, arm.recipe.size) for arm, seed in jobs}
-    for arm, seed in jobs:
-        wanted |= {(films, _test_seed(films, seed), arm.recipe.size) for films in arm.tests.values()}
+def _make_films(jobs: list[tuple[Recipe, SimulatedCohort, tuple[SimulatedCohort, ...], int]]) -> None:
+    """Simulate the films before the trainings start, because one simulation uses all cores."""
+    wanted = {(films, seed, recipe.size) for recipe, films, _, seed in jobs}
+    wanted |= {(test, seed_of_test(test, seed), recipe.size) for recipe, _, tests, seed in jobs for test in tests}
     for films, seed, size in sorted(wanted, key=str):
-        films.make(seed + films.other, size=size)
-
-
-def _test_seed(films: SimulatedCohort, seed: int) -> int:
-    return seed if films.again else TEST_SEED
-
-
-def _work(arm: Arm, seed: int) -> None:
-    """Do one training in a worker, and keep its rows."""
-    _start_worker(seed)
-    versions = " ".join(f"{name} {version(name)}" for name in ("cxrlib", "tensorflow", "keras", "numpy"))
-    with tempfile.TemporaryDirectory() as folder:
-        rows = run_arm(arm, seed, Path(folder) / "run")
-    memo = _memo(arm, seed)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    earlier = json.loads(memo.read_text()) if memo.exists() else {}
-    write_text(memo, json.dumps(earlier | {row.pop("test"): row | {"versions": versions} for row in rows}))
-    keras.backend.clear_session()
+        films.make(seed + films.seed_offset, size=size)
 
 
 def _start_worker(seed: int) -> None:
-    """Make a worker repeatable: one thread, whose sums have one order."""
+    """Seed a worker, and hold it to one thread: sums over several threads have no fixed order."""
     start_session(seed)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _is_done(arm: Arm, seed: int) -> bool:
-    memo = _memo(arm, seed)
-    return memo.exists() and set(arm.tests) <= set(json.loads(memo.read_text()))
-
-
-def _memo(arm: Arm, seed: int) -> Path:
-    return cache_folder() / "experiments" / f"rows-v{VERSION}" / f"{_training_of(arm)}-{seed}.json"
-
-
-def _training_of(arm: Arm) -> str:
-    return f"{digest(arm.recipe)}-{digest(arm.films)}"
-
-
-def make_course_scores(out: Path = FOLDER) -> None:
-    """Train `SMALL` with seed 0, and write its scores on films of two other seeds, and its operating point."""
+def make_course_scores(out: Path = TABLES) -> None:
+    """Train `SMALL` with seed 0. Write its scores on films of two other seeds, and its operating point."""
+    # n_jobs=2, because joblib runs a single job of n_jobs=1 in this process, which has more than one thread
     ((table, point),) = joblib.Parallel(n_jobs=2)([joblib.delayed(_score_course)()])
     write_csv(out / "scores.csv", table)
     write_text(out / "scores.json", json.dumps(point, indent=2) + "\n")
 
 
-def _score_course() -> tuple[pd.DataFrame, dict]:
+def _score_course() -> tuple[pd.DataFrame, dict[str, object]]:
+    """Return the scored films of both splits, and the operating point that is chosen on the validation films."""
     _start_worker(0)
     with tempfile.TemporaryDirectory() as folder:
         run = train(SimulatedCohort().cohort(0, size=SMALL.size), Path(folder) / "run", SMALL)
         tables = []
         for split, seed, count in (("val", VAL_SEED, SimulatedCohort().count), ("test", TEST_SEED, TEST_FILMS)):
             cohort = SimulatedCohort(count).cohort(seed, size=SMALL.size)
-            logits = predict_logits(run.model, run.load(cohort.files), mirror=SMALL.mirror)
-            scores = {"split": split, "logit": logits.round(4), "score": losses.score(logits, run.weight).round(6)}
-            tables.append(cohort.table[list(COLUMNS)].assign(**scores))
+            logits = predict_logits(run.model, run.load_images(cohort.files), mirror=SMALL.mirror)
+            scores = {"split": split, "logit": logits.round(4), "score": loss.score(logits, run.weight).round(6)}
+            tables.append(cohort.table[list(SCORE_COLUMNS)].assign(**scores))
     table = pd.concat(tables)
     val = table[table["split"] == "val"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=SMALL.sensitivity)

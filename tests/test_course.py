@@ -1,4 +1,4 @@
-"""What the notebooks share."""
+"""What several notebooks use: committed scores, films, your own cohort, sliders and the upload button."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from cxrlib.evaluation.roc_auc import auc
 from cxrlib.phantom.roster import draw_roster
 
 
-def test_the_committed_scores_are_of_films_with_truth_and_belong_to_them():
+def test_the_committed_scores_belong_to_films_that_can_be_simulated():
     val, test = course_scores("val"), course_scores("test")
     assert len(test) >= 2000
     assert len(val) >= 1000
@@ -25,7 +25,7 @@ def test_the_committed_scores_are_of_films_with_truth_and_belong_to_them():
     pd.testing.assert_frame_equal(test[["path", "label", "volume_ml"]], roster)
 
 
-def test_a_film_of_the_scores_can_be_taken_again():
+def test_a_film_of_the_scores_can_be_simulated_again():
     row = course_scores("test").query("label == 1").iloc[0].to_dict()
     image, mask = course_film(row, size=64)
     assert image.shape == mask.shape == (64, 64)
@@ -34,14 +34,14 @@ def test_a_film_of_the_scores_can_be_taken_again():
     assert mask.any()
 
 
-def test_a_cohort_of_ones_own_takes_the_place_of_the_courses(sim_cohort, monkeypatch, tmp_path):
+def test_a_cohort_of_your_own_replaces_the_courses(sim_cohort, monkeypatch, tmp_path):
     monkeypatch.setenv("CXR_COHORT", str(sim_cohort))
     monkeypatch.setenv("CXR_CACHE", str(tmp_path))
     from tiny import TINY
 
     run = course_run(TINY)
     assert course_run(TINY).folder == run.folder
-    monkeypatch.setattr("cxrlib.course.lessons.course_run", lambda films: run)
+    monkeypatch.setattr("cxrlib.course.lessons.course_run", lambda cohort: run)
     test = course_scores("test")
     assert len(test) == (read_cohort(sim_cohort).table["split"] == "test").sum()
     image, mask = course_film(test.iloc[0].to_dict(), size=64)
@@ -53,36 +53,35 @@ def test_a_cohort_of_ones_own_takes_the_place_of_the_courses(sim_cohort, monkeyp
 def test_the_threshold_slider_shows_what_performance_says():
     rng = np.random.default_rng(0)
     labels, scores = np.repeat([1, 0], 50), rng.random(100)
-    at = performance(labels, scores, 0.5)
+    result = performance(labels, scores, 0.5)
     figure = threshold_explorer(labels, scores, 0.5, missed=7)
     left, right = figure.axes
-    told = [text.get_text() for text in right.texts]
-    assert told == [str(at.tp), str(at.fn), str(at.fp), str(at.tn)]
-    assert f"a cost of {7 * at.fn + at.fp}" in right.get_xlabel()
+    counts = [text.get_text() for text in right.texts]
+    assert counts == [str(result.tp), str(result.fn), str(result.fp), str(result.tn)]
+    assert f"a cost of {7 * result.fn + result.fp}" in right.get_xlabel()
     assert left.get_title() == "threshold 0.5"
 
 
-@pytest.mark.parametrize("posture", ["upright", "supine"])
-def test_the_volume_slider_draws_the_film_that_is_asked_for(posture):
-    figure = volume_explorer(700, "left", posture, "AP", size=64)
-    assert "700 mL, left" in figure.axes[0].get_title()
-    assert posture in figure.axes[0].get_title()
-    assert figure.axes[0].collections  # the outline
+def test_the_volume_slider_draws_the_film_that_is_asked_for():
+    for posture in ("upright", "supine"):
+        figure = volume_explorer(700, "left", posture, "AP", size=64)
+        assert f"700 mL, left, {posture}, AP" in figure.axes[0].get_title()
+        assert figure.axes[0].collections  # the outline
     assert not volume_explorer(0, size=64).axes[0].collections
 
 
-def test_a_slider_that_is_moved_draws_what_it_says():
-    asked = []
-    draw = lambda volume=20, side="right": asked.append({"volume": volume, "side": side})
+def test_a_slider_draws_its_values_when_it_is_moved():
+    drawn = []
+    draw = lambda volume=20, side="right": drawn.append({"volume": volume, "side": side})
     box = sliders(draw, volume=(0, 100, 10), side=["left", "right"])
-    assert not asked  # nothing before it is moved: the page shows one setting already
+    assert not drawn  # nothing before a slider is moved: the page shows one setting already
     assert [slider.value for slider in box.children[:2]] == [20, "right"]
     box.children[0].value = 30
     box.children[1].value = "left"
-    assert asked == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
+    assert drawn == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
 
 
-def test_an_uploaded_film_is_answered_with_a_picture_and_what_is_no_film_with_a_sentence(
+def test_an_uploaded_film_is_drawn_and_any_other_file_is_refused_in_a_sentence(
     tiny_run, sim_cohort, monkeypatch, capsys
 ):
     def choose(name, content):

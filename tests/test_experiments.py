@@ -1,15 +1,17 @@
-"""The course's comparisons: what an arm is, what the files hold, and what is said of them."""
+"""The course's comparisons: their arms, their films, their committed tables, and the script that trains them."""
 
 from dataclasses import replace
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import train_experiments
 from scipy import stats
-from train_experiments import SEEDS, _merge, _test_seed
+from train_experiments import SEEDS, group_by_training, run_experiments, seed_of_test
 
 from cxrlib.course.cohorts import SimulatedCohort, cut_centre, digest
-from cxrlib.course.experiments import EXPERIMENTS, FOLDER, SMALL, TEST_FILMS, TEST_SEED, VAL_SEED, read_experiment
+from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, TEST_FILMS, TEST_SEED, VAL_SEED, Arm, read_experiment
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.recipe import CLASSIC
@@ -32,75 +34,74 @@ def test_the_interval_is_scipys_paired_t():
 def test_arms_are_compared_within_a_seed():
     gains = {"b": [0.0] * 4, "a": [0.01, 0.02, 0.03, 0.02]}
     rows = [{"arm": arm, "seed": s, "auc": 0.7 + 0.1 * s % 0.3 + gains[arm][s]} for arm in gains for s in range(4)]
-    made = compare_arms(pd.DataFrame(rows).sample(frac=1, random_state=1), "b")
+    result = compare_arms(pd.DataFrame(rows).sample(frac=1, random_state=1), "b")
     expected = paired_difference(gains["a"], gains["b"])
-    assert made.loc["a", ["difference", "low", "high"]].tolist() == pytest.approx(expected)
-    assert np.isnan(made.loc["b", "difference"])
+    assert result.loc["a", ["difference", "low", "high"]].tolist() == pytest.approx(expected)
+    assert np.isnan(result.loc["b", "difference"])
 
 
-def test_a_table_to_be_read_gives_the_difference_with_its_interval():
+def test_the_readable_table_gives_the_difference_with_its_interval():
     rows = [{"arm": arm, "seed": s, "auc": 0.8 + gain} for s in range(3) for arm, gain in (("a", s / 100), ("b", 0))]
-    made = arms_table(pd.DataFrame(rows), "b")
+    table = arms_table(pd.DataFrame(rows), "b")
     half = 4.303 * 0.01 / 3**0.5  # Student's t with two degrees of freedom: any table of it
-    assert made["mean AUC (95 % interval)"].tolist() == [
+    assert table["mean AUC (95 % interval)"].tolist() == [
         f"0.810 ({0.81 - half:.3f} to {0.81 + half:.3f})", "0.800 (0.800 to 0.800)",
     ]  # fmt: skip
-    assert made["difference (95 % interval)"]["a"] == f"0.010 ({0.01 - half:.3f} to {0.01 + half:.3f})"
-    assert made["difference (95 % interval)"]["b"] == ""
+    assert table["difference (95 % interval)"]["a"] == f"0.010 ({0.01 - half:.3f} to {0.01 + half:.3f})"
+    assert table["difference (95 % interval)"]["b"] == ""
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_file_holds_each_training_of_its_experiment(name):
-    arms, table = EXPERIMENTS[name](), pd.read_csv(FOLDER / f"{name}.csv")
+def test_each_table_holds_every_training_of_its_experiment():
     assert len(SEEDS) >= 8
     assert TEST_FILMS >= 2000
-    expected = {(arm, test, seed) for arm, made in arms.items() for test in made.tests for seed in SEEDS}
-    assert set(zip(table["arm"], table["test"], table["seed"], strict=True)) == expected
-    assert len(table) == len(expected)
-    assert table["auc"].between(0.3, 1).all()
-    assert table["versions"].str.fullmatch(r"cxrlib \S+ tensorflow \S+ keras \S+ numpy \S+").all()
-    assert table["sensitivity"].nunique() > 4
-    assert not read_experiment(name).empty
+    for name, make_arms in EXPERIMENTS.items():
+        table = pd.read_csv(TABLES / f"{name}.csv")
+        expected = {(arm, test, seed) for arm, made in make_arms().items() for test in made.tests for seed in SEEDS}
+        assert set(zip(table["arm"], table["test"], table["seed"], strict=True)) == expected, name
+        assert len(table) == len(expected), name
+        assert table["auc"].between(0.3, 1).all(), name
+        assert table["versions"].str.fullmatch(r"cxrlib \S+ tensorflow \S+ keras \S+ numpy \S+").all(), name
+        assert table["sensitivity"].nunique() > 4, name
+        assert not read_experiment(name).empty, name
 
 
-def test_what_is_scored_was_not_trained_on():
-    for make in EXPERIMENTS.values():
-        for arm in make().values():
+def test_no_network_is_scored_on_films_that_it_was_trained_on():
+    for make_arms in EXPERIMENTS.values():
+        for arm in make_arms().values():
             for seed in SEEDS:
                 for films in arm.tests.values():
-                    assert films.again or _test_seed(films, seed) not in SEEDS
+                    assert films.later_visit or seed_of_test(films, seed) not in SEEDS
     assert VAL_SEED not in {*SEEDS, TEST_SEED}
 
 
-def test_films_change_as_they_say(cache):
+def test_label_noise_site_and_seed_offset_select_the_films_that_they_name(cache):
     plain = SimulatedCohort(40).cohort(3, size=64)
     noisy = SimulatedCohort(40, label_noise=(0.5, 0.0)).cohort(3, size=64)
     assert (plain.labels == plain.table["true_label"].astype(int)).all()
     assert (noisy.labels != noisy.table["true_label"].astype(int)).sum() == 2
     assert set(SimulatedCohort(40, site=0).cohort(3, size=64).table["site"].astype(int)) == {0}
     assert set(SimulatedCohort(40, site=-1).cohort(3, size=64).table["site"].astype(int)) == {1, 2}
-    assert set(SimulatedCohort(40, other=1).cohort(2, size=64).table["patient_id"]) == set(plain.table["patient_id"])
+    assert set(SimulatedCohort(40, seed_offset=1).cohort(2, size=64).table["patient_id"]) == set(
+        plain.table["patient_id"]
+    )
 
 
-def test_a_share_is_one_of_the_training_patients(cache, monkeypatch):
+def test_a_train_fraction_keeps_that_fraction_of_the_training_patients(cache):
     whole = SimulatedCohort().cohort(0, size=32).table
-    for share in (0.25, 0.5):
-        fewer = SimulatedCohort(share=share).cohort(0, size=32).table
-        left, all_of_them = (t.loc[t["split"] == "train", "patient_id"].nunique() for t in (fewer, whole))
-        assert left / all_of_them == pytest.approx(share, abs=0.05)
+    for fraction in (0.25, 0.5):
+        fewer = SimulatedCohort(train_fraction=fraction).cohort(0, size=32).table
+        kept, total = (t.loc[t["split"] == "train", "patient_id"].nunique() for t in (fewer, whole))
+        assert kept / total == pytest.approx(fraction, abs=0.05)
         assert (fewer["split"] == "val").sum() == (whole["split"] == "val").sum()
 
 
-def test_films_taken_again_are_other_films_of_the_training_patients_with_the_same_truth(cache):
-    first, again = (
-        SimulatedCohort(60).cohort(3, size=64).table,
-        SimulatedCohort(60, again=True).cohort(3, size=64).table,
-    )
+def test_a_later_visit_gives_other_films_of_the_training_patients_with_the_same_truth(cache):
+    first, later = (SimulatedCohort(60, later_visit=late).cohort(3, size=64).table for late in (False, True))
     first = first[first["split"] == "train"]
     keep = ["patient_id", "label", "side", "view", "site"]
     sort = lambda table: table[keep].fillna("").sort_values(keep, ignore_index=True)
-    pd.testing.assert_frame_equal(sort(first), sort(again))
-    assert not set(first["path"]) & set(again["path"])
+    pd.testing.assert_frame_equal(sort(first), sort(later))
+    assert not set(first["path"]) & set(later["path"])
 
 
 def test_a_crop_is_cut_from_a_larger_film(cache):
@@ -118,28 +119,55 @@ def test_a_fixed_range_is_fixed(cache):
     assert min(highest) < 0.9 < max(highest) <= 1  # one site ends at 3,000 of 4,095
 
 
-def test_what_two_experiments_share_is_trained_once():
-    arms = [arm for make in EXPERIMENTS.values() for arm in make().values()]
-    merged = _merge(arms)
-    assert len(merged) < len(arms)
-    alike = [arm for arm in arms if (arm.recipe, arm.films) == (SMALL, SimulatedCohort())]
-    assert len(alike) > 3
-    (shared,) = [arm for arm in merged.values() if (arm.recipe, arm.films) == (SMALL, SimulatedCohort())]
-    assert set(shared.tests.values()) == {films for arm in alike for films in arm.tests.values()}
+def test_a_training_that_several_experiments_need_is_there_once_with_the_tests_of_all():
+    arms = [arm for make_arms in EXPERIMENTS.values() for arm in make_arms().values()]
+    trainings = group_by_training(arms)
+    assert len(trainings) < len(arms)
+    same = [arm for arm in arms if (arm.recipe, arm.films) == (SMALL, SimulatedCohort())]
+    assert len(same) > 3
+    assert set(trainings[SMALL, SimulatedCohort()]) == {films for arm in same for films in arm.tests.values()}
 
 
-def test_a_digest_is_another_for_another_value():
+def test_an_interrupted_run_goes_on_where_it_stopped(cache, tmp_path, monkeypatch):
+    trained = []
+
+    def train_and_measure(recipe, films, tests, seed):
+        if len(trained) == 3 and "interrupted" not in trained:
+            trained.append("interrupted")
+            raise KeyboardInterrupt
+        trained.append((recipe.weight, seed))
+        return [{"seed": seed, "auc": recipe.weight + seed + films.count / 100} for films in tests]
+
+    tests = {"few": SimulatedCohort(20), "many": SimulatedCohort(30)}
+    arms = {f"weight {w:g}": Arm(replace(SMALL, weight=w), SimulatedCohort(10), tests) for w in (1.0, 3.0)}
+    monkeypatch.setattr(train_experiments, "train_and_measure", train_and_measure)
+    monkeypatch.setattr(train_experiments, "_make_films", lambda jobs: None)
+    monkeypatch.setitem(EXPERIMENTS, "two", lambda: arms)
+    monkeypatch.setitem(EXPERIMENTS, "one", lambda: {"its own name": Arm(arms["weight 3"].recipe, SimulatedCohort(10))})
+    names, out = ["two", "one"], tmp_path / "tables"
+    with joblib.parallel_config(backend="sequential"):  # in this process, where the function above can be seen
+        with pytest.raises(KeyboardInterrupt):
+            run_experiments(names, seeds=[0, 1], out=out)
+        run_experiments(names, seeds=[0, 1], out=out)
+    assert sorted(job for job in trained if job != "interrupted") == [(1.0, 0), (1.0, 1), (3.0, 0), (3.0, 1)]
+    two, one = (pd.read_csv(out / f"{name}.csv") for name in names)
+    assert two["arm"].tolist() == ["weight 1"] * 4 + ["weight 3"] * 4
+    assert two["test"].tolist() == ["few", "many"] * 4
+    assert two["auc"].tolist() == pytest.approx([1.2, 1.3, 2.2, 2.3, 3.2, 3.3, 4.2, 4.3])
+    assert one["auc"].tolist() == pytest.approx([3 + TEST_FILMS / 100, 4 + TEST_FILMS / 100])
+
+
+def test_a_digest_differs_for_different_values():
     assert digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
-    assert (
-        len({digest(thing) for thing in (SimulatedCohort(), SimulatedCohort(share=0.5), SMALL, replace(SMALL, seed=1))})
-        == 4
-    )
+    different = (SimulatedCohort(), SimulatedCohort(train_fraction=0.5), SMALL, replace(SMALL, seed=1))
+    assert len({digest(description) for description in different}) == 4
 
 
 def test_a_renamed_field_keeps_the_name_of_its_cached_folder():
-    """The digests of the version in which `Augmentation.probability` was called `share`."""
+    """The digests of the version in which all these fields had their old names: share, again, other."""
     assert [digest(recipe) for recipe in (SMALL, CLASSIC)] == ["4fab1081dedd", "d8fac55df0a0"]
     assert digest(SimulatedCohort()) == "36fb44b5bf63"
+    assert digest(SimulatedCohort(train_fraction=0.5, later_visit=True, seed_offset=1)) == "7be3e3bec3bd"
 
 
 def test_an_arm_with_two_rows_of_a_seed_is_refused():

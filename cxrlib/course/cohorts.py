@@ -1,9 +1,9 @@
-"""Simulated films by description: made when they are first asked for, and kept in the cache."""
+"""Simulated cohorts by description: simulated at first use, then kept in the cache."""
 
 import hashlib
 import json
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,113 +11,157 @@ import numpy as np
 
 from cxrlib.cohorts.cohort import NOFINDING, Cohort, read_cohort
 from cxrlib.cohorts.split import patient_position
-from cxrlib.course.folders import cache_folder
+from cxrlib.course.folders import COURSE_FILMS, COURSE_PREVALENCE, cache_folder
 from cxrlib.files import make_once, map_in_order, write_csv
 from cxrlib.images.radiograph import read_image, write_prepared
 from cxrlib.phantom.simulation import VERSION, simulate
 
-PREVALENCE = 107 / 1107
 TWELVE_BITS = 4095
+"""The largest value of a simulated film."""
 
 
 @dataclass(frozen=True)
 class SimulatedCohort:
-    """Simulated films, made at first use and kept in the cache.
+    """A description of simulated films. They are simulated at first use and then kept in the cache.
 
     Attributes
     ----------
     count, finding, label_noise, shortcut
         As in `cxrlib.phantom.simulation.simulate`.
     site : int, optional
-        Only the films of one site; -1 for those of all but site 0.
-    share : float in (0, 1]
-        Of the training patients.
+        Keep only the films of this site. With -1, keep the films of every site
+        except site 0.
+    train_fraction : float in (0, 1]
+        The fraction of the training patients to keep. Validation and test
+        patients stay.
     crop : float in (0, 1]
-        Side of the centre that is cut out, as a share of the film's; it is cut
-        from a larger film, so that nothing is enlarged.
+        Cut out the centre of each film. The side of the centre is this fraction
+        of the film's side. The film is simulated larger, so that nothing has to
+        be enlarged.
     fixed : bool
-        Divided by the most that 12 bits hold, in place of min-max.
-    again : bool
-        Of the training patients, not the films but others at a later visit, with
-        the finding that they had.
-    other : int
-        Of the seed that comes so many places after the one that is asked for.
+        Divide the pixels by 4095, the largest value that 12 bits hold. By
+        default each film is normalised by its own minimum and maximum.
+    later_visit : bool
+        Keep the training patients only, and take each of their films once more
+        at a later visit. The findings stay as they were.
+    seed_offset : int
+        Added to the seed that is asked for. With 1, seed 3 gives the patients
+        of seed 4.
     """
 
-    count: int = 1107
+    # `digest` names the cached folders after the field names. Three fields were
+    # called otherwise once, and keep those names there.
+    count: int = COURSE_FILMS
     finding: str = "effusion"
     label_noise: tuple[float, float] = (0.0, 0.0)
     shortcut: float = 0.0
     site: int | None = None
-    share: float = 1.0
+    train_fraction: float = field(default=1.0, metadata={"hashed_as": "share"})
     crop: float = 1.0
     fixed: bool = False
-    again: bool = False
-    other: int = 0
+    later_visit: bool = field(default=False, metadata={"hashed_as": "again"})
+    seed_offset: int = field(default=0, metadata={"hashed_as": "other"})
 
     def cohort(self, seed: int, *, size: int) -> Cohort:
-        """Return the films that a seed gives, at a size in pixels."""
-        seed += self.other
+        """Return the films of a seed as a cohort.
+
+        Parameters
+        ----------
+        seed : int
+        size : int, pixels
+            Side of the films.
+        """
+        seed += self.seed_offset
         cohort = read_cohort(self.make(seed, size=size), finding=self.finding)
         table = cohort.table
-        if self.again:
+        if self.later_visit:
             table = table[table["split"] == "train"]
         if self.site is not None:
             sites = table["site"].astype(int)
             table = table[sites != 0] if self.site < 0 else table[sites == self.site]
-        if self.share < 1:
-            # apart from the position that the split was drawn by
-            place = table["patient_id"].map(lambda patient: patient_position(f"share of {patient}", seed))
-            table = table[(table["split"] != "train") | (place < self.share)]
+        if self.train_fraction < 1:
+            # The split is drawn by `patient_position(patient, seed)`. The prefix gives a position that is
+            # independent of it: otherwise only patients from one end of the split's order would be kept.
+            position = table["patient_id"].map(lambda patient: patient_position(f"share of {patient}", seed))
+            table = table[(table["split"] != "train") | (position < self.train_fraction)]
         return replace(cohort, table=table.reset_index(drop=True))
 
     def make(self, seed: int, *, size: int) -> Path:
-        """Return the folder of the whole cohort, made where it is missing."""
-        whole = replace(self, site=None, share=1.0, other=0)
+        """Return the folder with the films of every site and every patient. Simulate them if they are not there."""
+        # `cohort` selects sites and patients when it reads, so one folder serves every selection.
+        whole = replace(self, site=None, train_fraction=1.0, seed_offset=0)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
-        return make_once(folder, lambda: self._write(whole, folder, seed, size))
+        return make_once(folder, lambda: whole._write(folder, seed, size))
 
-    def _write(self, whole: "SimulatedCohort", folder: Path, seed: int, size: int) -> None:
+    def _write(self, folder: Path, seed: int, size: int) -> None:
+        """Simulate the films into a folder, and alter them where `crop` or `fixed` asks for it."""
         if self.crop < 1 or self.fixed:
-            plain = replace(whole, crop=1.0, fixed=False)
-            self._alter(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
+            plain = replace(self, crop=1.0, fixed=False)
+            self._write_altered(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
             return
         simulate(
             folder,
             films=self.count,
             finding=self.finding,
-            prevalence=PREVALENCE,
+            prevalence=COURSE_PREVALENCE,
             label_noise=self.label_noise,
             shortcut=self.shortcut,
-            again=self.again,
+            again=self.later_visit,
             size=size,
             seed=seed,
         )
 
-    def _alter(self, cohort: Cohort, folder: Path, size: int) -> None:
-        """Write a cohort whose films are changed."""
+    def _write_altered(self, cohort: Cohort, folder: Path, size: int) -> None:
+        """Write the films of a cohort to a folder, cropped or divided by a fixed range."""
 
-        def write(made: Path, path: str) -> None:
-            pixels = cv2.imread(str(cohort.folder / path), cv2.IMREAD_UNCHANGED)
-            image = pixels / np.float32(TWELVE_BITS) if self.fixed else read_image(cohort.folder / path)
-            write_prepared(made / path, cut_centre(image, size))
+        def write(path: str) -> None:
+            source = cohort.folder / path
+            if self.fixed:
+                pixels = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
+                assert pixels is not None  # it was simulated a moment ago
+                image = pixels / np.float32(TWELVE_BITS)
+            else:
+                image = read_image(source)
+            write_prepared(partial / path, cut_centre(image, size))
 
-        with tempfile.TemporaryDirectory(prefix=".films-", dir=folder.parent) as partial:
-            made = Path(partial) / folder.name
+        # Written under another name and then renamed, so that the folder is whole or absent.
+        with tempfile.TemporaryDirectory(prefix=".films-", dir=folder.parent) as work:
+            partial = Path(work) / folder.name
             for name in (cohort.finding, NOFINDING):
-                (made / name).mkdir(parents=True)
-            for _ in map_in_order(lambda path: write(made, path), cohort.table["path"]):
+                (partial / name).mkdir(parents=True)
+            for _ in map_in_order(write, cohort.table["path"]):
                 pass
-            write_csv(made / "cohort.csv", cohort.table)
-            made.rename(folder)
+            write_csv(partial / "cohort.csv", cohort.table)
+            partial.rename(folder)
 
 
 def cut_centre(image: np.ndarray, size: int) -> np.ndarray:
-    """Return the centre (size, size) of an image (S, S): what this course does not do."""
+    """Return the central (size, size) pixels of an image (S, S).
+
+    The course measures what this costs and does not recommend it: the finding
+    may lie outside the centre.
+    """
     start = (image.shape[0] - size) // 2
     return image[start : start + size, start : start + size]
 
 
-def digest(thing) -> str:
-    """Return a short name for a frozen dataclass: another for other values."""
-    return hashlib.sha256(json.dumps(asdict(thing), sort_keys=True).encode()).hexdigest()[:12]
+def digest(description: object) -> str:
+    """Return 12 hexadecimal digits that name the values of a frozen dataclass: a SHA-256 of its fields.
+
+    A field's metadata may hold ``hashed_as``, the name that the field has in the
+    digest. A field can then be renamed, and cached folders keep their names.
+
+    Examples
+    --------
+    >>> digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
+    True
+    """
+    return hashlib.sha256(json.dumps(_hashed_fields(description), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _hashed_fields(value: object) -> object:
+    if not is_dataclass(value):
+        return value
+    return {
+        item.metadata.get("hashed_as", item.name): _hashed_fields(getattr(value, item.name)) for item in fields(value)
+    }

@@ -1,73 +1,98 @@
 """The course's comparisons: recipes over paired seeds, on simulated films.
 
 Each experiment is a function that returns its arms. Within a seed, the arms
-learn from films of the same patients and are scored on the same test films,
-which no seed trains on; so arms are compared within a seed, and the interval
-is over seeds. ``data/train_experiments.py`` runs them (`make experiments`); the results are in ``tables/``.
+learn from films of the same patients, and they are scored on the same test
+films. No seed trains on these test films. So arms are compared within a seed,
+and the interval is over seeds. ``data/train_experiments.py`` runs the
+experiments (``make experiments``), and ``tables/`` holds the results.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from cxrlib.course.cohorts import SimulatedCohort
 from cxrlib.model.recipe import DEFAULT, Recipe
 
-FOLDER = Path(__file__).with_name("tables")
+TABLES = Path(__file__).with_name("tables")
+"""The folder of the committed results."""
+
 TEST_SEED, TEST_FILMS = 1000, 3321
-VAL_SEED = 2000  # of the films that a threshold is chosen on in scores.csv
-COLUMNS = (
+"""Seed and number of the test films. No training has this seed. There are three times as many as in a course cohort."""
+
+VAL_SEED = 2000
+"""Seed of the validation films in scores.csv, on which its threshold is chosen. No training has this seed."""
+
+SCORE_COLUMNS = (
     *("path", "patient_id", "label", "view", "sex", "age"),
     *("site", "posture", "side", "volume_ml", "devices"),
 )
-"""What scores.csv says of each film, besides its scores."""
-
+"""The columns of scores.csv that describe a film. Its split, logit and score come after them."""
 
 SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", epochs=20, batch=16, mirror=False)
-"""The network of every experiment, small enough to be trained on the page."""
+"""The recipe of every experiment. Its network is small enough to be trained while a notebook is read."""
+
+NOTHING_MOVES: dict[str, Any] = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0, horizontal_flip=False)
+"""The values that switch off an `Augmentation`."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a comparison: a recipe, the films that it learns from, and those that it is scored on."""
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    films : SimulatedCohort
+        The films that the network learns from.
+    tests : dict
+        The films that the network is scored on, by the name of the test.
+    """
 
     recipe: Recipe = SMALL
     films: SimulatedCohort = field(default_factory=SimulatedCohort)
     tests: dict[str, SimulatedCohort] = field(default_factory=lambda: {"test": SimulatedCohort(TEST_FILMS)})
 
 
-def small(**changes) -> Arm:
-    """Return an arm on plain films, with some knobs of `SMALL` changed."""
+def _small_arm(**changes: Any) -> Arm:
+    """Return an arm on plain films whose recipe is `SMALL` with some fields changed."""
     return Arm(replace(SMALL, **changes))
 
 
-def augmented(**changes) -> Arm:
-    """Return an arm on plain films, with its augmentation changed."""
-    return small(augmentation=replace(SMALL.augmentation, **changes))
-
-
-NOTHING_MOVES = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0, horizontal_flip=False)
+def _augmented_arm(**changes: Any) -> Arm:
+    """Return an arm on plain films whose recipe is `SMALL` with some fields of its augmentation changed."""
+    return _small_arm(augmentation=replace(SMALL.augmentation, **changes))
 
 
 def label_noise() -> dict[str, Arm]:
-    """Exchange a share of each class folder for the other; score against the truth."""
-    return {f"{share:.0%} wrong": Arm(films=SimulatedCohort(label_noise=(share, share))) for share in (0.0, 0.1, 0.2)}
+    """Compare wrong labels: a fraction of each class folder is moved to the other. Tests have the true labels."""
+    return {
+        f"{fraction:.0%} wrong": Arm(films=SimulatedCohort(label_noise=(fraction, fraction)))
+        for fraction in (0.0, 0.1, 0.2)
+    }
 
 
 def leak() -> dict[str, Arm]:
-    """Score one network on later films of those whom it has learned from, and of those whom another seed has."""
+    """Compare tests: one network is scored on later films of its training patients, and on later films of others.
+
+    The other patients are the training patients of the next seed.
+    """
     tests = {
         "test": SimulatedCohort(TEST_FILMS),
-        "the same patients": SimulatedCohort(again=True),
-        "new patients": SimulatedCohort(again=True, other=1),
+        "the same patients": SimulatedCohort(later_visit=True),
+        "new patients": SimulatedCohort(later_visit=True, seed_offset=1),
     }
     return {"split by image": Arm(tests=tests)}
 
 
 def shortcut() -> dict[str, Arm]:
-    """Let view, site and devices tell the label in training; then they do, or do not."""
+    """Compare training films: in one arm, view, site and devices follow the label in 80 % of the films.
+
+    Both networks are scored on films with this shortcut and on films without.
+    """
     tests = {"test": SimulatedCohort(TEST_FILMS), "shortcut holds": SimulatedCohort(TEST_FILMS, shortcut=0.8)}
     return {
         "honest films": Arm(tests=tests),
@@ -76,36 +101,37 @@ def shortcut() -> dict[str, Arm]:
 
 
 def flips() -> dict[str, Arm]:
-    """Mirror films left to right, or turn them upside down, at random."""
+    """Compare flips: mirror half of the films left to right, turn half of them upside down, or neither."""
     return {
-        "no flip": augmented(horizontal_flip=False),
+        "no flip": _augmented_arm(horizontal_flip=False),
         "horizontal": Arm(),
-        "vertical": augmented(horizontal_flip=False, vertical_flip=True),
+        "vertical": _augmented_arm(horizontal_flip=False, vertical_flip=True),
     }
 
 
 def centre_crop() -> dict[str, Arm]:
-    """Show the network the whole film, or its centre enlarged."""
-    arm = lambda share: Arm(films=SimulatedCohort(crop=share), tests={"test": SimulatedCohort(TEST_FILMS, crop=share)})
+    """Compare crops: the network sees the whole film, or only its centre at the same number of pixels."""
+    arm = lambda crop: Arm(films=SimulatedCohort(crop=crop), tests={"test": SimulatedCohort(TEST_FILMS, crop=crop)})
     return {"whole film": Arm(), "centre 87.5 %": arm(0.875), "centre 70 %": arm(0.7)}
 
 
 def augmentation() -> dict[str, Arm]:
-    """Train with and without augmentation, at three sizes of the training set."""
+    """Compare training with and without augmentation, at three sizes of the training set."""
     still = replace(SMALL, augmentation=replace(SMALL.augmentation, **NOTHING_MOVES))
     return {
-        f"{name}, {share:.0%} of the patients": Arm(recipe, SimulatedCohort(share=share))
-        for share in (0.25, 0.5, 1.0)
+        f"{name}, {fraction:.0%} of the patients": Arm(recipe, SimulatedCohort(train_fraction=fraction))
+        for fraction in (0.25, 0.5, 1.0)
         for name, recipe in (("still", still), ("moved", SMALL))
     }
 
 
 def normalization() -> dict[str, Arm]:
-    """Learn at one site, and score there and at the other two, by four normalisations."""
+    """Compare four normalisations: learn at one site, and score there and at the other two."""
 
-    def arm(fixed: bool = False, **changes) -> Arm:
+    def arm(fixed: bool = False, **changes: Any) -> Arm:
         films = lambda count, site: SimulatedCohort(count, site=site, fixed=fixed)
         tests = {"same site": films(TEST_FILMS, 0), "test": films(TEST_FILMS, -1)}
+        # A third of the films come from site 0. With 2,214 films the network learns from two thirds of a cohort.
         return Arm(replace(SMALL, **changes), films(2214, 0), tests)
 
     return {
@@ -117,30 +143,30 @@ def normalization() -> dict[str, Arm]:
 
 
 def skips() -> dict[str, Arm]:
-    """Build the network with and without skip connections, at two depths."""
+    """Compare networks with and without skip connections, at two depths."""
     return {
-        f"{depth} layers, {'skips' if skip else 'no skips'}": small(depth=depth, skip=skip)
+        f"{depth} layers, {'skips' if skip else 'no skips'}": _small_arm(depth=depth, skip=skip)
         for depth in (18, 34)
         for skip in (True, False)
     }
 
 
 def weights() -> dict[str, Arm]:
-    """Weight a missed finding in the loss by 1, 3 or n0 / n1."""
-    return {"weight 1": small(weight=1.0), "weight 3": small(weight=3.0), "balanced": Arm()}
+    """Compare weights of a missed finding in the loss: 1, 3, or n0 / n1 ("balanced")."""
+    return {"weight 1": _small_arm(weight=1.0), "weight 3": _small_arm(weight=3.0), "balanced": Arm()}
 
 
 def schedules() -> dict[str, Arm]:
-    """Hold the learning rate, halve it each epoch, or let it fall along half a cosine."""
+    """Compare learning rates: constant, halved each epoch, or falling along half a cosine."""
     return {
-        "constant": small(schedule="none"),
-        "halving": small(schedule="halving", hold=1),
+        "constant": _small_arm(schedule="none"),
+        "halving": _small_arm(schedule="halving", hold=1),
         "cosine": Arm(),
     }
 
 
 def findings() -> dict[str, Arm]:
-    """Look for other findings by the same path."""
+    """Compare findings: the same recipe learns effusion, cardiomegaly and pneumothorax."""
     arm = lambda finding: Arm(
         films=SimulatedCohort(finding=finding), tests={"test": SimulatedCohort(TEST_FILMS, finding)}
     )
@@ -148,16 +174,33 @@ def findings() -> dict[str, Arm]:
 
 
 EXPERIMENTS: dict[str, Callable[[], dict[str, Arm]]] = {
-    make.__name__: make
-    for make in (
+    make_arms.__name__: make_arms
+    for make_arms in (
         *(label_noise, leak, shortcut, flips, centre_crop, augmentation),
         *(normalization, skips, weights, schedules, findings),
     )
 }
-"""By name: a function that returns the arms."""
+"""Every experiment by its name: a function that returns its arms by their names."""
 
 
-def read_experiment(name: str, *, test: str = "test", folder: Path = FOLDER) -> pd.DataFrame:
-    """Return the rows of one experiment for one of its tests."""
-    table = pd.read_csv(folder / f"{name}.csv")
+def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
+    """Read the committed results of one experiment on one of its tests.
+
+    Parameters
+    ----------
+    name : str
+        A key of `EXPERIMENTS`.
+    test : str
+        A name of a test in the experiment's arms.
+
+    Returns
+    -------
+    DataFrame
+        One row an arm and seed: ``arm``, ``test``, ``seed``, ``auc``,
+        ``sensitivity`` and ``specificity`` at the run's threshold,
+        ``sensitivity_half`` and ``specificity_half`` at 0.5 of the uncorrected
+        probability, ``brier``, ``brier_uncorrected``, ``seconds`` of the
+        training, and ``versions``.
+    """
+    table = pd.read_csv(TABLES / f"{name}.csv")
     return table[table["test"] == test].reset_index(drop=True)

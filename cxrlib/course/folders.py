@@ -10,14 +10,24 @@ from cxrlib.errors import InputError
 from cxrlib.files import make_once
 from cxrlib.phantom.simulation import VERSION, simulate
 
+COURSE_FILMS = 1107
+COURSE_PREVALENCE = 107 / 1107
+"""The course's cohort has 107 films with an effusion and 1,000 without: as many as the tutorial it grew from."""
+
 
 def cache_folder() -> Path:
     """Return the folder in which the course keeps what it simulates and trains.
 
-    ``CXR_CACHE`` if that environment variable is set; ``data/cache`` in a
-    checkout of the project; otherwise the user's own cache folder.
+    It is the folder that the environment variable ``CXR_CACHE`` names, if it is
+    set. In a checkout of the project it is ``data/cache``. Otherwise it is the
+    user's cache folder.
+
+    Raises
+    ------
+    InputError
+        ``CXR_CACHE`` is not an absolute path.
     """
-    if named := _named_folder("CXR_CACHE"):
+    if named := _folder_from_environment("CXR_CACHE"):
         return named
     checkout = Path(cxrlib.__file__).parents[1]
     if (checkout / "pyproject.toml").is_file() and (checkout / "notebooks").is_dir():
@@ -26,26 +36,38 @@ def cache_folder() -> Path:
 
 
 def own_cohort() -> Path | None:
-    """Return the cohort that the environment variable ``CXR_COHORT`` names, if it names one."""
-    return _named_folder("CXR_COHORT")
+    """Return the cohort that the environment variable ``CXR_COHORT`` names, or None if it is not set.
+
+    Raises
+    ------
+    InputError
+        ``CXR_COHORT`` is not an absolute path.
+    """
+    return _folder_from_environment("CXR_COHORT")
 
 
 def course_cohort() -> Path:
-    """Return the cohort that the notebooks read.
+    """Return the folder of the cohort that the notebooks read.
 
-    The one named in the environment variable ``CXR_COHORT``, or else the
-    course's own of 107 effusion and 1,000 nofinding films, which is simulated
-    at the first call and kept in `cache_folder`.
+    It is the cohort that the environment variable ``CXR_COHORT`` names, if it is
+    set. Otherwise it is the course's own cohort: 107 films with an effusion and
+    1,000 without, of 128 px. It is simulated at the first call and kept in
+    `cache_folder`.
     """
     if named := own_cohort():
         return named
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
-    return make_once(folder, lambda: simulate(folder, films=1107, prevalence=107 / 1107, size=128, seed=0))
+    return make_once(
+        folder, lambda: simulate(folder, films=COURSE_FILMS, prevalence=COURSE_PREVALENCE, size=128, seed=0)
+    )
 
 
-def _named_folder(variable: str) -> Path | None:
-    """Return the folder that an environment variable names, if it does."""
-    named = os.environ.get(variable)
-    if named and not Path(named).is_absolute():
-        raise InputError(f"{variable} is {named!r}; give the whole path, for each notebook runs in its own folder")
-    return Path(named) if named else None
+def _folder_from_environment(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, or None if it is unset or empty."""
+    value = os.environ.get(variable)
+    if value and not Path(value).is_absolute():
+        raise InputError(
+            f"The environment variable {variable} is {value!r}. "
+            "It must be an absolute path, because each notebook runs in its own folder."
+        )
+    return Path(value) if value else None

@@ -1,13 +1,14 @@
-"""What the notebooks share: one run on the course's films, and the scores that the course reads."""
+"""What several notebooks use: one trained run, its scores, and the films behind them."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import Cohort, read_cohort
 from cxrlib.course.cohorts import digest
-from cxrlib.course.experiments import COLUMNS, FOLDER, SMALL, TEST_SEED, VAL_SEED
+from cxrlib.course.experiments import SCORE_COLUMNS, SMALL, TABLES, TEST_SEED, VAL_SEED
 from cxrlib.course.folders import cache_folder, course_cohort, own_cohort
 from cxrlib.files import LOCK, csv_text, locked
 from cxrlib.images.pixels import minmax
@@ -18,56 +19,76 @@ from cxrlib.phantom.roster import order_of
 from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
 
-SCORES = "scores.csv"
 
+def course_run(recipe: Recipe = SMALL, cohort: Cohort | None = None) -> Run:
+    """Return the run of a recipe on a cohort. Train it at the first call, and keep it in the cache.
 
-def course_run(recipe: Recipe = SMALL, films: Cohort | None = None) -> Run:
-    """Return a run of a recipe on the course's films, or on others; trained at the first call, then kept.
+    An interrupted training continues where it stopped. A second process that
+    asks for the same run waits for the first.
 
-    An interrupted training goes on where it stopped; another process that wants
-    the same run waits.
+    Parameters
+    ----------
+    recipe : Recipe
+    cohort : Cohort, optional
+        By default the cohort of `cxrlib.course.folders.course_cohort`.
     """
-    films = films or read_cohort(course_cohort())
-    known = films.table.filter(["path", "label", "patient_id", "split"])
-    name = f"{recipe.name}-{digest(recipe)}-{hashlib.sha256(csv_text(known).encode()).hexdigest()[:12]}"
+    cohort = cohort or read_cohort(course_cohort())
+    # The folder's name depends on the recipe, films, labels and split: when one of them changes, a new run is trained.
+    films = csv_text(cohort.table.filter(["path", "label", "patient_id", "split"]))
+    name = f"{recipe.name}-{digest(recipe)}-{hashlib.sha256(films.encode()).hexdigest()[:12]}"
     runs = cache_folder() / "runs"
     with locked(runs, name=f".{name}{LOCK}", wait=True):
-        return train(films, runs / name, recipe, resume=True)
+        return train(cohort, runs / name, recipe, resume=True)
 
 
 def course_scores(split: str) -> pd.DataFrame:
-    """Return the films of one split with their logits and scores, and what is known of each.
+    """Return the scored films of one split, with what is known of each film.
 
-    For the course's own films these are the scores that the repository holds
-    (`make experiments`), the same on every machine: of `SMALL`, seed 0, on films
-    of other seeds. For a cohort of yours, those of `course_run`.
+    For the course's own films, these are the committed scores of `SMALL`, trained
+    with seed 0, on films of two other seeds (``make experiments``). They are the
+    same on every machine. For your own cohort (``CXR_COHORT``), these are the
+    scores of `course_run`.
 
     Parameters
     ----------
     split : {"val", "test"}
+
+    Returns
+    -------
+    DataFrame
+        ``path``, ``patient_id``, ``label``, ``logit``, ``score`` in [0, 1],
+        ``split``, and those columns of ``cohort.csv`` that describe a film, such
+        as ``view``, ``age`` and ``volume_ml``.
     """
     if own_cohort() is None:
-        table = pd.read_csv(FOLDER / SCORES, dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
+        table = pd.read_csv(TABLES / "scores.csv", dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
     else:
         cohort = read_cohort(course_cohort())
-        known = cohort.table[[name for name in COLUMNS if name in cohort.table]].drop(columns=["label", "patient_id"])
-        table = course_run(films=cohort).scores.merge(known, on="path")
+        # The run's scores have label and patient_id already.
+        described = [name for name in SCORE_COLUMNS if name in cohort.table and name not in ("label", "patient_id")]
+        table = course_run(cohort=cohort).scores.merge(cohort.table[described], on="path")
         for name in table.columns.intersection(["volume_ml", "site"]):
             table[name] = pd.to_numeric(table[name])
     return table[table["split"] == split].reset_index(drop=True)
 
 
-def course_film(row: dict, *, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return one film of `course_scores` as an image (S, S), and the mask of its fluid where that is known.
+def course_film(row: dict[str, Any], *, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the film of a row of `course_scores`, and the mask of its fluid.
 
-    The course's own films are taken again, at any size; those of a cohort of
-    yours are read.
+    A film of the course is simulated again, at any size. A film of your own cohort
+    is read from its file.
 
     Parameters
     ----------
     row : dict
         A row of `course_scores`.
     size : int, pixels
+
+    Returns
+    -------
+    image : ndarray, (S, S), float32 in [0, 1]
+    mask : ndarray, (S, S), bool, or None
+        Where there is fluid. None for a film of your own cohort.
     """
     if own_cohort() is not None:
         return read_image(course_cohort() / row["path"], size=size), None

@@ -1,26 +1,33 @@
-"""The pictures behind the course's sliders: each draws one setting and returns its figure."""
+"""The figures behind the course's sliders and its upload button: each function draws one setting."""
 
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.rates import performance
 from cxrlib.phantom.film import Film, Order, take_film
 from cxrlib.report import plots
 from cxrlib.report.prediction import draw_prediction
+from cxrlib.training.run import Run
+
+if TYPE_CHECKING:  # needed by the lessons only: it is installed with the extra "course"
+    from ipywidgets import VBox, Widget
 
 PATIENT, SIZE = 57, 160
-"""Whose films the volume explorer shows, and how large, in pixels."""
+"""The simulated patient of the volume explorer, chosen by eye, and the side of the film in pixels."""
 
 
 def caption(order: Order, film: Film) -> str:
-    """Return what a film with an effusion shows: what was asked for, and on how much of it there is fluid."""
-    asked = f"{order.amount:,.0f} mL, {order.side}, {order.posture}, {order.view}"
-    return f"{asked}: fluid on {film.mask.mean():.1%} of the film"
+    """Return the title of a film with an effusion: what was ordered, and how much of the film shows fluid."""
+    ordered = f"{order.amount:,.0f} mL, {order.side}, {order.posture}, {order.view}"
+    return f"{ordered}: fluid on {film.mask.mean():.1%} of the film"
 
 
 def volume_explorer(
@@ -29,18 +36,18 @@ def volume_explorer(
     posture: str = "upright",
     view: str = "PA",
     *,
-    patient: int = PATIENT,
     size: int = SIZE,
 ) -> Figure:
-    """Draw a film with an effusion and the outline of its fluid.
+    """Draw a film with an effusion, and the outline of its fluid.
 
     Parameters
     ----------
     volume : float, mL
-    side, posture, view, patient
+    side, posture, view
         As in `cxrlib.phantom.film.Order`.
+    size : int, pixels
     """
-    order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view)
+    order = Order(patient=PATIENT, amount=float(volume), side=side, posture=posture, view=view)
     film = take_film(order, size=size)
     figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
     plots.show_image(film.image, ax, title=caption(order, film))
@@ -48,79 +55,88 @@ def volume_explorer(
     return figure
 
 
-def upload_explorer(run):
-    """Return a widget that takes a film's file and draws the run's prediction; the file is not kept."""
+def threshold_explorer(labels: ArrayLike, scores: ArrayLike, threshold: float, *, missed: float = 10.0) -> Figure:
+    """Draw what a threshold does: its point on the ROC curve, the four counts, and the cost.
+
+    The cost is ``missed`` x false negatives + false positives.
+
+    Parameters
+    ----------
+    labels : array, (N,)
+        1 for the finding, 0 without.
+    scores : array, (N,), in [0, 1]
+    threshold : float
+        A film with this score or a higher one is called positive.
+    missed : float
+        The cost of one missed finding, in false alarms.
+    """
+    result = performance(labels, scores, threshold)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    plots.roc_curve(labels, scores, left, threshold=threshold)
+    plots.confusion(labels, scores, threshold, right)
+    cost = missed * result.fn + result.fp
+    right.set_xlabel(
+        f"sensitivity {result.sensitivity.value:.2f}, specificity {result.specificity.value:.2f}\n"
+        f"{result.fn} x {missed:g} + {result.fp} = a cost of {cost:,.0f}"
+    )
+    left.set_title(f"threshold {threshold:.4g}")
+    return figure
+
+
+def upload_explorer(run: Run) -> "VBox":
+    """Return a button that takes the file of a film, and draws the run's prediction below. The file is not kept."""
     from IPython.display import display
     from ipywidgets import FileUpload, Output, VBox
 
-    upload, shown = FileUpload(accept=".png,.jpg,.jpeg,.dcm"), Output()
+    upload, output = FileUpload(accept=".png,.jpg,.jpeg,.dcm"), Output()
 
-    @shown.capture(clear_output=True)
-    def answer(change):
+    @output.capture(clear_output=True)
+    def draw_upload(change: dict[str, Any]) -> None:
+        uploaded = change["new"][0]
         with TemporaryDirectory() as folder:
-            path = Path(folder) / Path(change["new"][0]["name"]).name
-            path.write_bytes(change["new"][0]["content"])
+            path = Path(folder) / Path(uploaded["name"]).name  # the name alone, so that nothing is written elsewhere
+            path.write_bytes(uploaded["content"])
             try:
                 draw_prediction(run, path)
-            except InputError as refused:
-                display({"text/plain": str(refused).replace(f"{path}: ", f"{path.name}: ")}, raw=True)
+            except InputError as error:
+                display({"text/plain": str(error).replace(str(path), path.name)}, raw=True)
             plt.show()
 
-    upload.observe(answer, names="value")
-    return VBox([upload, shown])
+    upload.observe(draw_upload, names="value")
+    return VBox([upload, output])
 
 
-def sliders(draw, **choices):
-    """Return sliders that draw again when one is moved; until then they show nothing.
-
-    A list is a slider, too, and no menu: arrow keys move it.
+def sliders(draw: Callable[..., Figure], **choices: tuple[int, int, int] | list) -> "VBox":
+    """Return sliders that draw a figure each time one of them is moved. Before that they draw nothing.
 
     Parameters
     ----------
     draw : callable
-        Takes the choices by name and returns a figure. A slider starts at the default of its name.
+        Takes the choices by name and returns a figure. Each of its parameters
+        has a default, at which the slider starts.
     **choices
-        (from, to, step), or a list, each.
+        For each parameter, either (lowest, highest, step) or a list of values.
+
+    Examples
+    --------
+    >>> sliders(volume_explorer, volume=(0, 2000, 50), side=["right", "left"])  # doctest: +SKIP
     """
     from ipywidgets import IntSlider, SelectionSlider, VBox, interactive
 
-    moved = False
+    is_first_call = True
 
-    def answer(**setting):
-        nonlocal moved
-        if moved:  # interactive calls it once before anybody could move anything
+    def draw_setting(**setting: Any) -> None:
+        nonlocal is_first_call
+        if not is_first_call:  # `interactive` calls once by itself; the page shows this first figure already
             draw(**setting)
             plt.show()
-        moved = True
+        is_first_call = False
 
-    def slider(name, choice):
+    def slider(name: str, choice: tuple[int, int, int] | list) -> "Widget":
         start = signature(draw).parameters[name].default
-        if isinstance(choice, list):
+        if isinstance(choice, list):  # a slider and not a menu, so that the arrow keys move every control
             return SelectionSlider(options=choice, value=start, description=name)
         lowest, highest, step = choice
         return IntSlider(min=lowest, max=highest, step=step, value=start, description=name)
 
-    return VBox(interactive(answer, **{name: slider(name, choice) for name, choice in choices.items()}).children)
-
-
-def threshold_explorer(labels, scores, threshold: float, *, missed: float = 10.0) -> Figure:
-    """Draw what a threshold does: its place on the ROC curve, the four counts, and the cost.
-
-    Parameters
-    ----------
-    labels, scores : array, (N,)
-    threshold : float
-    missed : float
-        Cost of a missed finding, in false alarms.
-    """
-    at = performance(labels, scores, threshold)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    plots.roc_curve(labels, scores, left, threshold=threshold)
-    plots.confusion(labels, scores, threshold, right)
-    cost = missed * at.fn + at.fp
-    right.set_xlabel(
-        f"sensitivity {at.sensitivity.value:.2f}, specificity {at.specificity.value:.2f}\n"
-        f"{at.fn} x {missed:g} + {at.fp} = a cost of {cost:,.0f}"
-    )
-    left.set_title(f"threshold {threshold:.4g}")
-    return figure
+    return VBox(interactive(draw_setting, **{name: slider(name, choice) for name, choice in choices.items()}).children)
