@@ -1,26 +1,29 @@
 """Run the course's experiments and write a CSV for each: ``make experiments``.
 
-About an hour and a quarter on two cores, alone; stopped, it goes on where it was.
-What is trained and simulated on the way is kept in the cache.
+This takes about an hour and a quarter on two cores, with nothing else running.
+Trainings and films are cached, so an interrupted call continues where it stopped.
 """
 
 import sys
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
 from cxrlib.model.session import start_session
 
-start_session(0)  # before what loads TensorFlow, which is noisy
+start_session(0)  # first, because the next import loads TensorFlow, which prints messages unless a session has started
 
 from train_experiments import make_course_scores, run_experiments  # noqa: E402
 
+from cxrlib.files import T  # noqa: E402
 
-def show(items, total):
-    """Show progress with the time that is left."""
+
+def training_bar(items: Iterable[T], total: int) -> Iterable[T]:
+    """Show how many trainings are done, and the time that is left."""
     return tqdm(items, total=total, unit="training", desc="experiments")
 
 
 if __name__ == "__main__":
-    run_experiments(progress=show)
+    run_experiments(progress=training_bar)
     make_course_scores()
-    sys.stdout.write("cxrlib/course/tables/ is written\n")
+    sys.stdout.write("The tables are in cxrlib/course/tables/.\n")

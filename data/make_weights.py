@@ -1,9 +1,10 @@
 """Make the weights that come with the library: ``make weights`` (half an hour on two cores).
 
-Simulates films, trains on them and nothing else, chooses the operating point on
-simulated validation films, and writes this folder: a run whose network is packed
-in half precision. No patient's film has a part in it. Films and run are kept in
-build/weights, so that a second call goes on where the first was stopped.
+The script simulates films, trains a network on them and chooses the operating
+point on simulated validation films. No film of a patient is used. It writes the
+folder of the library's weights: a run whose network is stored in half precision.
+Films and run are kept in build/weights, so a second call continues where the
+first stopped.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -22,14 +24,17 @@ from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION, simulate
 from cxrlib.training.run import OPERATING_POINT, SIMULATED, open_run
 
-FILMS = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
+FILMS: dict[str, Any] = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
+"""Chosen: many films, and an effusion on 4 in 10 of them."""
+
 RECIPE = Recipe(name="simulated", size=FILMS["size"], epochs=12, start="scratch")
+
 BUILD = Path(__file__).parents[1] / "build" / "weights"
 
 
 def main(build: Path = BUILD) -> None:
-    """Make the films, the run and the packed weights."""
-    start_session(RECIPE.seed)
+    """Simulate the films, train the network, and write its packed weights with their operating point."""
+    start_session(RECIPE.seed)  # before the imports below, which load TensorFlow
     from cxrlib.evaluation.operating_point import choose_by_sensitivity
     from cxrlib.evaluation.roc_auc import auc_interval
     from cxrlib.model.loss import score
@@ -37,16 +42,19 @@ def main(build: Path = BUILD) -> None:
     from cxrlib.model.network_file import PACKED, load_network, pack_network
     from cxrlib.training.batches import load_images
     from cxrlib.training.fitting import train
-    from cxrlib.training.unusual import MOST, write_reference
+    from cxrlib.training.unusual import MAX_FILMS, write_reference
 
     films = build / f"films-v{VERSION}"
     if not films.exists():
         simulate(films, **FILMS, progress=film_bar("simulating"))
     cohort = read_cohort(films)
-    first = load_images(cohort.part("train").files[:MOST], size=RECIPE.size, progress=film_bar("reading"))
-    write_reference(SIMULATED, first)
+    reference_images = load_images(
+        cohort.part("train").files[:MAX_FILMS], size=RECIPE.size, progress=film_bar("reading")
+    )
+    write_reference(SIMULATED, reference_images)
     run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(epoch_bar(RECIPE.epochs),))
 
+    # The scores are those of the packed network, whose weights are rounded to half precision: it is the one that ships.
     pack_network(run.model, SIMULATED / PACKED)
     packed = load_network(SIMULATED, RECIPE)
     scores = {}
@@ -60,18 +68,18 @@ def main(build: Path = BUILD) -> None:
 
     write_text(SIMULATED / "recipe.json", recipe_text(RECIPE))
     shutil.copy(run.folder / "history.csv", SIMULATED)
-    write_csv(SIMULATED / "split.csv", run.split.head(0))  # simulated films are no films that anyone has
-    made = {
+    write_csv(SIMULATED / "split.csv", run.split.head(0))  # no rows: nobody else has these films
+    origin = {
         "films": {"phantom": VERSION} | FILMS,
         "split": cohort.table["split"].value_counts().to_dict(),
         "test_auc": [round(value, 4) for value in estimate],
         "sha256": hashlib.sha256((SIMULATED / PACKED).read_bytes()).hexdigest(),
         "environment": json.loads((run.folder / "environment.json").read_text()),
     }
-    write_text(SIMULATED / "made.json", json.dumps(made, indent=2) + "\n")
-    head = {"finding": run.finding, "weight": run.weight}
-    write_text(SIMULATED / OPERATING_POINT, json.dumps(head | asdict(point), indent=2) + "\n")
-    typer.echo(f"{open_run(SIMULATED).folder}: AUC on simulated test films {estimate}")
+    write_text(SIMULATED / "made.json", json.dumps(origin, indent=2) + "\n")
+    task = {"finding": run.finding, "weight": run.weight}
+    write_text(SIMULATED / OPERATING_POINT, json.dumps(task | asdict(point), indent=2) + "\n")
+    typer.echo(f"{open_run(SIMULATED).folder}: the AUC on simulated test films is {estimate}.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -42,7 +43,7 @@ from cxrlib.training.run import Run
 SEEDS = range(8)
 """The training seeds of every experiment."""
 
-Row = dict[str, float | str]
+Row = dict[str, Any]
 
 
 def run_experiments(
@@ -80,7 +81,7 @@ def run_experiments(
     results = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=1)(
         joblib.delayed(cached)(*job) for job in jobs
     )
-    rows = {}
+    rows: dict[tuple[Recipe, SimulatedCohort, SimulatedCohort, int], Row] = {}
     for (recipe, films, tests, seed), measured in zip(jobs, progress(results, len(jobs)), strict=True):
         rows |= {(recipe, films, test, seed): row for test, row in zip(tests, measured, strict=True)}
     out.mkdir(parents=True, exist_ok=True)
@@ -179,7 +180,7 @@ def make_course_scores(out: Path = TABLES) -> None:
     write_text(out / "scores.json", json.dumps(point, indent=2) + "\n")
 
 
-def _score_course() -> tuple[pd.DataFrame, dict[str, object]]:
+def _score_course() -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the scored films of both splits, and the operating point that is chosen on the validation films."""
     _start_worker(0)
     with tempfile.TemporaryDirectory() as folder:
