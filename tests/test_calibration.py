@@ -36,5 +36,5 @@ def test_platt_takes_out_a_loss_weight(known):
 
 
 def test_equal_scores_are_grouped_in_no_order_of_the_files():
-    shares = reliability(np.repeat([1, 0], [200, 600]), np.full(800, 0.25), bins=4)["share"]
-    assert shares.between(0.15, 0.35).all()
+    fractions = reliability(np.repeat([1, 0], [200, 600]), np.full(800, 0.25), bins=4)["fraction"]
+    assert fractions.between(0.15, 0.35).all()

@@ -1,4 +1,19 @@
-"""How good the scores are: AUC, rates and calibration with intervals, thresholds, heat maps."""
+"""Measure how good the scores are, and choose the threshold.
+
+- `cxrlib.evaluation.roc_auc`: the AUC, its interval, the difference of two AUCs
+- `cxrlib.evaluation.rates`: sensitivity, specificity and predictive values at a threshold
+- `cxrlib.evaluation.operating_point`: the rules that choose a threshold
+- `cxrlib.evaluation.calibration`: whether a score is a probability (Brier score, reliability, Platt)
+- `cxrlib.evaluation.heat_maps`: where the network looks (Grad-CAM)
+- `cxrlib.evaluation.seeds`: comparing configurations over random seeds
+- `cxrlib.evaluation.estimate`: a value with its interval, and the interval of a proportion
+- `cxrlib.evaluation.influence`: the interval that the AUC and the Brier score share
+
+Everywhere labels are (N,) with 1 = the finding and 0 = no finding; scores are
+(N,), higher for the finding; patients are (N,) ids, or None where each film is of
+a patient of its own. Intervals are 95 % confidence intervals. They allow for
+several films of one patient.
+"""
 
 import lazy_loader
 

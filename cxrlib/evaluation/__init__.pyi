@@ -3,14 +3,14 @@ from .calibration import brier_interval, platt, reliability
 from .estimate import Estimate, proportion
 from .operating_point import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
 from .rates import compare_thresholds, performance, performance_by, predictive_values
-from .roc_auc import auc, auc_difference, auc_interval, aucs_of_few, roc
+from .roc_auc import auc, auc_difference, auc_interval, aucs_of_samples, roc
 
 __all__ = [
     "Estimate",
     "auc",
     "auc_difference",
     "auc_interval",
-    "aucs_of_few",
+    "aucs_of_samples",
     "brier_interval",
     "choose_by_cost",
     "choose_by_sensitivity",

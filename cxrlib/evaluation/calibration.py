@@ -1,67 +1,93 @@
-"""Whether a score of 0.3 means three in ten, and how to make it so."""
+"""Whether a score of 0.3 means that 3 in 10 such films have the finding, and how to make it so."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from cxrlib.evaluation.estimate import LEVEL, Estimate, _by_parts, check_scores, proportion
+from cxrlib.evaluation.estimate import Estimate, Patients, check_scores, number_patients, proportion
+from cxrlib.evaluation.influence import interval_from_influence
 
 
-def brier(labels, scores) -> float:
-    """Return the Brier score: the mean squared error of a probability."""
+def brier(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return the Brier score: the mean of (score - label) squared, from 0 (best) to 1.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,), in [0, 1]
+
+    Examples
+    --------
+    >>> brier([1, 0], [0.5, 0.0])
+    0.125
+    """
     labels, scores = check_scores(labels, scores)
     return float(np.mean((scores - labels) ** 2))
 
 
-def brier_interval(labels, scores, patients=None, *, level: float = LEVEL) -> Estimate:
-    """Return the Brier score and its interval, made as that of `auc_interval`, of the squared errors of films.
+def brier_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None) -> Estimate:
+    """Return the Brier score and its interval, for films clustered by patient.
+
+    The interval is computed like that of the AUC (`cxrlib.evaluation.influence`).
+    The influence value of a film is (its squared error - Brier score) / N.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,), in [0, 1]
+    patients : array, (N,), optional
 
     Notes
     -----
-    In simulations (calibrated scores of films clustered by patient, 20 to 1,000 with
-    the finding, AUCs of 0.75 to 0.95) it holds the true score in 93 to 98 % of
-    samples; in more where the share with the finding is the same in each.
+    We simulated calibrated scores of films clustered by patient, 20 to 1,000 of them
+    with the finding, with AUCs of 0.75 to 0.95. The interval holds the true score in
+    93 to 98 % of samples. It does so in more where each sample has the same fraction
+    of films with the finding.
     """
     labels, scores = check_scores(labels, scores)
     errors = (scores - labels) ** 2
     value = float(errors.mean())
-    return _by_parts(labels, value, (errors - value) / len(errors), patients, level)
+    return interval_from_influence(labels, value, (errors - value) / len(errors), patients)
 
 
-def reliability(labels, scores, patients=None, *, bins: int = 8) -> pd.DataFrame:
-    """Return, for groups of films of similar score, the mean score and the share with the finding.
+def reliability(labels: ArrayLike, scores: ArrayLike, patients: Patients = None, *, bins: int = 8) -> pd.DataFrame:
+    """Return the mean score and the fraction of films with the finding, in groups of films of similar score.
 
     Parameters
     ----------
-    labels, scores, patients
-        As in `cxrlib.evaluation.roc_auc`.
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,), in [0, 1]
+    patients : array, (N,), optional
     bins : int
-        Groups of equal size, from the lowest scores to the highest.
+        Number of groups. They are of equal size, from the lowest scores to the
+        highest.
 
     Returns
     -------
     DataFrame
-        ``n``, ``score``, and ``share`` with its interval ``low`` to ``high``.
+        ``n``, mean ``score``, and ``fraction`` with its interval ``low`` to ``high``.
     """
     labels, scores = check_scores(labels, scores)
-    patients = np.arange(len(labels)) if patients is None else np.asarray(patients)
-    rows = []
-    order = np.lexsort((np.random.default_rng(0).random(len(scores)), scores))  # equal scores in no order of the files
-    for group in np.array_split(order, bins):
-        share = proportion(labels[group] == 1, patients[group])
-        rows.append((len(group), scores[group].mean(), *share))
-    return pd.DataFrame(rows, columns=["n", "score", "share", "low", "high"])
+    patients = number_patients(patients, len(labels))
+    # films with equal scores are shuffled, for the order of the files would sort them by class
+    order = np.lexsort((np.random.default_rng(0).random(len(scores)), scores))
+    rows = [
+        (len(group), scores[group].mean(), *proportion(labels[group] == 1, patients[group]))
+        for group in np.array_split(order, bins)
+    ]
+    return pd.DataFrame(rows, columns=["n", "score", "fraction", "low", "high"])
 
 
-def platt(labels, logits) -> Callable[[np.ndarray], np.ndarray]:
+def platt(labels: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], np.ndarray]:
     """Fit a sigmoid to validation films; return the function from logits to probabilities.
 
-    p = sigmoid(a logit + b), a and b by maximum likelihood (Platt, "Probabilistic
-    outputs for support vector machines", 1999, without its smoothing of the
-    labels). Correcting for the loss weight is a = 1, b = -log w.
+    p = sigmoid(a logit + b), with a and b by maximum likelihood (Platt,
+    "Probabilistic outputs for support vector machines", 1999, without its smoothing
+    of the labels). The correction for a loss weight w is the case a = 1, b = -log w.
 
     Parameters
     ----------
@@ -69,6 +95,6 @@ def platt(labels, logits) -> Callable[[np.ndarray], np.ndarray]:
     logits : array, (N,)
     """
     labels, logits = check_scores(labels, logits)
-    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)
+    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)  # an infinite C: no penalty on a
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return lambda new: expit(slope * np.asarray(new, float) + offset)
+    return lambda new_logits: expit(slope * np.asarray(new_logits, float) + offset)

@@ -1,7 +1,7 @@
-"""Where a network looks, and whether it is where the finding is.
+"""Where a network looks, and whether the finding is there.
 
-A heat map explains nothing by itself: it is held against the true mask, and
-against the maps of a network that has learned nothing.
+A heat map alone proves nothing. So we compare it with the true mask, and with the
+heat maps of a network that has learned nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -16,49 +16,52 @@ if TYPE_CHECKING:
     from cxrlib.model.backend import keras
 
 DEFAULT_LAYER = "stage_3"
-"""The layer that maps are made from: its 8 x 8 places (of a film of 128 pixels) pointed better than the last 4 x 4."""
+"""The layer whose maps are used. For a film of 128 pixels it has 8 x 8 places, which pointed better than the 4 x 4 of
+the last stage."""
 
 
 def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_LAYER) -> np.ndarray:
-    """Return what speaks for the finding, place by place (Selvaraju et al., "Grad-CAM", ICCV 2017).
+    """Return heat maps: how much each place of a film speaks for the finding (Selvaraju et al., "Grad-CAM", ICCV 2017).
 
-    relu(sum over channels k of a_k A_k), with A the feature maps of a layer and
-    a_k the mean over places of the logit's gradient with respect to A_k;
-    enlarged bilinearly to the film's size.
+    heat = relu(sum over channels k of a_k A_k). A_k is the feature map of channel k of
+    a layer. a_k is the mean over all places of the gradient of the logit with respect
+    to A_k. The heat map is enlarged bilinearly to the film's size.
 
     Parameters
     ----------
     model : keras.Model
-        (N, S, S, 1) -> (N, 1) logit, such as ``run.model``. On TensorFlow.
+        (N, S, S, 1) -> (N, 1) logit, such as ``run.model``.
     images : ndarray, (N, S, S)
-        float32 in [0, 1], or uint8 or uint16 of full range.
+        float32 in [0, 1], or uint8 or uint16 of full range. Dense is bright.
     layer : str
-        Name of the layer: ``stage_1`` to ``stage_4``, or `cxrlib.model.resnet.LAST_MAPS`.
+        Name of the layer, ``stage_1`` to ``stage_4`` or `cxrlib.model.resnet.LAST_MAPS`.
 
     Returns
     -------
     ndarray, (N, S, S), float32 in [0, 1]
-        Each film's largest value is 1; all 0 where nothing speaks for the finding.
+        The largest value of each film is 1. All values are 0 where nothing speaks for
+        the finding.
 
     Raises
     ------
     InputError
-        Keras' backend is not TensorFlow, whose gradients are needed.
+        The backend of Keras is not TensorFlow, whose gradients are needed.
     """
-    import cv2
+    import cv2  # imported here: the package's other modules load without OpenCV
 
     from cxrlib.model.backend import keras, tf
 
     if (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
-            f"heat maps need Keras on TensorFlow, and here it is on {backend}: set KERAS_BACKEND=tensorflow"
+            f"heat maps need Keras on TensorFlow, but Keras runs on {backend}; set KERAS_BACKEND=tensorflow"
         )
-    seen = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
+    maps_and_logit = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
     heat = np.zeros(images.shape, np.float32)
     for index, image in enumerate(images):
-        pair = tf.convert_to_tensor(np.repeat(as_float(image)[None, ..., None], 2, axis=0))  # even, see Recipe
+        # the film twice: with odd batches TensorFlow 2.21 writes past its memory on processors with AVX-512
+        pair = tf.convert_to_tensor(np.repeat(as_float(image)[None, ..., None], 2, axis=0))
         with tf.GradientTape() as tape:
-            maps, logit = seen(pair, training=False)
+            maps, logit = maps_and_logit(pair, training=False)
         weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2))[0]
         small = np.maximum((maps[0] * weights).numpy().sum(axis=-1), 0)
         heat[index] = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -66,15 +69,19 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_L
     return np.divide(heat, largest, out=heat, where=largest > 0)
 
 
-def randomised(model: "keras.Model") -> "keras.Model":
-    """Return the same network with random weights: the control of Adebayo et al., NeurIPS 2018."""
+def with_random_weights(model: "keras.Model") -> "keras.Model":
+    """Return the same network with new random weights, as a control (Adebayo et al., NeurIPS 2018).
+
+    A heat map that looks the same with random weights says nothing about what the
+    network has learned.
+    """
     from cxrlib.model.backend import keras
 
     return keras.models.clone_model(model)
 
 
 def score_heat_maps(heats: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
-    """Return, for each film, whether its map points into the mask, and which share of the heat lies inside.
+    """Return for each film whether its heat map points into the mask, and the fraction of the heat inside the mask.
 
     Parameters
     ----------
@@ -84,14 +91,24 @@ def score_heat_maps(heats: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``hit`` (bool) and ``inside``; one row a film.
+        One row a film: ``hit`` (bool, see `pointing_hit`) and ``inside`` (see
+        `fraction_inside`).
     """
-    rows = [(pointing_hit(h, m), fraction_inside(h, m)) for h, m in zip(heats, masks, strict=True)]
+    rows = [(pointing_hit(heat, mask), fraction_inside(heat, mask)) for heat, mask in zip(heats, masks, strict=True)]
     return pd.DataFrame(rows, columns=["hit", "inside"])
 
 
 def boxes_as_masks(boxes: pd.DataFrame, size: int) -> np.ndarray:
-    """Return (N, size, size), bool, of the boxes.csv that `preparation.prepare` writes: one mask a row."""
+    """Return a mask for each row of a table of boxes, (N, size, size), bool.
+
+    Parameters
+    ----------
+    boxes : DataFrame
+        The boxes.csv that `cxrlib.cohorts.prepare` writes: x and y of the upper left
+        corner, width and height, as fractions of the film's side.
+    size : int
+        Side of the masks in pixels.
+    """
     masks = np.zeros((len(boxes), size, size), bool)
     for mask, box in zip(masks, boxes.to_dict("records"), strict=True):
         x, y, width, height = (round(size * box[name]) for name in ("x", "y", "width", "height"))
@@ -100,7 +117,7 @@ def boxes_as_masks(boxes: pd.DataFrame, size: int) -> np.ndarray:
 
 
 def pointing_hit(heat: np.ndarray, mask: np.ndarray) -> bool:
-    """Return whether the hottest place lies within the mask: the pointing game (Zhang et al., ECCV 2016).
+    """Return whether the hottest place lies inside the mask: the pointing game (Zhang et al., ECCV 2016).
 
     Parameters
     ----------
@@ -116,9 +133,15 @@ def pointing_hit(heat: np.ndarray, mask: np.ndarray) -> bool:
 
 
 def fraction_inside(heat: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of the heat that lies within the mask, in [0, 1]; NaN where there is no heat.
+    """Return the fraction of the heat that lies inside the mask, in [0, 1]; NaN where there is no heat.
 
-    A map that is the same everywhere has the mask's share of the film.
+    A heat map that is the same everywhere gives the fraction of the film that the mask
+    covers. This is the value to compare with.
+
+    Parameters
+    ----------
+    heat : ndarray, (S, S)
+    mask : ndarray, (S, S), bool
     """
     total = heat.sum(dtype=np.float64)
     return float(heat[mask].sum(dtype=np.float64) / total) if total > 0 else float("nan")

@@ -1,12 +1,14 @@
-"""Choosing an operating point: the score from which a film is called a finding.
+"""Choose an operating point: the threshold on the score from which a film is called a finding.
 
-Chosen on validation films, reported on test films. Recall before precision: by
-default the highest specificity at which the sensitivity floor holds.
+Choose it on validation films, and report it on test films. A missed finding is
+worse than a false alarm. So the default rule is the highest specificity at which
+the sensitivity stays above a floor.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from cxrlib.errors import InputError
@@ -22,13 +24,14 @@ class OperatingPoint:
     threshold : float
         finding = score >= threshold.
     rule : str
+        The rule, in words.
     floor : float or None
         The sensitivity that was asked for.
     confidence : float or None
-        Probability that the sensitivity on new films is at least the floor; a
-        lower bound of it where scores are tied.
+        Probability that the sensitivity on new films is at least the floor. Where
+        scores are tied, it is a lower bound of this probability.
     n_finding : int
-        Films with the finding that it was chosen on.
+        Number of films with the finding that the threshold was chosen on.
     """
 
     threshold: float
@@ -39,18 +42,21 @@ class OperatingPoint:
 
 
 def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
-    """Return how sure it is that a sensitivity floor holds on new films.
+    """Return the probability that a sensitivity floor holds on new films.
 
-    With the threshold at the m-th highest of n scores of the finding, the
-    sensitivity on new films is Beta(m, n - m + 1), whatever the scores'
-    distribution (order statistics; Wilks 1941). It counts films as
-    independent: where 20 of them come from 11 patients, it promises up to 0.05 too much.
+    Let the threshold be the m-th highest of the n scores of films with the finding.
+    Then the sensitivity on new films has the distribution Beta(m, n - m + 1),
+    whatever the distribution of the scores (order statistics; Wilks 1941).
+
+    The formula counts films as independent. Where 20 films come from 11 patients, it
+    promises up to 0.05 too much.
 
     Parameters
     ----------
     n_finding, missed : int
-        Validation films with the finding, and how many of them fall below the
-        threshold.
+        Number of validation films with the finding, and how many of them fall below
+        the threshold.
+    floor : float in (0, 1)
     """
     found = n_finding - missed
     return float(stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
@@ -59,21 +65,29 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
 def most_missed(n_finding: int, floor: float, confidence: float | None = None) -> int:
     """Return how many of these films with the finding may fall below the threshold.
 
+    Parameters
+    ----------
+    n_finding : int
+    floor : float in (0, 1)
+    confidence : float in (0, 1), optional
+        As in `choose_by_sensitivity`.
+
     Raises
     ------
     InputError
-        Too few films with the finding for that confidence.
+        Floor or confidence lie outside 0 to 1, or there are too few films with the
+        finding for that confidence.
     """
     for name, value in {"sensitivity": floor, "confidence": confidence}.items():
         if value is not None and not 0 < value < 1:
             raise InputError(f"{name} is {value}; it must lie between 0 and 1")
     if confidence is None:
-        return int(np.floor(n_finding * (1 - floor) + 1e-9))
+        return int(np.floor(n_finding * (1 - floor) + 1e-9))  # 10 (1 - 0.9) is 0.9999..., and 1 is meant
     missed = -1
     while floor_confidence(n_finding, missed + 1, floor) >= confidence:
         missed += 1
     if missed < 0:
-        needed = int(np.ceil(np.log(1 - confidence) / np.log(floor)))
+        needed = int(np.ceil(np.log(1 - confidence) / np.log(floor)))  # with none missed: 1 - floor ** n
         raise InputError(
             f"{n_finding} validation films with the finding cannot show a sensitivity of {floor:g} "
             f"with a confidence of {confidence:g}; at least {needed} are needed"
@@ -81,62 +95,89 @@ def most_missed(n_finding: int, floor: float, confidence: float | None = None) -
     return missed
 
 
-def choose_by_sensitivity(labels, scores, *, floor: float = 0.90, confidence: float | None = None) -> OperatingPoint:
+def choose_by_sensitivity(
+    labels: ArrayLike, scores: ArrayLike, *, floor: float = 0.90, confidence: float | None = None
+) -> OperatingPoint:
     """Choose the highest specificity with sensitivity >= floor.
 
     Parameters
     ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,)
     floor : float in (0, 1)
     confidence : float in (0, 1), optional
-        Choose so that the floor holds on new films with this probability; by
-        default it need hold on these films.
+        Choose so that the floor holds on new films with this probability. By
+        default it only has to hold on these films.
 
     Raises
     ------
     InputError
-        Too few films with the finding for that confidence.
+        There are too few films with the finding for that confidence.
     """
     labels, scores = check_scores(labels, scores)
     findings = np.sort(scores[labels == 1])
     n = len(findings)
     missed = most_missed(n, floor, confidence)
-    threshold = _just_below(findings[missed], scores)  # misses fewer where scores are tied, by chance: not counted
+    # where scores are tied, fewer films fall below; the confidence does not count on that luck
+    threshold = _just_below(findings[missed], scores)
     rule = f"highest specificity with sensitivity >= {floor:g}"
     if confidence is not None:
         rule += f" on new films, with confidence {confidence:g}"
     return OperatingPoint(threshold, rule, floor, floor_confidence(n, missed, floor), n)
 
 
-def choose_by_youden(labels, scores) -> OperatingPoint:
-    """Choose the highest sensitivity + specificity - 1 (Youden 1950)."""
-    return _choose_least(labels, scores, 1.0, 1.0, "highest sensitivity + specificity - 1", by_rate=True)
+def choose_by_youden(labels: ArrayLike, scores: ArrayLike) -> OperatingPoint:
+    """Choose the highest sensitivity + specificity - 1 (Youden 1950).
+
+    This is the lowest cost where a missed finding costs the number of films without
+    the finding, and a false alarm the number of films with it.
+    """
+    labels, scores = check_scores(labels, scores)
+    n_finding, n_nofinding = int((labels == 1).sum()), int((labels == 0).sum())
+    return _choose_lowest_cost(labels, scores, n_nofinding, n_finding, "highest sensitivity + specificity - 1")
 
 
-def choose_by_cost(labels, scores, *, missed: float, false_alarm: float) -> OperatingPoint:
-    """Choose the lowest total cost of missed findings and false alarms on these films."""
+def choose_by_cost(labels: ArrayLike, scores: ArrayLike, *, missed: float, false_alarm: float) -> OperatingPoint:
+    """Choose the lowest total cost of missed findings and false alarms on these films.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,)
+    missed, false_alarm : float
+        Cost of one missed finding and of one false alarm, in any unit.
+
+    Raises
+    ------
+    InputError
+        A cost is not above 0.
+    """
     if missed <= 0 or false_alarm <= 0:
         raise InputError(f"costs are {missed} and {false_alarm}; both must be above 0")
     rule = f"lowest cost, a missed finding at {missed:g}, a false alarm at {false_alarm:g}"
-    return _choose_least(labels, scores, missed, false_alarm, rule)
+    return _choose_lowest_cost(*check_scores(labels, scores), missed, false_alarm, rule)
 
 
-def _choose_least(labels, scores, missed: float, false_alarm: float, rule: str, by_rate: bool = False):
-    labels, scores = check_scores(labels, scores)
+def _choose_lowest_cost(
+    labels: np.ndarray, scores: np.ndarray, missed: float, false_alarm: float, rule: str
+) -> OperatingPoint:
     findings, others = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     candidates = findings[::-1]  # between two findings, the higher threshold is never worse
-    cost = missed * np.searchsorted(findings, candidates) / (len(findings) if by_rate else 1)
-    cost += false_alarm * (len(others) - np.searchsorted(others, candidates)) / (len(others) if by_rate else 1)
-    best = candidates[np.flatnonzero(cost == cost.min())[-1]]  # of equals the more sensitive
-    none = missed * (1 if by_rate else len(findings))
-    threshold = np.nextafter(scores.max(), np.inf) if none < cost.min() else _just_below(best, scores)
+    cost = missed * np.searchsorted(findings, candidates)
+    cost = cost + false_alarm * (len(others) - np.searchsorted(others, candidates))
+    if missed * len(findings) < cost.min():  # to call no film a finding is cheaper than every candidate
+        threshold = np.nextafter(scores.max(), np.inf)
+    else:
+        most_sensitive = candidates[np.flatnonzero(cost == cost.min())[-1]]  # of thresholds with the same cost
+        threshold = _just_below(most_sensitive, scores)
     return OperatingPoint(float(threshold), rule, None, None, len(findings))
 
 
 def _just_below(score: float, scores: np.ndarray) -> float:
     """Return the middle between a score and the next lower one.
 
-    It calls these films as the score itself would, and a rounding error in the
-    last bit, on another processor, does not turn a film over.
+    On these films it decides as the score itself would. A film's score may differ in
+    its last bit on another processor; this margin keeps the decision the same.
     """
     lower = scores[scores < score]
     return float((score + lower.max()) / 2 if lower.size else score)

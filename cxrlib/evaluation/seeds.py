@@ -1,13 +1,19 @@
-"""Comparing configurations over paired random seeds."""
+"""Comparing configurations over paired random seeds.
+
+An arm is one configuration of an experiment. Every arm is trained with the same
+seeds, so the differences between arms are paired by seed. The tables have a row for
+each training, with the columns ``seed``, ``arm`` and the results, such as ``auc``.
+"""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from cxrlib.evaluation.estimate import LEVEL, Estimate
+from cxrlib.evaluation.estimate import LEVEL, UNDEFINED, Estimate
 
 
-def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
     """Return the mean of a - b over paired seeds, with its interval by Student's t.
 
     Parameters
@@ -20,18 +26,22 @@ def paired_difference(a, b, *, level: float = LEVEL) -> Estimate:
     >>> print(paired_difference([0.91, 0.92, 0.93], [0.90, 0.90, 0.90]))
     0.020 (-0.005 to 0.045)
     """
-    return mean_interval(np.asarray(a, float) - np.asarray(b, float), level=level)
+    return mean_interval(np.asarray(a, float) - np.asarray(b, float))
 
 
-def mean_interval(values, *, level: float = LEVEL) -> Estimate:
-    """Return the mean of independent values, (n,), with its interval by Student's t (1908)."""
+def mean_interval(values: ArrayLike) -> Estimate:
+    """Return the mean of independent values, (n,), with its interval by Student's t (1908).
+
+    mean +- t standard deviation / sqrt(n), with the quantile t of n - 1 degrees of
+    freedom.
+    """
     values = np.asarray(values, float)
-    mean, half = values.mean(), stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    mean, half = values.mean(), stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     return Estimate(float(mean), float(mean - half), float(mean + half))
 
 
 def by_arm(table: pd.DataFrame, column: str = "auc") -> pd.DataFrame:
-    """Return a column with a row for each seed and a column for each arm, in the arms' own order.
+    """Return one column of a table with a row for each seed and a column for each arm, in the order of the table.
 
     Raises
     ------
@@ -48,14 +58,14 @@ def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> 
     Returns
     -------
     DataFrame
-        Indexed by arm: ``mean``, ``difference``, ``low``, ``high``; NaN for the
-        baseline's own difference.
+        Indexed by arm: ``mean``, ``difference``, ``low``, ``high``. The last three are
+        NaN for the baseline.
     """
     wide = by_arm(table, column)
     rows = {}
     for arm in wide:
-        estimate = (np.nan,) * 3 if arm == baseline else paired_difference(wide[arm], wide[baseline])
-        rows[arm] = (wide[arm].mean(), *estimate)
+        difference = UNDEFINED if arm == baseline else paired_difference(wide[arm], wide[baseline])
+        rows[arm] = (wide[arm].mean(), *difference)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "difference", "low", "high"])
 
 

@@ -81,8 +81,8 @@ def calibration(table: pd.DataFrame) -> dict:
     rows = reliability(labels, scores, patients, bins=bins)
     alt = (
         f"Share with the finding against the mean score, in {bins} groups of films from the lowest scores "
-        f"({rows['score'].iloc[0]:.2f}: {rows['share'].iloc[0]:.2f}) to the highest "
-        f"({rows['score'].iloc[-1]:.2f}: {rows['share'].iloc[-1]:.2f})."
+        f"({rows['score'].iloc[0]:.2f}: {rows['fraction'].iloc[0]:.2f}) to the highest "
+        f"({rows['score'].iloc[-1]:.2f}: {rows['fraction'].iloc[-1]:.2f})."
     )
     picture = embed_chart(lambda ax: plots.reliability(rows, ax), alt)
     return {"picture": picture, "rows": rows.to_dict("records"), "mean": scores.mean(), "share": labels.mean()}
@@ -276,7 +276,7 @@ def _errors(run: Run, part: Part, cohort: Cohort | None) -> list[dict]:
 def _add_pictures(run: Run, cohort: Cohort, films: list[dict]) -> None:
     from cxrlib.evaluation.heat_maps import grad_cam  # loads TensorFlow
 
-    images = run.load([cohort.folder / film["path"] for film in films]) if films else []
+    images = run.load_images([cohort.folder / film["path"] for film in films]) if films else []
     for film, image in zip(films, images, strict=True):
         heat = grad_cam(run.model, image[None])[0]
         image = image / np.float32(65535)

@@ -227,8 +227,8 @@ def _cell(column: int, row: int, color: str) -> Rectangle:
 
 def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = FINDING) -> Axes:
     """Draw `cxrlib.evaluation.calibration.reliability`: the share with the finding against the mean score."""
-    errors = [table["share"] - table["low"], table["high"] - table["share"]]
-    ax.errorbar(table["score"], table["share"], yerr=errors, fmt="o-", color=color, capsize=2, label=label)
+    errors = [table["fraction"] - table["low"], table["high"] - table["fraction"]]
+    ax.errorbar(table["score"], table["fraction"], yerr=errors, fmt="o-", color=color, capsize=2, label=label)
     ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
     ax.set(xlabel="mean score", ylabel="share with the finding", aspect="equal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib.evaluation.heat_maps import fraction_inside, grad_cam, pointing_hit, randomised
+from cxrlib.evaluation.heat_maps import fraction_inside, grad_cam, pointing_hit, with_random_weights
 from cxrlib.model.backend import keras
 from cxrlib.model.resnet import LAST_MAPS, build_resnet
 
@@ -43,7 +43,7 @@ def test_integers_are_read_as_the_images_that_they_stand_for(network):
 def test_the_control_has_the_same_shape_and_other_weights(network):
     trained = keras.models.clone_model(network)
     trained.set_weights([w + 1 for w in network.get_weights()])
-    for first, again in zip(network.get_weights(), randomised(trained).get_weights(), strict=True):
+    for first, again in zip(network.get_weights(), with_random_weights(trained).get_weights(), strict=True):
         np.testing.assert_array_equal(first, again)
 
 
