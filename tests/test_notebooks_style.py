@@ -1,4 +1,4 @@
-"""The template that every notebook keeps, as data."""
+"""The template that every notebook keeps. Each test looks at all notebooks and names those that break the rule."""
 
 import re
 from itertools import pairwise
@@ -6,24 +6,18 @@ from pathlib import Path
 from statistics import median
 
 import nbformat
-import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NOTEBOOKS = {path: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
 HEADINGS = ["What you will learn", "What you need", "In practice", "Try it", "Summary", "References"]
 MAX_KILOBYTES = 600
 MAX_SECONDS = 120
 CODE_CELLS = range(12, 26)
 SETUP_LINES, MEDIAN_LINES, SCREEN_LINES = 12, 5, 20
-IGNORED_SHARE = 0.15
+IGNORED_FRACTION = 0.15
 IGNORE = "nbval-ignore-output"
-FIRST_PERSON_PATHS = re.compile(r"(/home/|/root/|/Users/|/work/|/tmp/|[A-Z]:\\)")
+PATH_OF_A_MACHINE = re.compile(r"(/home/|/root/|/Users/|/work/|/tmp/|[A-Z]:\\)")
 NUMBER = re.compile(r"(?<![\w./-])\d+\.\d{2,}(?![\w/-])")  # results have decimals; counts of things need not
-
-
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request):
-    return nbformat.read(request.param, as_version=4)
 
 
 def code_cells(notebook):
@@ -35,105 +29,107 @@ def prose(notebook):
 
 
 def outputs(notebook):
-    for cell in code_cells(notebook):
-        for output in cell.outputs:
-            yield cell, output
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
-def test_there_are_notebooks_and_their_names_are_numbered_verbs():
-    assert NOTEBOOKS
-    assert all(re.fullmatch(r"\d\d_[a-z]+(_[a-z]+)+", path.stem) for path in NOTEBOOKS)
+def printed(output):
+    return str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
 
 
-def test_headings_stand_in_order(notebook):
-    found = re.findall(r"^#{1,2} (.+)$", prose(notebook), re.MULTILINE)
-    places = [found.index(heading) for heading in HEADINGS]
-    assert places == sorted(places)
-    assert prose(notebook).startswith("# ")
-    assert "**Next:**" in prose(notebook)
-    assert 3 <= sum(bool(re.match(r"\d\. ", heading)) for heading in found) <= 7
-    assert prose(notebook).count("<details>") >= 2
+def each_notebook():
+    """Yield the name and the content of each notebook."""
+    return ((path.stem, notebook) for path, notebook in NOTEBOOKS.items())
 
 
-def test_it_says_how_long_it_takes(notebook):
-    named = re.search(r"\*\d+ minutes to read, about (\d+) seconds to run on two cores\.\*", prose(notebook))
-    assert int(named[1]) <= MAX_SECONDS
-
-
-def test_cells_are_few_and_small(notebook):
-    lines = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
-    assert len(lines) in CODE_CELLS
-    assert lines[0] <= SETUP_LINES
-    assert median(lines) <= MEDIAN_LINES
-    assert max(lines) <= SCREEN_LINES
-
-
-def test_it_is_saved_as_run_from_the_top(notebook):
-    cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-
-
-def test_no_output_is_an_error_or_a_warning(notebook):
-    for _, output in outputs(notebook):
-        assert output.output_type != "error"
-        assert output.get("name") != "stderr"
-
-
-def test_most_outputs_are_compared(notebook):
-    cells = code_cells(notebook)
-    tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
-    assert set(tags) <= {IGNORE}
-    assert len(tags) <= IGNORED_SHARE * len(cells)
-
-
-def test_the_ten_lessons_follow_each_other():
+def test_the_lessons_are_numbered_verbs_and_each_leads_to_the_next():
     assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(11)]
-    for path, after in pairwise(NOTEBOOKS):
-        following = re.search(r"\*\*Next:\*\*(.+)", prose(nbformat.read(path, as_version=4)))[1]
-        assert f"]({after.name})" in following, path.name
+    for path in NOTEBOOKS:
+        assert re.fullmatch(r"\d\d_[a-z]+(_[a-z]+)+", path.stem), path.stem
+    for path, following in pairwise(NOTEBOOKS):
+        link = re.search(r"\*\*Next:\*\*(.+)", prose(NOTEBOOKS[path]))[1]
+        assert f"]({following.name})" in link, path.stem
 
 
-def test_each_imports_its_tools_from_the_library(notebook):
-    assert any("cxrlib" in cell.source for cell in code_cells(notebook))
+def test_headings_stand_in_order():
+    for name, notebook in each_notebook():
+        text = prose(notebook)
+        found = re.findall(r"^#{1,2} (.+)$", text, re.MULTILINE)
+        assert [heading for heading in found if heading in HEADINGS] == HEADINGS, name
+        assert text.startswith("# "), name
+        assert "**Next:**" in text, name
+        assert 3 <= sum(bool(re.match(r"\d\. ", heading)) for heading in found) <= 7, name
+        assert text.count("<details>") >= 2, name
 
 
-def test_each_picture_has_words_for_who_cannot_see_it(notebook):
-    for _, output in outputs(notebook):
-        for kind in output.get("data", {}):
-            if kind.startswith("image/"):
-                assert len(output.metadata.get(kind, {}).get("alt", "")) > 20
+def test_it_says_how_long_it_takes_and_is_not_too_heavy():
+    for path, notebook in NOTEBOOKS.items():
+        stated = re.search(r"\*\d+ minutes to read, about (\d+) seconds to run on two cores\.\*", prose(notebook))
+        assert stated, f"{path.stem}: no line says how long it takes"
+        assert int(stated[1]) <= MAX_SECONDS, path.stem
+        assert path.stat().st_size <= MAX_KILOBYTES * 1000, path.stem
 
 
-def test_a_strict_output_says_more_than_ok(notebook):
-    for _, output in outputs(notebook):
-        text = output.get("text") or output.get("data", {}).get("text/plain", "")
-        assert text.strip().lower() not in {"true", "ok", "false", "none"}
+def test_cells_are_few_and_small_and_import_from_the_library():
+    for name, notebook in each_notebook():
+        cells = code_cells(notebook)
+        lines = [len(cell.source.splitlines()) for cell in cells]
+        assert len(lines) in CODE_CELLS, name
+        assert lines[0] <= SETUP_LINES, f"{name}: {lines[0]} lines in the first cell"
+        assert median(lines) <= MEDIAN_LINES, f"{name}: a median of {median(lines)} lines"
+        assert max(lines) <= SCREEN_LINES, f"{name}: {max(lines)} lines in a cell"
+        assert any("cxrlib" in cell.source for cell in cells), name
 
 
-def test_no_path_of_a_machine(notebook):
-    everything = prose(notebook) + "".join(cell.source for cell in code_cells(notebook))
-    for _, output in outputs(notebook):
-        everything += str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
-    assert not FIRST_PERSON_PATHS.search(everything)
+def test_it_is_saved_as_run_from_the_top_without_an_error_or_a_warning():
+    for name, notebook in each_notebook():
+        cells = code_cells(notebook)
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), name
+        for output in outputs(notebook):
+            assert output.output_type != "error", name
+            assert output.get("name") != "stderr", f"{name}: {output.get('text')}"
 
 
-def test_links_lead_somewhere(notebook):
-    for target in re.findall(r"\]\(([^)#]+)\)", prose(notebook)):
-        assert target.startswith("https://") or (FOLDER / target).exists(), target
+def test_most_outputs_are_compared_and_say_more_than_ok():
+    for name, notebook in each_notebook():
+        cells = code_cells(notebook)
+        tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
+        assert set(tags) <= {IGNORE}, name
+        assert len(tags) <= IGNORED_FRACTION * len(cells), name
+        for output in outputs(notebook):
+            assert printed(output).strip().lower() not in {"true", "ok", "false", "none"}, name
 
 
-def test_each_result_in_the_prose_is_printed_above(notebook):
-    printed = ""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            printed += cell.source
-            for output in cell.outputs:
-                printed += str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
-        else:
-            for number in NUMBER.findall(re.sub(r"`[^`]*`", "", cell.source)):
-                assert number in printed, f"{number} is in the prose, but no output above holds it"
+def test_each_picture_has_an_alt_text():
+    for name, notebook in each_notebook():
+        for output in outputs(notebook):
+            for kind in output.get("data", {}):
+                if kind.startswith("image/"):
+                    assert len(output.metadata.get(kind, {}).get("alt", "")) > 20, name
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_not_too_heavy(path):
-    assert path.stat().st_size <= MAX_KILOBYTES * 1000
+def test_no_path_of_a_machine():
+    for name, notebook in each_notebook():
+        everything = [
+            prose(notebook),
+            *(cell.source for cell in code_cells(notebook)),
+            *map(printed, outputs(notebook)),
+        ]
+        found = PATH_OF_A_MACHINE.search("\n".join(everything))
+        assert not found, f"{name}: {found}"
+
+
+def test_links_lead_somewhere():
+    for name, notebook in each_notebook():
+        for target in re.findall(r"\]\(([^)#]+)\)", prose(notebook)):
+            assert target.startswith("https://") or (FOLDER / target).exists(), f"{name}: {target}"
+
+
+def test_each_result_in_the_prose_is_printed_above():
+    for name, notebook in each_notebook():
+        above = ""
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                above += cell.source + "".join(map(printed, cell.outputs))
+            else:
+                for number in NUMBER.findall(re.sub(r"`[^`]*`", "", cell.source)):
+                    assert number in above, f"{name}: {number} is in the prose, but no output above holds it"
