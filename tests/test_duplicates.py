@@ -20,7 +20,7 @@ from cxrlib.images.pixels import minmax, quantize, resize_to_square
 from cxrlib.model.backend import keras
 from cxrlib.phantom.simulation import simulate
 from cxrlib.training.batches import load_images
-from cxrlib.training.checkpoint import Keeper
+from cxrlib.training.checkpoint import CheckpointCallback
 from cxrlib.training.fitting import check_varied, train
 from cxrlib.training.run import open_run
 
@@ -147,13 +147,15 @@ def test_evaluating_such_a_network_says_so(tiny_run, sim_cohort, tmp_path):
 def test_validation_logits_that_are_not_finite_stop_the_training(tiny_run, tmp_path):
     """With a loss that is finite: batch normalisation may break only where it scores."""
     model = tiny_run.model
-    keeper = Keeper(tmp_path, tiny_run.recipe, model, np.zeros((4, 64, 64), np.uint16), np.array([0, 1, 0, 1]))
+    keeper = CheckpointCallback(
+        tmp_path, tiny_run.recipe, model, np.zeros((4, 64, 64), np.uint16), np.array([0, 1, 0, 1])
+    )
     kept = model.get_weights()
     try:
         keeper.set_model(model)
         keeper.rate = 1.0
         model.set_weights([np.full_like(weight, np.nan) for weight in kept])
-        with pytest.raises(InputError, match="epoch 3: 4 of 4 validation films have a score that is no finite number"):
+        with pytest.raises(InputError, match="epoch 3: 4 of 4 validation films have a score that is not a finite number"):
             keeper.on_epoch_end(2, {"loss": 0.5})
     finally:
         model.set_weights(kept)

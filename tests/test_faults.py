@@ -20,6 +20,7 @@ from cxrlib.files import LOCK, atomic, is_empty, locked, make_once
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.backend import keras
 from cxrlib.phantom.simulation import simulate
+from cxrlib.training import batches
 from cxrlib.training.batches import load_images
 from cxrlib.training.checkpoint import CHECKPOINT
 from cxrlib.training.fitting import train
@@ -153,12 +154,14 @@ def test_a_read_only_folder_is_told(name, small_disk, sim_cohort, recipe):
     assert "Traceback" not in failed.stderr
 
 
-def test_images_that_do_not_fit_are_refused_before_they_are_written(small_disk, sim_cohort):
-    """Else the process would be killed by a signal when the mapping of the file is written."""
+def test_images_that_do_not_fit_are_refused_before_they_are_written(small_disk, sim_cohort, monkeypatch):
+    """Else a signal would kill the process when it writes to the mapped file."""
     disk = small_disk("size=1m")
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    monkeypatch.setattr(batches, "MEMORY_LIMIT", 0)
     files = read_cohort(sim_cohort).files
     with pytest.raises(OSError, match=r"bytes of images cannot be kept \(No space left on device\)"):
-        load_images(files, size=256, budget=0, cache_folder=disk)
+        load_images(files, size=256)
     assert list(disk.iterdir()) == []
 
 

@@ -12,7 +12,8 @@ from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.simulation import simulate
-from cxrlib.training.run import compare, open_run
+from cxrlib.training.comparison import compare
+from cxrlib.training.run import open_run
 
 
 def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):

@@ -34,7 +34,7 @@ def fetch(
     from cxrlib.cohorts.fetching import fetch as run
 
     pooch.get_logger().setLevel("WARNING")
-    made = run(name.value, out, size=size, tell=note, progress=byte_bar("fetching"))
+    made = run(name.value, out, size=size, notify=note, progress=byte_bar("fetching"))
     for terms in made.terms:
         typer.echo(f"terms: {terms}", err=True)
     sized = f" --size {size}" if name is Public.chestmnist else ""
@@ -207,7 +207,7 @@ def compare(
     quiet: options.Quiet = False,
 ):
     """Compare the AUCs of two runs on the same films."""
-    from cxrlib.training.run import compare as hold_against
+    from cxrlib.training.comparison import compare as hold_against
 
     result = hold_against(
         _open(run_a), _open(run_b), _read(cohort), split=split.value, progress=progress.film_bar("reading")

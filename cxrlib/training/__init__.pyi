@@ -1,6 +1,7 @@
 from .batches import iterate_batches, load_images, make_dataset
+from .comparison import Comparison, compare
 from .fitting import train, with_split
-from .run import SIMULATED, Comparison, Prediction, Run, compare, open_run
+from .run import SIMULATED, Prediction, Run, open_run
 from .schedule import learning_rate
 from .unusual import Reference, make_reference
 

@@ -1,9 +1,10 @@
-"""A cohort -> batches: read once, kept as 16 bit, augmented afresh each epoch."""
+"""From a cohort to batches: films are read once, kept in 16 bits, and augmented anew in each epoch."""
 
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from cxrlib.images.augmentation import Augmentation, augment
 from cxrlib.images.pixels import quantize
 from cxrlib.images.radiograph import read_image
 
-BUDGET = 2 << 30
-"""Bytes of images that are kept in memory; above it they go to a file on disk."""
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-MOST_WORKERS = 8
-"""Threads that make batches; each has four ahead, which on many cores would fill the memory."""
+MEMORY_LIMIT = 2 << 30
+"""Bytes of images that are kept in memory; a larger array is kept in a file. 100,000 films of 160 px need 5 GB."""
+
+MAX_WORKERS = 8
+"""Threads that make batches. Each thread has up to four batches ready, which on many cores would fill the memory."""
 
 
 def load_images(
@@ -24,61 +28,60 @@ def load_images(
     *,
     size: int,
     normalize: str = "minmax",
-    budget: int = BUDGET,
-    bits: int = 16,
-    cache_folder: Path | None = None,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Read films through `read_image` into one array of 8 or 16 bit.
+    """Read films with `read_image` into one array of 16 bits.
+
+    An array larger than `MEMORY_LIMIT` lives in a temporary file. The file has no
+    name, and disappears with the process.
 
     Parameters
     ----------
     files : sequence of N paths
     size : int
         Side of the images in pixels.
-    budget : int
-        Bytes. A larger array lives in an unnamed temporary file in
-        `cache_folder`, which is gone with the process.
-    bits : {8, 16}
-        8 halves the size and costs up to 0.002 in a pixel's value.
+    normalize : {"minmax", "percentile"}
+    progress : callable
+        ``progress(items, total)`` wraps the reading, as tqdm does.
 
     Returns
     -------
-    ndarray, (N, size, size), uint8 or uint16, full range for [0, 1]
+    ndarray, (N, size, size), uint16
+        0 to 65535 stands for 0 to 1.
 
     Raises
     ------
     InputError
-        At the first file that cannot be read.
+        A file cannot be read.
+    OSError
+        The disk has no space for the temporary file.
     """
-    if bits not in (8, 16):
-        raise ValueError(f"bits is {bits}; it must be 8 or 16")
-    shape, dtype = (len(files), size, size), np.dtype(f"uint{bits}")
-    if np.prod(shape) * dtype.itemsize <= budget:
-        images = np.empty(shape, dtype)
-    else:
-        with tempfile.TemporaryFile(dir=cache_folder) as nameless:  # the mapping outlives the name
-            _reserve(nameless, int(np.prod(shape)) * dtype.itemsize, cache_folder or tempfile.gettempdir())
-            images = np.memmap(nameless, dtype, mode="w+", shape=shape)
-
-    def read(path: Path) -> np.ndarray:
-        image = read_image(path, size=size, normalize=normalize)
-        return quantize(image) if bits == 16 else np.rint(image * 255).astype(np.uint8)
-
+    images = _allocate((len(files), size, size))
+    read = lambda path: quantize(read_image(path, size=size, normalize=normalize))
     for index, image in enumerate(progress(map_in_order(read, files), len(files))):
         images[index] = image
     return images
 
 
-def _reserve(file, count: int, folder) -> None:
-    """Ask for a file's whole size now: on a full disk, writing to a mapping kills the process without a word."""
+def _allocate(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of uint16 without values, in memory or, above `MEMORY_LIMIT`, in a temporary file."""
+    num_bytes = int(np.prod(shape)) * np.dtype(np.uint16).itemsize
+    if num_bytes <= MEMORY_LIMIT:
+        return np.empty(shape, np.uint16)
+    with tempfile.TemporaryFile() as file:
+        _reserve(file, num_bytes)
+        return np.memmap(file, np.uint16, mode="w+", shape=shape)  # which keeps the file after it is closed
+
+
+def _reserve(file: IO[bytes], num_bytes: int) -> None:
+    """Take a file's whole size on the disk now: on a full disk, writing to a mapped file kills the process."""
     if not hasattr(os, "posix_fallocate"):  # macOS, Windows
         return
     try:
-        os.posix_fallocate(file.fileno(), 0, count)
+        os.posix_fallocate(file.fileno(), 0, num_bytes)
     except OSError as error:
-        told = f"{count:,} bytes of images cannot be kept ({error.strerror})"
-        raise OSError(error.errno, told, str(folder)) from None
+        message = f"{num_bytes:,} bytes of images cannot be kept ({error.strerror})"
+        raise OSError(error.errno, message, tempfile.gettempdir()) from None
 
 
 def iterate_batches(
@@ -89,84 +92,89 @@ def iterate_batches(
     augmentation: Augmentation,
     seed: int,
     epochs: Iterable[int],
-    share: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (B, S, S, 1) float32 images and (B, 1) float32 labels, epoch after epoch, made on several threads.
+    """Yield the augmented batches of one epoch after another, made on several threads.
 
-    What is drawn depends on the seed, the epoch and the film alone, so that a
-    training that resumes at epoch k sees what an uninterrupted one sees, and so
-    do several processes together.
+    What is drawn depends on the seed, the epoch and the film alone. So a training
+    that resumes at epoch k gets the same batches as one that was not interrupted,
+    and several processes together get the same batches as one process.
 
     Parameters
     ----------
     images : ndarray, (N, S, S), as `load_images` returns them
-        Of several processes, each has those of its own share.
-    labels : ndarray, (M,)
-        Of all M films of the training, in the same order.
+        The films of this process.
+    labels : ndarray, (M,), 1 = the finding
+        The labels of all M films of the training, in the same order.
     batch : int
-        Films in a batch, that of all processes together.
-    share : (index, of)
-        This process has the films index, index + of, index + 2 of ..., and
-        yields B = batch / of of each batch's films.
+        Films in a batch, those of all processes together.
+    augmentation : Augmentation
+    seed : int
+    epochs : iterable of int
+        Numbers of the epochs, from 0.
+    shard : (shard_index, num_shards)
+        This process has every film whose row r in `labels` has
+        r mod num_shards = shard_index.
+
+    Yields
+    ------
+    images : ndarray, (B, S, S, 1), float32 in [0, 1]
+        The films of this process in one batch: B = batch / num_shards.
+    labels : ndarray, (B, 1), float32
     """
-    index, of = share
-    options = dict(augmentation=augmentation, seed=seed)
+    shard_index, num_shards = shard
 
-    def make(dealt: tuple[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        epoch, rows = dealt
-        return make_batch(images, labels, rows[index::of], epoch=epoch, of=of, **options)
+    def make(drawn: tuple[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        epoch, rows = drawn
+        rows = rows[shard_index::num_shards]
+        films = np.empty((len(rows), *images.shape[1:], 1), np.float32)
+        for film, row in zip(films, rows, strict=True):
+            rng = np.random.default_rng([seed, epoch, row])
+            film[..., 0] = augment(images[row // num_shards], augmentation, rng)
+        return films, labels[rows, None].astype(np.float32)
 
-    rows = deal_rows(len(labels), batch=batch, seed=seed, epochs=epochs)
-    yield from map_in_order(make, rows, workers=min(MOST_WORKERS, os.cpu_count() or 1))
+    drawn = shuffle_rows(len(labels), batch=batch, seed=seed, epochs=epochs)
+    yield from map_in_order(make, drawn, workers=min(MAX_WORKERS, os.cpu_count() or 1))
 
 
-def deal_rows(count: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield an epoch and the rows (B,) of one of its batches, batch after batch.
+def shuffle_rows(num_films: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the epoch and the rows of the films, (batch,), of one batch after another.
 
-    Film i always stands at the place i mod B of some batch, and takes turns there
-    with the other films of its place in an order that is drawn anew each epoch. So
-    a process that fills every n-th place needs every n-th film only. All
-    batches have the same size, for a tiny one would upset batch normalisation:
-    a place with a film too few repeats one.
+    Film i is always at position i mod `batch` of its batch. Each epoch draws anew
+    which batch it is in. So a process that fills every n-th position of the
+    batches needs every n-th film only.
+
+    All batches have the same size, because a very small one would upset batch
+    normalisation. If the last batch is too short, it repeats films of other batches.
     """
-    steps = steps_per_epoch(count, batch)
-    places = np.arange(steps * batch).reshape(steps, batch) % count
-    short = np.arange(batch)[batch - (steps * batch - count) :]
+    steps = steps_per_epoch(num_films, batch)
+    table = np.arange(steps * batch).reshape(steps, batch) % num_films  # one row a batch, one column a position
+    num_repeated = steps * batch - num_films
+    repeated = np.arange(batch)[batch - num_repeated :]  # the positions of the last batch that repeat a film
     for epoch in epochs:
         rng = np.random.default_rng([seed, epoch])
         if steps > 1:
-            places[-1, short] = places[rng.integers(steps - 1, size=len(short)), short]
-        for rows in rng.permuted(places, axis=0):
+            table[-1, repeated] = table[rng.integers(steps - 1, size=num_repeated), repeated]
+        for rows in rng.permuted(table, axis=0):
             yield epoch, rows
 
 
-def make_batch(
-    images: np.ndarray,
-    labels: np.ndarray,
-    rows: np.ndarray,
-    *,
-    augmentation: Augmentation,
-    seed: int,
-    epoch: int,
-    of: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the augmented films (B, S, S, 1) and the labels (B, 1) of some rows, float32."""
-    films = np.empty((len(rows), *images.shape[1:], 1), np.float32)
-    for film, row in zip(films, rows, strict=True):
-        film[..., 0] = augment(images[row // of], augmentation, np.random.default_rng([seed, epoch, row]))
-    return films, labels[rows, None].astype(np.float32)
+def steps_per_epoch(num_films: int, batch: int) -> int:
+    """Return how many batches of `batch` films an epoch has, rounded up."""
+    return -(-num_films // batch)
 
 
-def steps_per_epoch(count: int, batch: int) -> int:
-    """Return how many batches of at most `batch` films an epoch has."""
-    return -(-count // batch)
+def make_dataset(images: np.ndarray, labels: np.ndarray, **options: Any) -> "tf.data.Dataset":
+    """Return `iterate_batches` as a ``tf.data.Dataset`` that makes two batches in advance.
 
-
-def make_dataset(images: np.ndarray, labels: np.ndarray, **options):
-    """Return `iterate_batches`, with its options, as a ``tf.data.Dataset`` that is made ahead of need."""
+    Parameters
+    ----------
+    images, labels, **options
+        As `iterate_batches` takes them.
+    """
     from cxrlib.model.backend import tf
 
     side = images.shape[1]
-    kinds = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))
+    signature = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))
     make = lambda: iterate_batches(images, labels, **options)
-    return tf.data.Dataset.from_generator(make, output_signature=kinds).prefetch(2)
+    return tf.data.Dataset.from_generator(make, output_signature=signature).prefetch(2)

@@ -1,25 +1,47 @@
-"""Training by a Recipe, from a cohort to a run folder; interrupted, it resumes."""
+"""Train a network by a recipe, from a cohort to a run folder. An interrupted training resumes.
+
+The steps of `train`:
+
+1. check the folder, the cohort and the recipe before anything is written;
+2. read the films, and look for copies between the splits;
+3. build the network and restore the last whole epoch, if there is one;
+4. fit;
+5. score the validation and test films, choose the operating point, and write both.
+
+One process takes all five steps. Where several processes train together
+(`cxrlib.model.distributed`), process 0 takes all five, and the others read their
+own training films, build, restore and fit.
+"""
 
 import gc
 import json
 import os
 import platform
 import time
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import cxrlib
-from cxrlib.cohorts.cohort import Cohort, read_cohort
+from cxrlib.cohorts.cohort import NOFINDING, Cohort, read_cohort
 from cxrlib.cohorts.duplicates import check_copies
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import are_constant
 from cxrlib.evaluation.operating_point import choose_by_sensitivity, most_missed
-from cxrlib.files import Progress, atomic, csv_text, is_empty, locked, no_progress, sweep, write_csv, write_text
+from cxrlib.files import (
+    Progress,
+    atomic,
+    csv_text,
+    is_empty,
+    locked,
+    no_progress,
+    remove_partial_files,
+    write_csv,
+    write_text,
+)
 from cxrlib.model import distributed
 from cxrlib.model import loss as losses
 from cxrlib.model.backend import keras, tf
@@ -27,15 +49,57 @@ from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.network_file import MODEL, read_network
 from cxrlib.model.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.training.batches import load_images, make_dataset, steps_per_epoch
-from cxrlib.training.checkpoint import CHECKPOINT, Keeper
+from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
 from cxrlib.training.run import OPERATING_POINT, Run, open_run
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
 
 
+@dataclass(frozen=True)
+class _Training:
+    """One training that passed all checks.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        With a split.
+    parts : dict
+        The films of each split: train and val, and test if the cohort has one.
+    split : DataFrame
+        The table that becomes split.csv.
+    recipe : Recipe
+    folder : Path
+        The run folder.
+    start : list of ndarray, optional
+        The weights to start from; None for random ones.
+    callbacks : tuple of Keras callbacks
+    progress : callable
+    """
+
+    cohort: Cohort
+    parts: dict[str, Cohort]
+    split: pd.DataFrame
+    recipe: Recipe
+    folder: Path
+    start: list[np.ndarray] | None
+    callbacks: tuple[keras.callbacks.Callback, ...]
+    progress: Progress
+
+    @property
+    def weight(self) -> float:
+        """The weight of the finding in the loss."""
+        return losses.class_weight(self.recipe.weight, self.parts["train"].labels)
+
+    def read_films(self, split: str) -> np.ndarray:
+        """Read the films of one split: of train, those of this process alone."""
+        shard_index, num_shards = distributed.shard() if split == "train" else (0, 1)
+        files = self.parts[split].files[shard_index::num_shards]
+        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
+
+
 def train(
     cohort: Cohort | str | Path,
-    folder,
+    folder: str | Path,
     recipe: Recipe | None = None,
     *,
     resume: bool = False,
@@ -44,23 +108,24 @@ def train(
 ) -> Run:
     """Train a network and write a run folder.
 
-    Several processes that were joined (`cxrlib.model.distributed`) train one network
-    together; the first of them writes the run folder, and all of them see it.
+    Several processes that were joined (`cxrlib.model.distributed`) train one
+    network together. The first of them writes the run folder. All of them must
+    be able to read it.
 
-    Two trainings with one recipe on one machine are equal bit for bit where
-    ``tf.config.experimental.enable_op_determinism()`` was called, as ``cxr
-    train`` does.
+    Two trainings by one recipe on one machine give the same weights, bit for
+    bit, if ``tf.config.experimental.enable_op_determinism()`` was called.
+    `cxrlib.model.session.start_session` and ``cxr train`` call it.
 
     Parameters
     ----------
-    cohort : Cohort or path
+    cohort : Cohort or path-like
     folder : path-like
         A new or empty folder.
     recipe : Recipe, optional
-        `cxrlib.model.recipe.DEFAULT` if not given.
+        By default `cxrlib.model.recipe.DEFAULT`.
     resume : bool
-        Continue an interrupted run of the same recipe; start where there is
-        none yet; do nothing where it is complete. A run that another process
+        Continue an interrupted run of the same recipe. Start a new one in an empty
+        folder. Do nothing if the run is complete. A run that another process
         is training is refused.
     callbacks : tuple of Keras callbacks
     progress : callable
@@ -73,83 +138,99 @@ def train(
     Raises
     ------
     InputError
-        The folder is taken, by another recipe or on other films; a split lacks a
-        class; a film is in two splits; the loss is no number; scores are all the same.
+        The folder holds another run, or one of another recipe or of other films; a
+        split lacks a class; a film is in two splits; the loss or a score is not a
+        finite number; all scores are the same.
     """
-    cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     recipe, folder = recipe or Recipe(), Path(folder)
-    cohort = with_split(cohort, recipe.split_seed)
+    cohort = with_split(cohort if isinstance(cohort, Cohort) else read_cohort(cohort), recipe.split_seed)
     split = _split_table(cohort)
-    if _begin(folder, recipe, split, resume):
+    if _is_complete(folder, recipe, split, resume=resume):
         return open_run(folder)
-    parts = {split: cohort.part(split) for split in ("train", "val", "test") if (cohort.table["split"] == split).any()}
-    for name in ("train", "val"):
-        _check_part(cohort, parts, name)
-    most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)  # or say now that it cannot be
+    parts = _checked_parts(cohort)
+    # a confidence that so few films cannot show is refused now, not after hours of training
+    most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
     start = starting_weights(recipe)
-    index, of = distributed.shard()
-    distributed.check_batch(recipe.batch, len(parts["train"].table))
-    distributed.wait_for_all("the folder was looked at")
-    with locked(folder) if index == 0 else nullcontext():
-        if index == 0:
-            if _begin(folder, recipe, split, resume) and of == 1:  # another process was quicker
+    distributed.check_batch(recipe.batch, len(parts["train"].labels))
+    training = _Training(cohort, parts, split, recipe, folder, start, callbacks, progress)
+    shard_index, num_shards = distributed.shard()
+    distributed.wait_for_all("the folder was looked at")  # process 0 is about to write into it
+    if shard_index > 0:
+        _fit(training, training.read_films("train"), None)
+    else:
+        with locked(folder):
+            # the same check again: another process may have finished the run before this one had the lock.
+            # Processes that train together go on, because the others already wait in the fit.
+            if _is_complete(folder, recipe, split, resume=resume) and num_shards == 1:
                 return open_run(folder)
-            sweep(folder)
-        _fit(cohort, parts, folder, recipe, split, start, callbacks, progress)
+            remove_partial_files(folder)
+            _train_and_write(training)
     distributed.wait_for_all("the run was written")
     return open_run(folder)
 
 
-def _fit(cohort, parts: dict[str, Cohort], folder: Path, recipe: Recipe, split, start, callbacks, progress) -> None:
-    """Train, from the last whole epoch on, and write the run."""
-    index, of = distributed.shard()
-    shares = {name: part.files[index::of] if name == "train" else part.files for name, part in parts.items()}
-    read = lambda files: load_images(files, size=recipe.size, normalize=recipe.normalize, progress=progress)
-    images = {name: read(files) for name, files in shares.items() if index == 0 or name == "train"}
-    if index == 0:
-        check_copies(images, parts, of)
-        write_text(folder / "recipe.json", recipe_text(recipe))
-        write_csv(folder / "split.csv", split)
+def _train_and_write(training: _Training) -> None:
+    """Train as process 0 or as the only one, and write the run folder."""
+    images = {split: training.read_films(split) for split in training.parts}
+    check_copies(images, training.parts, distributed.shard()[1])
+    write_text(training.folder / "recipe.json", recipe_text(training.recipe))
+    write_csv(training.folder / "split.csv", training.split)
+    network = _fit(training, images["train"], images["val"])
+    write_reference(training.folder, images["train"])
+    _finish(training, network, {split: films for split, films in images.items() if split != "train"})
 
-    weight = losses.class_weight(recipe.weight, parts["train"].labels)
-    steps = steps_per_epoch(len(parts["train"].labels), recipe.batch)
-    bias = losses.initial_bias(parts["train"].labels, weight)
+
+def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray | None) -> keras.Model:
+    """Fit from the last whole epoch on, and return the network with the weights of the epoch that is kept.
+
+    Parameters
+    ----------
+    train_images : ndarray, (N, S, S), uint16
+        The training films of this process.
+    val_images : ndarray, (M, S, S), uint16, or None
+        None in the processes that only help: they neither score nor write, and
+        the network they return has its initial weights.
+    """
+    recipe, labels = training.recipe, training.parts["train"].labels
+    steps = steps_per_epoch(len(labels), recipe.batch)
+    bias = losses.initial_bias(labels, training.weight)
     model = build_network(recipe, output_bias=bias, fast=True)
-    model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(weight))
-    model.optimizer.build(model.trainable_variables)
+    model.compile(optimizer=make_optimizer(recipe, steps), loss=losses.weighted_cross_entropy(training.weight))
+    model.optimizer.build(model.trainable_variables)  # so that a checkpoint can be restored before the first step
     with distributed.single_process():
-        trained = build_network(recipe)
-    keeper = Keeper(folder, recipe, trained, images.get("val"), parts["val"].labels)
-    keeper.set_model(model)
-    if start:
-        model.set_weights(start)
-    done = keeper.restore()
-    data = make_dataset(
-        images["train"],
-        parts["train"].labels,
-        batch=recipe.batch,
-        augmentation=recipe.augmentation,
-        seed=recipe.seed,
-        epochs=range(done, recipe.epochs),
-        share=(index, of),
-    )
-    if done < recipe.epochs:
+        scorer = build_network(recipe)
+    checkpoint = CheckpointCallback(training.folder, recipe, scorer, val_images, training.parts["val"].labels)
+    checkpoint.set_model(model)
+    if training.start is not None:
+        model.set_weights(training.start)
+    epochs_done = checkpoint.restore()
+    if epochs_done < recipe.epochs:
+        batches = make_dataset(
+            train_images,
+            labels,
+            batch=recipe.batch,
+            augmentation=recipe.augmentation,
+            seed=recipe.seed,
+            epochs=range(epochs_done, recipe.epochs),
+            shard=distributed.shard(),
+        )
         with distributed.explain_lost_process():
             model.fit(
-                data,
-                initial_epoch=done,
+                batches,
+                initial_epoch=epochs_done,
                 epochs=recipe.epochs,
                 steps_per_epoch=steps,
-                callbacks=[keeper, *callbacks],
-                shuffle=False,  # the batches come shuffled
+                callbacks=[checkpoint, *training.callbacks],
+                shuffle=False,  # `make_dataset` has shuffled them
                 verbose=0,
             )
-    del data
-    gc.collect()  # its iterator, in a cycle, calls Python when it goes: too late at the end of the process
-    if index == 0:
-        keeper.use_kept()
-        write_reference(folder, images["train"])
-        _finish(folder, cohort, recipe, trained, weight, [(images[s], parts[s]) for s in parts if s != "train"])
+        # The iterator of the batches is part of a reference cycle, and calls Python when it is freed. At the end
+        # of the process that is too late, and TensorFlow complains on stderr.
+        del batches
+        gc.collect()
+    if val_images is not None:
+        checkpoint.use_kept()
+    return scorer
 
 
 def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
@@ -158,102 +239,114 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     Raises
     ------
     InputError
-        They belong to another kind of network.
+        They belong to a network of another shape.
     """
     if recipe.start == "scratch":
         return None
     is_file = recipe.start.endswith(".keras")
     model = read_network(Path(recipe.start)) if is_file else open_run(recipe.start).model
-    ours = build_network(recipe)
-    theirs, needed = ([weight.shape for weight in m.weights] + [type(x) for x in m.layers] for m in (model, ours))
-    if theirs != needed:
+    needed = build_network(recipe)
+    shapes_of = lambda network: [weight.shape for weight in network.weights] + [type(x) for x in network.layers]
+    if shapes_of(model) != shapes_of(needed):
         raise InputError(
             f"{recipe.start}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
             f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
-            f"{len(ours.layers)} layers, {ours.count_params():,} weights); "
+            f"{len(needed.layers)} layers, {needed.count_params():,} weights); "
             "they must agree, or begin from scratch (--start scratch)"
         )
     return model.get_weights()
 
 
 def with_split(cohort: Cohort, seed: int) -> Cohort:
-    """Return the cohort with its own split, or with one drawn by patient."""
+    """Return the cohort with its own split; if it has none, with one drawn by patient."""
     if cohort.has_split:
         return cohort
-    table = cohort.table.assign(split=draw_split(cohort.table["patient_id"], seed=seed))
-    return replace(cohort, table=table)
+    return replace(cohort, table=cohort.table.assign(split=draw_split(cohort.table["patient_id"], seed=seed)))
 
 
-def _begin(folder: Path, recipe: Recipe, split: pd.DataFrame, resume: bool) -> bool:
-    """Refuse a folder that is taken; return whether the run in it is complete."""
+def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: bool) -> bool:
+    """Return whether the folder holds this run complete; refuse a folder that holds anything else."""
     if is_empty(folder):
         return False
     if not (folder / "recipe.json").exists():
         raise InputError(f"{folder}: holds something other than a run; choose a new folder")
     if not resume:
         raise InputError(f"{folder}: holds a run already; choose another folder, or continue it with --resume")
-    earlier = read_recipe(folder / "recipe.json")
-    if earlier != recipe:
-        old, new = asdict(earlier), asdict(recipe)
-        told = "; ".join(f"{k} was {old[k]!r} and is now {new[k]!r}" for k in old if old[k] != new[k])
-        raise InputError(f"{folder}: was begun with another recipe ({told})")
+    found = read_recipe(folder / "recipe.json")
+    if found != recipe:
+        old, new = asdict(found), asdict(recipe)
+        changed = [knob for knob in old if old[knob] != new[knob]]
+        changes = "; ".join(f"{knob} was {old[knob]!r} and is now {new[knob]!r}" for knob in changed)
+        raise InputError(f"{folder}: was begun with another recipe ({changes})")
     if (folder / "split.csv").exists() and (folder / "split.csv").read_text(encoding="utf-8") != csv_text(split):
         raise InputError(f"{folder}: was begun on other films, or on another split of them, than this cohort's")
     return (folder / OPERATING_POINT).exists()
 
 
-def _check_part(cohort: Cohort, parts: dict[str, Cohort], split: str) -> None:
-    labels = parts[split].labels if split in parts else np.array([], int)
-    counts = {cohort.finding: int((labels == 1).sum()), "nofinding": int((labels == 0).sum())}
-    if 0 in counts.values():
-        told = " and ".join(f"{count} of {name}" for name, count in counts.items())
-        raise InputError(
-            f"{cohort.folder}: the split {split} has {told}; it needs both. Give cohort.csv a column split, "
-            "let `cxr prepare` draw one that divides each class alike, or add images"
-        )
+def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:
+    """Return the films of each split; refuse a train or val split without both classes."""
+    splits = set(cohort.table["split"])
+    parts = {split: cohort.part(split) for split in ("train", "val", "test") if split in splits}
+    for split in ("train", "val"):
+        labels = parts[split].labels if split in parts else np.array([], int)
+        n_finding, n_none = int((labels == 1).sum()), int((labels == 0).sum())
+        if n_finding == 0 or n_none == 0:
+            raise InputError(
+                f"{cohort.folder}: the split {split} has {n_finding} of {cohort.finding} and {n_none} of {NOFINDING}, "
+                "and both are needed. Give cohort.csv a column split, let `cxr prepare` draw a split that divides each "
+                "class alike, or add images"
+            )
+    return parts
 
 
 def _split_table(cohort: Cohort) -> pd.DataFrame:
+    """Return the table of split.csv: path, patient_id and split of each film, and the size of its file in bytes."""
     return cohort.table[["path", "patient_id", "split"]].assign(bytes=[path.stat().st_size for path in cohort.files])
 
 
-def _finish(folder: Path, cohort: Cohort, recipe: Recipe, model: keras.Model, weight: float, held_out: list) -> None:
-    """Write the model, the scores of val and test, and last of all the operating point."""
+def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndarray]) -> None:
+    """Write the network, the scores of val and test, and the operating point.
+
+    The operating point is written last, because a folder without it counts as
+    unfinished.
+    """
+    folder, recipe = training.folder, training.recipe
     tables = []
-    for images, part in held_out:
-        logits = predict_logits(model, images, mirror=recipe.mirror)
-        columns = part.table[["path", "patient_id", "split", "label"]]
-        tables.append(columns.assign(logit=logits, score=losses.score(logits, weight)))
+    for split, films in images.items():
+        logits = predict_logits(network, films, mirror=recipe.mirror)
+        columns = training.parts[split].table[["path", "patient_id", "split", "label"]]
+        tables.append(columns.assign(logit=logits, score=losses.score(logits, training.weight)))
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
     check_varied(val["logit"], f"{folder}: the network has learned nothing")
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
     with atomic(folder / MODEL) as partial:
-        model.save(partial)
+        network.save(partial)
     write_csv(folder / "scores.csv", scores)
-    write_text(folder / "environment.json", json.dumps(environment(cohort), indent=2) + "\n")
-    text = {"finding": cohort.finding, "weight": weight} | asdict(point)
-    write_text(folder / OPERATING_POINT, json.dumps(text, indent=2) + "\n")
+    write_text(folder / "environment.json", json.dumps(_environment(training.cohort), indent=2) + "\n")
+    record = {"finding": training.cohort.finding, "weight": training.weight} | asdict(point)
+    write_text(folder / OPERATING_POINT, json.dumps(record, indent=2) + "\n")
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def check_varied(logits, what: str) -> None:
-    """Refuse logits that are the same for all films.
+def check_varied(logits: np.ndarray | pd.Series | list[float], problem: str) -> None:
+    """Refuse the logits of validation films that are all the same.
 
     Parameters
     ----------
-    what : str
-        What is wrong then, for the message.
+    logits : array_like, (N,)
+    problem : str
+        The first words of the error: what is wrong if they are all the same.
     """
-    if len(logits) > 1 and are_constant(logits):
+    if np.size(logits) > 1 and are_constant(logits):
         raise InputError(
-            f"{what}: the logits of all {len(logits):,} validation films are {np.mean(logits):.4f}; "
+            f"{problem}: the logits of all {np.size(logits):,} validation films are {np.mean(logits):.4f}; "
             "train into a new folder, with a smaller learning rate or for more epochs"
         )
 
 
-def environment(cohort: Cohort) -> dict:
-    """Return what a run was made on: versions, machine and cohort."""
+def _environment(cohort: Cohort) -> dict[str, object]:
+    """Return what a run was made with: the versions, the machine and the cohort."""
     return {
         "cxrlib": cxrlib.__version__,
         "tensorflow": tf.__version__,

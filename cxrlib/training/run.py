@@ -1,12 +1,11 @@
-"""A finished training: its model, its recipe and its operating point, ready to score films.
-
-Two runs on the same films.
-"""
+"""A finished training: its network, its recipe and its operating point, ready to score films."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,7 @@ import cxrlib
 from cxrlib.cohorts.cohort import Cohort
 from cxrlib.cohorts.split import UNKNOWN_PATIENT, check_split
 from cxrlib.errors import InputError
-from cxrlib.evaluation.estimate import Estimate
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
-from cxrlib.evaluation.roc_auc import auc_difference, auc_interval
 from cxrlib.files import Progress, no_progress, read_csv, read_json, read_numbers
 from cxrlib.images.pixels import check_image, quantize, resize_to_square
 from cxrlib.images.radiograph import open_radiograph
@@ -26,18 +23,22 @@ from cxrlib.model.recipe import Recipe, read_recipe
 from cxrlib.training.batches import load_images
 from cxrlib.training.unusual import Reference, read_reference
 
-OPERATING_POINT = "operating_point.json"
-"""A run folder without this file is unfinished."""
+if TYPE_CHECKING:
+    import keras
 
-_FINDING = re.compile(r"[^/\\\x00-\x1f]{1,100}")  # the name of a folder
+OPERATING_POINT = "operating_point.json"
+"""The file of a run folder that is written last. A folder without it is unfinished."""
 
 SIMULATED = Path(cxrlib.__file__).with_name("weights")
-"""The run that comes with the library: trained on simulated films alone (`make weights`)."""
+"""The run that comes with the library. It was trained on simulated films alone (`make weights`)."""
+
+_FINDING = re.compile(r"[^/\\\x00-\x1f]{1,100}")
+"""A finding is the name of a class folder, so it has no slash and no control character."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says of one film.
+    """What a run says about one film.
 
     Attributes
     ----------
@@ -57,7 +58,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; see `open_run`."""
+    """A run folder; see `open_run`.
+
+    Attributes
+    ----------
+    folder : Path
+    recipe : Recipe
+    finding : str
+        The name of the positive class.
+    weight : float
+        The weight of the finding in the loss; see `cxrlib.model.loss.score`.
+    threshold : float in [0, 1]
+        The operating point.
+    """
 
     folder: Path
     recipe: Recipe
@@ -66,7 +79,7 @@ class Run:
     threshold: float
 
     @cached_property
-    def model(self):
+    def model(self) -> "keras.Model":
         """The network: (N, S, S, 1) in [0, 1] -> (N, 1) logit."""
         from cxrlib.model.network_file import load_network
 
@@ -79,18 +92,18 @@ class Run:
 
     @property
     def split(self) -> pd.DataFrame:
-        """One row a film that the run knows: path, patient_id, split, bytes."""
+        """One row for each film of the training: path, patient_id, split, bytes."""
         text = ("path", "patient_id", "split")
         return read_numbers(self.folder / "split.csv", text=text, numbers=("bytes",), may_be_empty=True)
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: epoch, learning_rate, loss, val_auc."""
+        """One row for each epoch: epoch, learning_rate, loss, val_auc."""
         return read_numbers(self.folder / "history.csv", numbers=("epoch", "learning_rate", "loss", "val_auc"))
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch, from 1, whose weights the model has."""
+        """The epoch, from 1, whose weights the network has."""
         history = self.history
         row = history["val_auc"].idxmax() if self.recipe.keep == "best" else history.index[-1]
         return int(history.loc[row, "epoch"])
@@ -107,42 +120,60 @@ class Run:
         scores = self.scores
         return scores.loc[scores["split"] == "test", "label"].nunique() == 2
 
-    def predict(self, image, *, threshold: float | None = None, allow_color: bool = False) -> Prediction:
-        """Score one film, and say what is unusual in it (`cxrlib.training.unusual`).
+    def predict(
+        self, image: str | Path | np.ndarray, *, threshold: float | None = None, allow_color: bool = False
+    ) -> Prediction:
+        """Score one film, and warn of what is unusual in it (`cxrlib.training.unusual`).
 
         Parameters
         ----------
-        image : path-like, or ndarray (H, W) in [0, 1], dense bright
+        image : path-like, or ndarray (H, W) or (H, W, 1), float in [0, 1], dense is bright
         threshold : float, optional
-            Chosen by hand, in place of the run's own.
+            Used in place of the run's own.
+        allow_color : bool
+            Read a colour picture too, as gray.
 
         Raises
         ------
         InputError
-            The file cannot be read, or is not a chest radiograph, or does not
+            The file cannot be read, is not a chest radiograph, or does not
             look like one.
         """
-        size, warnings = self.recipe.size, ()
+        size = self.recipe.size
+        warnings: tuple[str, ...] = ()
         if isinstance(image, np.ndarray):
-            pixels = resize_to_square(check_image(image), size)
+            pixels, name = resize_to_square(check_image(image), size), "the image"
         else:
             film = open_radiograph(image, size=size, normalize=self.recipe.normalize, allow_color=allow_color)
-            pixels, warnings = film.image, film.warnings
+            pixels, name, warnings = film.image, str(image), film.warnings
         pixels = quantize(pixels)
         score = float(self.score_images(pixels[None])[0])
-        if self.reference is not None:
-            warnings += self.reference.check(pixels, image)
+        unusual = () if self.reference is None else self.reference.check(pixels, name)
         threshold = self.threshold if threshold is None else threshold
-        return Prediction(score, threshold, score >= threshold, warnings)
+        return Prediction(score, threshold, score >= threshold, warnings + unusual)
 
     def score_images(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores (N,), float64, of cached images (N, S, S), uint8 or uint16."""
+        """Return the scores (N,), float64 in [0, 1], of images (N, S, S), uint8 or uint16 of full range.
+
+        Raises
+        ------
+        InputError
+            A score is not a finite number.
+        """
         from cxrlib.model.network import predict_logits
 
         scores = losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
-        if wrong := int((~np.isfinite(scores)).sum()):
-            raise InputError(f"{self.folder}: its network gives {wrong:,} of {len(scores):,} films no finite score")
+        if num_bad := int((~np.isfinite(scores)).sum()):
+            raise InputError(f"{self.folder}: its network gives {num_bad:,} of {len(scores):,} films no finite score")
         return scores
+
+    def score_cohort(self, cohort: Cohort, *, progress: Progress = no_progress) -> np.ndarray:
+        """Return the scores (N,), float64 in [0, 1], of a cohort's films."""
+        return self.score_images(self.load_images(cohort.files, progress=progress))
+
+    def load_images(self, files: Sequence[Path], *, progress: Progress = no_progress) -> np.ndarray:
+        """Read films as the network needs them: (N, S, S), uint16 of full range."""
+        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
 
     def evaluate(
         self,
@@ -153,7 +184,7 @@ class Run:
         prevalence: float | None = None,
         progress: Progress = no_progress,
     ) -> Evaluation:
-        """Score the films of one split and hold the scores against their labels.
+        """Score the films of one split and compare the scores with their labels.
 
         Parameters
         ----------
@@ -161,90 +192,88 @@ class Run:
             The one trained on, or any other.
         split : {"test", "val", "train", "all"}
         threshold : float, optional
-            Chosen by hand, in place of the run's own.
+            Used in place of the run's own.
         prevalence : float in (0, 1), optional
-            That PPV and NPV are for; by default the cohort's.
+            The prevalence that PPV and NPV are computed for; by default the cohort's.
 
         Raises
         ------
         InputError
-            Where it cannot be known which films belong to the split, they are
-            of one class only, or scores are not finite.
+            It is not known which films belong to the split; the films are of
+            one class only; or a score is not a finite number.
         """
         part = self.part_of(cohort, split)
         part.check_classes(f"its {split} films")
         scores = self.score_cohort(part, progress=progress)
         threshold = self.threshold if threshold is None else threshold
-        made = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
-        return replace(made, warnings=self.overlap_warnings(part) + made.warnings)
-
-    def score_cohort(self, cohort: Cohort, *, progress: Progress = no_progress) -> np.ndarray:
-        """Return the scores (N,) of a cohort's films."""
-        return self.score_images(self.load(cohort.files, progress=progress))
-
-    def load(self, files, *, progress: Progress = no_progress) -> np.ndarray:
-        """Read films as the network wants them: (N, S, S), uint16 of full range."""
-        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
+        result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
+        return replace(result, warnings=self.overlap_warnings(part) + result.warnings)
 
     def part_of(self, cohort: Cohort, split: str) -> Cohort:
-        """Return the cohort's films of one split, as far as the run knows them.
+        """Return the cohort's films of one split.
 
         Films that the run was trained or chosen on keep the run's split and
-        patient, whatever a cohort.csv says now. A film is recognised by its
-        path within the cohort and its size in bytes.
+        patient, whatever the cohort's table says now. A film is recognised by its
+        path within the cohort and by the size of its file in bytes.
 
         Raises
         ------
         InputError
-            Where it cannot be known which films belong to the split, or a
-            patient would be in two.
+            It is not known which films belong to the split, or a patient would
+            be in two splits.
         """
-        known = self._known(cohort)
-        if split == "all" or all(film is None for film in known):
+        rows = self._split_rows(cohort)
+        if split == "all" or all(row is None for row in rows):
             return cohort.part(split)
-        if not cohort.has_split and None in known:
+        if not cohort.has_split and None in rows:
             raise InputError(
-                f"{cohort.folder}: {known.count(None):,} of {len(known):,} films are not in "
+                f"{cohort.folder}: {rows.count(None):,} of {len(rows):,} films are not in "
                 f"{self.folder / 'split.csv'}, so it is not known which are {split}; score all of them (--split all)"
             )
         table = cohort.table.copy()
         for column in ("split", "patient_id"):
-            said = table.get(column, [None] * len(table))
-            table[column] = [getattr(film, column) if film else own for film, own in zip(known, said, strict=True)]
+            current = table.get(column, [None] * len(table))
+            table[column] = [getattr(row, column) if row else own for row, own in zip(rows, current, strict=True)]
         check_split(table, f"{cohort.folder}, as split by {self.folder}")
         return replace(cohort, table=table).part(split)
 
-    def _known(self, cohort: Cohort) -> list:
-        """Return the run's own row for each film, or None."""
+    def _split_rows(self, cohort: Cohort) -> list[Any]:
+        """Return the row of split.csv for each film of a cohort, or None for a film that is not in it."""
         rows = {(row.path, row.bytes): row for row in self.split.itertuples()}
         films = zip(cohort.table["path"], cohort.files, strict=True)
         return [rows.get((path, file.stat().st_size)) for path, file in films]
 
     def overlap_warnings(self, part: Cohort) -> tuple[str, ...]:
-        """Say which films, or at least whose, the run has learned from, and whether they are of its finding."""
+        """Return warnings of another finding, of films trained on, and of other films of patients trained on."""
         split = self.split
-        learned = np.array([film is not None and film.split == "train" for film in self._known(part)])
-        patients = {
-            each for each in split.loc[split["split"] == "train", "patient_id"] if not each.startswith(UNKNOWN_PATIENT)
-        }
-        met = part.table["patient_id"].isin(patients).to_numpy() & ~learned
-        told = []
+        is_trained_on = np.array([row is not None and row.split == "train" for row in self._split_rows(part)])
+        train_patients = split.loc[split["split"] == "train", "patient_id"]
+        # an unknown patient's id is made of the file name, and equal file names do not make the same person
+        train_patients = train_patients[~train_patients.str.startswith(UNKNOWN_PATIENT)]
+        is_patient_met = part.table["patient_id"].isin(train_patients).to_numpy() & ~is_trained_on
+        warnings = []
         if part.finding != self.finding:
-            told.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
-        if learned.any():
-            told.append(f"{learned.sum():,} of these films were trained on")
-        if met.any():
-            told.append(f"{met.sum():,} of these films have the patient_id of one trained on: the same people?")
-        return tuple(told)
+            warnings.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
+        if is_trained_on.any():
+            warnings.append(f"{is_trained_on.sum():,} of these films were trained on")
+        if is_patient_met.any():
+            count = is_patient_met.sum()
+            warnings.append(f"{count:,} of these films have the patient_id of one trained on: the same people?")
+        return tuple(warnings)
 
 
-def open_run(folder) -> Run:
-    """Open a finished run: its folder, or "simulated" for the one that comes with the library.
+def open_run(folder: str | Path) -> Run:
+    """Open a finished run.
+
+    Parameters
+    ----------
+    folder : path-like
+        A run folder, or "simulated" for the run that comes with the library.
 
     Raises
     ------
     InputError
-        No run, an unfinished one, or one of another version.
+        The folder holds no run, an unfinished one, or one of another version.
     """
     folder = SIMULATED if folder == "simulated" else Path(folder)
     if not (folder / "recipe.json").is_file():
@@ -252,63 +281,26 @@ def open_run(folder) -> Run:
     recipe = read_recipe(folder / "recipe.json")
     if not (folder / OPERATING_POINT).is_file():
         table = folder / "history.csv"
-        done = len(read_csv(table, needed=("epoch",), may_be_empty=True)) if table.is_file() else 0
+        epochs_done = len(read_csv(table, needed=("epoch",), may_be_empty=True)) if table.is_file() else 0
         raise InputError(
-            f"{folder}: the run is unfinished ({done} of {recipe.epochs} epochs); continue it with `cxr train --resume`"
+            f"{folder}: the run is unfinished ({epochs_done} of {recipe.epochs} epochs); "
+            "continue it with `cxr train --resume`"
         )
-    point = read_json(folder / OPERATING_POINT)
+    return Run(folder, recipe, *_read_operating_point(folder / OPERATING_POINT))
+
+
+def _read_operating_point(path: Path) -> tuple[str, float, float]:
+    """Return the finding, the loss weight and the threshold of a run."""
+    point = read_json(path)
     finding, weight, threshold = (point.get(name) for name in ("finding", "weight", "threshold"))
-    if not (
-        isinstance(finding, str)
-        and _FINDING.fullmatch(finding)
-        and _is_number_between(weight, 1e-30, 1e30)
-        and _is_number_between(threshold, 0, 1)
-    ):
+    is_finding = isinstance(finding, str) and _FINDING.fullmatch(finding)
+    if not (is_finding and _is_number_between(weight, 1e-30, 1e30) and _is_number_between(threshold, 0, 1)):
         raise InputError(
-            f"{folder / OPERATING_POINT}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, "
-            f"threshold {threshold!r:.80}); needed are a word, a number above 0, and one from 0 to 1"
+            f"{path}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, threshold {threshold!r:.80}); "
+            "needed are a word, a number above 0, and a number from 0 to 1"
         )
-    return Run(folder, recipe, finding, float(weight), float(threshold))
+    return str(finding), float(weight), float(threshold)
 
 
-def _is_number_between(number, low: float, high: float) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and low <= number <= high
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs on the same films: each AUC, and their difference with its paired interval."""
-
-    auc_a: Estimate
-    auc_b: Estimate
-    difference: Estimate
-    n: int
-    n_finding: int
-    n_patients: int
-    warnings: tuple[str, ...] = ()
-
-
-def compare(
-    run_a: Run, run_b: Run, cohort: Cohort, *, split: str = "test", progress: Progress = no_progress
-) -> Comparison:
-    """Compare two runs on the films that belong to the split for both of them.
-
-    Raises
-    ------
-    InputError
-        Such films are not known, or are of one class only.
-    """
-    parts = [run.part_of(cohort, split) for run in (run_a, run_b)]
-    table = parts[0].table[parts[0].table["path"].isin(parts[1].table["path"])].reset_index(drop=True)
-    shared = replace(cohort, table=table)
-    shared.check_classes(f"the films that are {split} for both runs")
-    scores = [run.score_cohort(shared, progress=progress) for run in (run_a, run_b)]
-    labels, patients = shared.labels, table["patient_id"]
-    return Comparison(
-        *(auc_interval(labels, s, patients) for s in scores),
-        auc_difference(labels, *scores, patients),
-        n=len(table),
-        n_finding=int(labels.sum()),
-        n_patients=table["patient_id"].nunique(),
-        warnings=tuple(f"{run.folder}: {told}" for run in (run_a, run_b) for told in run.overlap_warnings(shared)),
-    )
+def _is_number_between(value: object, low: float, high: float) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

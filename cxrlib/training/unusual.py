@@ -1,9 +1,14 @@
-"""Whether an image is like the films that a network knows: a chest, upright, dense bright, as sharp as they are.
+"""Compare an image with the films that a network was trained on.
 
-At the end of a training a `Reference` is made of the training films and kept in
-the run folder: their mean picture, small, and how bright, contrasted and sharp
-they are. `Reference.check` holds a new image against it. What the rules catch, and
-how often they are wrong, is measured in benchmarks/README.md.
+At the end of a training, a `Reference` is made of the training films and kept in
+the run folder: their mean picture as a thumbnail, and the range of their mean,
+contrast and sharpness. `Reference.check` compares a new image with it. It finds
+images that are not chest films, that are turned or inverted, or that differ from
+the training films in brightness, contrast or sharpness.
+
+benchmarks/README.md reports what the rules find and how often they are wrong. Their
+four numbers were chosen there: `MIN_LIKENESS`, `MARGIN`, `TAIL`, and `LEAD` of
+`cxrlib.images.likeness`.
 """
 
 import json
@@ -20,17 +25,28 @@ from cxrlib.images.pixels import as_float
 
 REFERENCE = "reference.json"
 
-FLOOR = 0.4
-"""A likeness to a chest film, turned and inverted as may be, below which an image is none and is refused."""
+MIN_LIKENESS = 0.4
+"""An image whose likeness to a chest film is smaller is refused, however it is turned or inverted."""
 
-ROOM = 0.25
-"""How far outside the training films' range a figure may lie, in widths of that range."""
+MARGIN = 0.25
+"""How far a figure may lie outside the training films' range, as a fraction of the width of that range."""
 
-OUTER = 0.005
-"""Share of the training films that counts as unusual, at each end."""
+TAIL = 0.005
+"""Fraction of the training films, at each end, that is left out of the range."""
 
-MOST = 2000
-"""Films that a reference is made of, at most."""
+MAX_FILMS = 2000
+"""The largest number of films that a reference is made of, which bounds the time that it takes."""
+
+EPSILON = 1e-6
+"""Added to both sides of the ratio in the sharpness, so that a constant image has one. A gray level of 16 bits
+is 15 times as large."""
+
+HINTS = {
+    "mean": "much black or white around the film, or another kind of image?",
+    "contrast": "a clipped range, or a wide border?",
+    "sharpness": "blurred or enlarged, if low; noisy, if high?",
+}
+"""What may be wrong with an image whose figure lies outside the range; the keys are those of `measure`."""
 
 
 @dataclass(frozen=True)
@@ -40,61 +56,62 @@ class Reference:
     Attributes
     ----------
     films : int
-        How many it was made of.
+        How many films it was made of.
     template : list of lists of float, in [0, 1]
-        The middle of the mean film of ranks, symmetrised.
+        The mean thumbnail, as `cxrlib.images.likeness.make_template` returns it.
     likeness : float in [-1, 1]
-        That 99.5 % of the training films have, turned and inverted as may be: a
-        film filed upside down is a chest film too.
-    mean, contrast, sharpness : pair of float
-        The range of the training films' values of `measure`, but for `OUTER`.
+        99.5 % of the training films have at least this likeness to the template.
+        Each film was compared as it is, turned and inverted, and its best likeness
+        counted, because a film that is filed upside down is a chest film too.
+    mean, contrast, sharpness : (low, high) of float
+        The range of the training films' values of `measure`, without a `TAIL` at each end.
     """
 
     films: int
-    template: list
+    template: list[list[float]]
     likeness: float
     mean: tuple[float, float]
     contrast: tuple[float, float]
     sharpness: tuple[float, float]
 
-    def check(self, image: np.ndarray, name="the image") -> tuple[str, ...]:
-        """Return what is unusual in an image, as warnings.
+    def check(self, image: np.ndarray, name: str | Path = "the image") -> tuple[str, ...]:
+        """Return one warning for each thing that is unusual in an image.
 
         Parameters
         ----------
         image : ndarray, (S, S), uint8 or uint16, full range for [0, 1]
             As the network gets it.
-        name : path-like or ndarray
-            What the image is called in an error; an array has no name.
+        name : str or Path
+            What an error calls the image.
 
         Raises
         ------
         InputError
             The image is constant, or does not look like a chest film at all.
         """
-        name = "the image" if isinstance(name, np.ndarray) else name
         thumbnail = thumbnail_of(image)
         if np.ptp(thumbnail) == 0:
             raise InputError(f"{name}: constant image; a chest radiograph is needed")
         likeness = self.likenesses(thumbnail)
-        best, floor = max(likeness.values()), min(FLOOR, self.likeness)
-        told = f"its likeness to those the network was trained on is {best:.2f} at best"
-        if best < floor:
+        best = max(likeness.values())
+        needed = min(MIN_LIKENESS, self.likeness)  # never more than what 99.5 % of the training films have
+        found = f"its likeness to those the network was trained on is {best:.2f} at best"
+        if best < needed:
             raise InputError(
-                f"{name}: does not look like a chest film: {told}, and at least {floor:.2f} is needed; "
+                f"{name}: does not look like a chest film: {found}, and at least {needed:.2f} is needed; "
                 "give a frontal chest radiograph"
             )
         warnings = []
         if best < self.likeness:
-            warnings.append(f"looks little like a chest film: {told}, theirs at least {self.likeness:.2f}; look at it")
+            warnings.append(f"looks little like a chest film: {found}, theirs at least {self.likeness:.2f}; look at it")
         if warning := orientation_warning(likeness):
             warnings.append(warning)
-        for what, value in measure(image).items():
-            low, high = getattr(self, what)
-            room = ROOM * (high - low)
-            if not low - room <= value <= high + room:
+        for figure, value in measure(image).items():
+            low, high = getattr(self, figure)
+            margin = MARGIN * (high - low)
+            if not low - margin <= value <= high + margin:
                 warnings.append(
-                    f"{what} is {value:.3f}, far from the training films' {low:.3f} to {high:.3f}: {HINTS[what]}"
+                    f"{figure} is {value:.3f}, far from the training films' {low:.3f} to {high:.3f}: {HINTS[figure]}"
                 )
         return tuple(warnings)
 
@@ -103,18 +120,12 @@ class Reference:
         return likenesses(thumbnail, np.array(self.template))
 
 
-HINTS = {
-    "mean": "much black or white around the film, or another kind of image?",
-    "contrast": "a clipped range, or a wide border?",
-    "sharpness": "blurred or enlarged, if low; noisy, if high?",
-}
-
-
 def measure(image: np.ndarray) -> dict[str, float]:
-    """Return an image's mean and contrast, and the sharpness as a logarithm.
+    """Return the mean, the contrast and the sharpness of an image.
 
-    Contrast is the standard deviation of the gray levels. Sharpness is the natural
-    logarithm of the root mean square of the Laplacian over that.
+    The contrast is the standard deviation of the gray levels. The sharpness is the
+    natural logarithm of the root mean square of the Laplacian, divided by the
+    contrast: log(rms / contrast).
 
     Parameters
     ----------
@@ -123,20 +134,33 @@ def measure(image: np.ndarray) -> dict[str, float]:
     film = as_float(image)
     contrast = float(film.std())
     detail = np.sqrt(np.square(cv2.Laplacian(film, cv2.CV_32F)).mean())
-    sharpness = float(np.log((detail + 1e-6) / (contrast + 1e-6)))
+    sharpness = float(np.log((detail + EPSILON) / (contrast + EPSILON)))
     return {"mean": float(film.mean()), "contrast": contrast, "sharpness": sharpness}
 
 
 def make_reference(images: np.ndarray) -> Reference:
-    """Return the reference of training films (N, S, S), uint8 or uint16; of `MOST` of them, evenly drawn, if more."""
-    chosen = images[np.linspace(0, len(images) - 1, min(len(images), MOST)).astype(int)]
+    """Return the reference of training films.
+
+    Parameters
+    ----------
+    images : ndarray, (N, S, S), uint8 or uint16, full range for [0, 1]
+        If there are more than `MAX_FILMS`, it is made of so many of them, evenly
+        spaced.
+    """
+    chosen = images[np.linspace(0, len(images) - 1, min(len(images), MAX_FILMS)).astype(int)]
     thumbnails = [thumbnail_of(image) for image in chosen]
-    template = make_template(thumbnails).tolist()
     measured = [measure(image) for image in chosen]
-    ranges = {what: _quantiles([each[what] for each in measured], OUTER, 1 - OUTER) for what in HINTS}
-    unfinished = Reference(len(chosen), template, 0.0, **ranges)
-    best = [max(unfinished.likenesses(thumbnail).values()) for thumbnail in thumbnails]
-    return replace(unfinished, likeness=_quantiles(best, OUTER)[0])
+    mean, contrast, sharpness = (_range([each[figure] for each in measured]) for figure in HINTS)
+    template = make_template(thumbnails).tolist()
+    reference = Reference(len(chosen), template, 0.0, mean, contrast, sharpness)
+    best = [max(reference.likenesses(thumbnail).values()) for thumbnail in thumbnails]
+    return replace(reference, likeness=_range(best)[0])
+
+
+def _range(values: list[float]) -> tuple[float, float]:
+    """Return the range of the values without a `TAIL` at each end, to four decimals."""
+    low, high = np.quantile(values, (TAIL, 1 - TAIL)).round(4).tolist()
+    return low, high
 
 
 def write_reference(folder: Path, images: np.ndarray) -> None:
@@ -145,26 +169,22 @@ def write_reference(folder: Path, images: np.ndarray) -> None:
 
 
 def read_reference(folder: Path) -> Reference | None:
-    """Return a run folder's reference; None where it has none, as runs of earlier versions.
+    """Return a run folder's reference; None if it has none, as runs of earlier versions.
 
     Raises
     ------
     InputError
-        It is damaged.
+        The file is damaged.
     """
     path = folder / REFERENCE
     if not path.is_file():
         return None
     try:
         reference = Reference(**json.loads(path.read_text(encoding="utf-8")))
-        _ = reference.likenesses(np.eye(SIDE, dtype=np.float32))
-        lows_and_highs = [getattr(reference, what) for what in HINTS]
-        if any(not low <= high for low, high in lows_and_highs):
-            raise ValueError(f"ranges {lows_and_highs}")
+        reference.likenesses(np.eye(SIDE, dtype=np.float32))  # fails with a template that has no such shape
+        ranges = [getattr(reference, figure) for figure in HINTS]
+        if any(not low <= high for low, high in ranges):
+            raise ValueError(f"ranges {ranges}")
     except (ValueError, TypeError, cv2.error) as error:
         raise InputError(f"{path}: is damaged ({error}); without it, films are scored unchecked") from None
     return reference
-
-
-def _quantiles(values: list[float], *shares: float) -> list[float]:
-    return np.quantile(values, shares).round(4).tolist()
