@@ -1,10 +1,13 @@
 """Measure how often the library's warnings are right: ``make alarms SOURCE=folder``.
 
-SOURCE is in NIH's layout. Constants were chosen on the films of one half of its
-patients; what this writes, benchmarks/false_alarms.csv, says for the other half, for
-simulated films of another seed, for corrupted copies of both, and for pictures that
-are no chest films, how often `Reference.check` refuses and warns; and how often
-`near_copies` takes different films for copies, and finds copies.
+SOURCE is in NIH's layout. The constants of the rules were chosen on the films of
+one half of its patients. The script writes benchmarks/false_alarms.csv. It says
+how often `Reference.check` refuses films and warns of them: films of the other
+half, simulated films of another seed, corrupted copies of both, and images that
+are no chest films. It also says how often `near_copies` takes different films for
+copies, and how many copies it finds.
+
+A row is `flagged` where a film is warned of or refused, or called a copy.
 """
 
 import gzip
@@ -24,7 +27,7 @@ from cxrlib.cohorts import duplicates
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.nih import find_label_file
 from cxrlib.errors import InputError
-from cxrlib.evaluation.estimate import proportion
+from cxrlib.evaluation.estimate import Estimate, proportion
 from cxrlib.files import write_csv
 from cxrlib.images.pixels import minmax, quantize, resize_to_square
 from cxrlib.images.radiograph import read_image
@@ -38,34 +41,34 @@ SIZE = 160
 FRESH = {"films": 800, "prevalence": 0.4, "size": 160, "seed": 77}
 COURSE = {"films": 1107, "prevalence": 107 / 1107, "size": 128, "seed": 0}
 TURNED = ("00017999_000.png", "00003490_011.png")
-"""NIH's own films that are inverted, and upside down; both in the half that constants were chosen on."""
+"""Films that NIH published inverted and upside down. Both are in the half that the constants were chosen on."""
 
 
-def blurred(share):
-    """Return what blurs a film by a Gaussian of a share of its side."""
-    return lambda film, rng: cv2.GaussianBlur(film, (0, 0), share * len(film))
+def blurred(fraction):
+    """Return a function that blurs a film by a Gaussian whose sigma is a fraction of the film's side."""
+    return lambda film, rng: cv2.GaussianBlur(film, (0, 0), fraction * len(film))
 
 
 def noisy(sd):
-    """Return what adds noise to a film."""
+    """Return a function that adds Gaussian noise to a film."""
     return lambda film, rng: film + rng.normal(0, sd, film.shape)
 
 
 def enlarged(side):
-    """Return what reduces a film to a side of few pixels and enlarges it again."""
+    """Return a function that reduces a film to a small side and enlarges it again."""
     small = lambda film: cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA)
     return lambda film, rng: cv2.resize(small(film), film.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def quadrant(film, rng):
-    """Return a quarter of a film alone."""
+    """Return one quarter of a film."""
     n = len(film) // 2
     top, left = rng.integers(0, 2, 2) * n
     return film[top : top + n, left : left + n]
 
 
 def painted(film, rng):
-    """Paint a quarter of a film black."""
+    """Paint one quarter of a film black."""
     n = len(film) // 2
     top, left = rng.integers(0, 2, 2) * n
     film = film.copy()
@@ -74,13 +77,13 @@ def painted(film, rng):
 
 
 def bordered(film, rng):
-    """Put a film, at half its size, on black."""
+    """Put a film at half its size into a black border."""
     n = len(film) // 4
     return np.pad(cv2.resize(film, (2 * n, 2 * n), interpolation=cv2.INTER_AREA), n)
 
 
 def boxed(film, rng):
-    """Paint the middle of a film black, half as wide and high."""
+    """Paint a black box over the middle of a film. It is half as wide and high as the film."""
     film, n = film.copy(), len(film) // 4
     film[n : 3 * n, n : 3 * n] = 0
     return film
@@ -114,28 +117,28 @@ def jpeg(film):
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / np.float32(255)
 
 
-def moved(share):
-    """Return what moves a film right and down."""
+def moved(fraction):
+    """Return a function that moves a film right and down by a fraction of its side."""
 
     def move(film):
-        n = round(share * len(film))
+        n = round(fraction * len(film))
         return cv2.copyMakeBorder(film[:-n, :-n], n, 0, n, 0, cv2.BORDER_REPLICATE)
 
     return move
 
 
-def trimmed(share):
-    """Return what cuts a share off each side of a film."""
+def trimmed(fraction):
+    """Return a function that cuts a fraction of the film's side off each of its four sides."""
 
     def trim(film):
-        n = round(share * len(film))
+        n = round(fraction * len(film))
         return film[n:-n, n:-n]
 
     return trim
 
 
 def marked(film):
-    """Burn a letter into a film."""
+    """Burn the letter L into a film, as side markers are."""
     ink, n = np.zeros(film.shape, np.uint8), len(film)
     cv2.putText(ink, "L", (int(0.85 * n), int(0.12 * n)), cv2.FONT_HERSHEY_SIMPLEX, n / 250, 255, max(2, n // 100))
     return np.maximum(film, ink / np.float32(255))
@@ -161,12 +164,12 @@ WORDS = ["film", "chest", "of", "the", "patient", "lung", "heart", "and"]
 
 
 def cached(film, size=SIZE):
-    """Return a film as a training keeps it."""
+    """Return a film as a training caches it: normalised, square and quantised."""
     return quantize(resize_to_square(minmax(np.ascontiguousarray(film, dtype=np.float32)), size))
 
 
-def strangers() -> dict[str, dict[str, np.ndarray]]:
-    """Return pictures that are no chest films, by kind, from packages that are installed, and made here."""
+def other_images() -> dict[str, dict[str, np.ndarray]]:
+    """Return images that are no chest films, by kind. They come from installed packages or are drawn here."""
     sample = Path(matplotlib.get_data_path()) / "sample_data"
     photographs = {
         name: cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -176,31 +179,34 @@ def strangers() -> dict[str, dict[str, np.ndarray]]:
     slices = {
         "MR s1045": np.frombuffer(gzip.decompress((sample / "s1045.ima.gz").read_bytes()), np.uint16).reshape(256, 256)
     }
-    slices |= _of_pydicom()
-    made, (rows, columns) = {}, np.mgrid[:256, :256] / 255
+    slices |= _pydicom_frames()
+    patterns, (rows, columns) = {}, np.mgrid[:256, :256] / 255
     for seed in range(5):
         rng = np.random.default_rng(seed)
         noise = rng.normal(size=(256, 256))
-        made[f"noise {seed}"] = noise
-        made[f"clouds of {2 << seed} px"] = cv2.GaussianBlur(noise, (0, 0), 2 << seed)
+        patterns[f"noise {seed}"] = noise
+        patterns[f"clouds of {2 << seed} px"] = cv2.GaussianBlur(noise, (0, 0), 2 << seed)
     for cells in (2, 4, 8, 16):
-        made[f"checkerboard of {cells}"] = (np.floor(rows * cells) + np.floor(columns * cells)) % 2
-    made |= {
+        patterns[f"checkerboard of {cells}"] = (np.floor(rows * cells) + np.floor(columns * cells)) % 2
+    patterns |= {
         "gradient right": columns,
         "gradient down": rows,
         "gradient up": 1 - rows,
         "gradient aslant": rows + columns,
     }
     radius = np.hypot(rows - 0.5, columns - 0.5)
-    made |= {"disc": radius < 0.35, "bright in the middle": -radius, "dark in the middle": radius}
-    made |= {"stripes upright": np.sin(40 * columns), "stripes level": np.sin(40 * rows)}
+    patterns |= {"disc": radius < 0.35, "bright in the middle": -radius, "dark in the middle": radius}
+    patterns |= {"stripes upright": np.sin(40 * columns), "stripes level": np.sin(40 * rows)}
     pages = {f"page {number}": _page(number) for number in range(4)}
-    kinds = {"photographs": photographs, "CT, MR, ultrasound ...": slices, "pages of text": pages, "patterns": made}
-    return {kind: {name: minmax(np.asarray(p, np.float32)) for name, p in of.items()} for kind, of in kinds.items()}
+    kinds = {"photographs": photographs, "CT, MR, ultrasound ...": slices, "pages of text": pages, "patterns": patterns}
+    return {
+        kind: {name: minmax(np.asarray(image, np.float32)) for name, image in images.items()}
+        for kind, images in kinds.items()
+    }
 
 
-def _of_pydicom() -> dict[str, np.ndarray]:
-    """Return one frame of each of pydicom's test files that shows something, none twice, modality unknown."""
+def _pydicom_frames() -> dict[str, np.ndarray]:
+    """Return one frame of each of pydicom's test files: those that show something, without duplicates."""
     found, seen = {}, []
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     with warnings.catch_warnings():
@@ -208,7 +214,7 @@ def _of_pydicom() -> dict[str, np.ndarray]:
         for path in sorted(folder.glob("*.dcm")):
             try:
                 pixels = pydicom.dcmread(path, force=True).pixel_array
-            except Exception:  # files made to be broken, in many ways
+            except Exception:  # some test files are damaged on purpose
                 continue
             frame = pixels[0] if pixels.ndim == 4 else pixels
             if frame.ndim == 3:
@@ -216,7 +222,7 @@ def _of_pydicom() -> dict[str, np.ndarray]:
             if frame.ndim != 2 or min(frame.shape) < 32 or np.ptp(frame) == 0:
                 continue
             small = cv2.resize(minmax(frame.astype(np.float32)), (32, 32), interpolation=cv2.INTER_AREA)
-            if all(np.abs(small - other).mean() >= 0.02 for other in seen):
+            if all(np.abs(small - earlier).mean() >= 0.02 for earlier in seen):  # 0.02: chosen by eye
                 seen.append(small)
                 found[path.stem] = frame
     return found
@@ -232,23 +238,27 @@ def _page(number: int) -> np.ndarray:
     return np.array(page)
 
 
-def rows_of_check(name: str, reference: Reference, size: int, kind: str, case: str, films, patients=None) -> dict:
-    """Return one row: how many are refused, warned of, and of what."""
-    said = []
+def check_row(name: str, reference: Reference, size: int, kind: str, case: str, films, patients=None) -> dict:
+    """Return one row: how many films are refused, how many are flagged, and the reasons."""
+    results = []
     for film in films:
         try:
-            said.append(reference.check(cached(film, size)))
+            results.append(reference.check(cached(film, size)))
         except InputError:
-            said.append(("refused",))
-    refused = proportion([told == ("refused",) for told in said], patients)
-    either = proportion([bool(told) for told in said], patients)
-    words = pd.Series(
-        [" ".join(each.split()[:2]).strip(";:") for told in said for each in told], dtype=str
-    ).value_counts()
-    told = "; ".join(f"{count} {word}" for word, count in words.items())
-    row = {"what": "check", "reference": name, "films": kind, "case": case, "n": len(said)}
-    row |= {f"refused{end}": value for end, value in zip(("", "_low", "_high"), refused, strict=True)}
-    return row | {f"told{end}": value for end, value in zip(("", "_low", "_high"), either, strict=True)} | {"of": told}
+            results.append(("refused",))
+    refused = proportion([messages == ("refused",) for messages in results], patients)
+    flagged = proportion([bool(messages) for messages in results], patients)
+    # The first two words of a message name its reason.
+    reasons = [" ".join(message.split()[:2]).strip(";:") for messages in results for message in messages]
+    counts = pd.Series(reasons, dtype=str).value_counts()
+    row = {"rule": "check", "reference": name, "films": kind, "case": case, "n": len(results)}
+    row |= with_interval("refused", refused) | with_interval("flagged", flagged)
+    return row | {"details": "; ".join(f"{count} {reason}" for reason, count in counts.items())}
+
+
+def with_interval(name: str, estimate: Estimate) -> dict[str, float]:
+    """Return an estimate as three cells of a row: the value and both ends of its interval."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def check_rows(
@@ -258,53 +268,55 @@ def check_rows(
     rows = []
     for name, (reference, size) in references.items():
         for kind, films, ids in (("real, other half", real, patients), ("simulated, seed 77", fresh, fresh_patients)):
-            for case, spoil in CORRUPTIONS.items():
+            for case, corrupt in CORRUPTIONS.items():
                 rng = np.random.default_rng(1)
-                spoiled = [spoil(film, rng) for film in films]
-                rows.append(rows_of_check(name, reference, size, kind, case, spoiled, ids))
-        rows.append(rows_of_check(name, reference, size, "real, originals of 1024 px", "as it is", originals))
-        for kind, pictures in strangers().items():
-            rows.append(rows_of_check(name, reference, size, "no chest film", kind, list(pictures.values())))
+                corrupted = [corrupt(film, rng) for film in films]
+                rows.append(check_row(name, reference, size, kind, case, corrupted, ids))
+        rows.append(check_row(name, reference, size, "real, originals of 1024 px", "as it is", originals))
+        for kind, pictures in other_images().items():
+            rows.append(check_row(name, reference, size, "no chest film", kind, list(pictures.values())))
     return rows
 
 
 def copy_rows(kind: str, films: list, patients: np.ndarray, size: int, draws: int = 5) -> list:
     """Return the rows of `near_copies`: false alarms on splits by patient, and copies found."""
-    images, rows, pairs, alarms, cohorts, most = np.array([cached(film, size) for film in films]), [], 0, 0, 0, -1.0
-    kept, duplicates.SAME = duplicates.SAME, -1.0
+    images = np.array([cached(film, size) for film in films])
+    # The threshold is taken off, so that every pair has its correlation; the rows apply it.
+    threshold, duplicates.MIN_CORRELATION = duplicates.MIN_CORRELATION, -1.0
+    row = {"rule": "copies", "films": kind}
+
+    pairs, alarms, warned_cohorts, largest = 0, 0, 0, -1.0
     for seed in range(draws):
         ids = np.unique(patients)
-        held = np.isin(patients, np.random.default_rng(seed).permutation(ids)[: round(0.3 * len(ids))])
-        found = [likeness for *_, likeness in duplicates.near_copies(images[~held], images[held])]
-        pairs += held.sum() * (~held).sum()
-        alarms += sum(value >= kept for value in found)
-        cohorts += any(value >= kept for value in found)
-        most = max(most, *found)
-    told = proportion(np.arange(pairs) < alarms)
-    row = {"what": "copies", "films": kind, "case": f"different patients, {draws} splits, {cohorts} of them warned of"}
-    rows.append(
-        row | {"n": pairs, "told": told.value, "told_low": told.low, "told_high": told.high, "of": f"{most:.3f}"}
-    )
+        held_out = np.isin(patients, np.random.default_rng(seed).permutation(ids)[: round(0.3 * len(ids))])
+        found = [correlation for *_, correlation in duplicates.near_copies(images[~held_out], images[held_out])]
+        pairs += held_out.sum() * (~held_out).sum()
+        alarms += sum(value >= threshold for value in found)
+        warned_cohorts += any(value >= threshold for value in found)
+        largest = max(largest, *found)
+    flagged = with_interval("flagged", proportion(np.arange(pairs) < alarms))
+    case = f"different patients, {draws} splits, {warned_cohorts} of them warned of"
+    rows = [row | {"case": case, "n": pairs} | flagged | {"details": f"{largest:.3f}"}]
+
     same = [(i, j) for i in range(len(films)) for j in range(i) if patients[i] == patients[j]]
     values = [duplicates.near_copies(images[[i]], images[[j]])[0][2] for i, j in same]
-    told = proportion(np.array(values) >= kept)
-    row = {"what": "copies", "films": kind, "case": "pairs of one patient", "n": len(values)}
-    most = ", ".join(f"{value:.3f}" for value in sorted(values)[::-1][:2])
-    rows.append(row | {"told": told.value, "told_low": told.low, "told_high": told.high, "of": most})
+    flagged = with_interval("flagged", proportion(np.array(values) >= threshold))
+    details = ", ".join(f"{value:.3f}" for value in sorted(values)[::-1][:2])
+    rows.append(row | {"case": "pairs of one patient", "n": len(values)} | flagged | {"details": details})
+
     for case, copy in COPIES.items():
         copies = np.array([cached(copy(film), size) for film in films[::2]])
         found = duplicates.near_copies(images, copies)
-        hits = np.array([film == 2 * row and value >= kept for row, film, value in found])
-        told = proportion(hits, patients[::2])
-        row = {"what": "copies", "films": kind, "case": case, "n": len(hits)}
-        low = f"{np.quantile([value for *_, value in found], 0.01):.3f}"
-        rows.append(row | {"told": told.value, "told_low": told.low, "told_high": told.high, "of": low})
-    duplicates.SAME = kept
+        hits = np.array([film == 2 * index and value >= threshold for index, film, value in found])
+        flagged = with_interval("flagged", proportion(hits, patients[::2]))
+        details = f"{np.quantile([value for *_, value in found], 0.01):.3f}"
+        rows.append(row | {"case": case, "n": len(hits)} | flagged | {"details": details})
+    duplicates.MIN_CORRELATION = threshold
     return rows
 
 
 def main(source: Path, originals: Path | None = None, build: Path = Path("build/alarms")) -> None:
-    """Measure, and write the table."""
+    """Measure the rates and write the table."""
     entries = pd.read_csv(find_label_file(source), dtype={"Patient ID": str})
     files = {path.name: path for path in source.rglob("*.png")}
     entries = entries[entries["Image Index"].isin(files)]
@@ -312,25 +324,23 @@ def main(source: Path, originals: Path | None = None, build: Path = Path("build/
     films = [read_image(files[name]) for name in names]
     ids = np.unique(patients)
     chosen = np.isin(patients, np.random.default_rng(0).permutation(ids)[: len(ids) // 2])
-    pick = lambda things, mask: [thing for thing, is_in in zip(things, mask, strict=True) if is_in]
+    select = lambda items, mask: [item for item, is_in in zip(items, mask, strict=True) if is_in]
     cohorts = {}
     for name, options in {"fresh": FRESH, "course": COURSE}.items():
         folder = build / name
         cohorts[name] = read_cohort(folder if folder.exists() else simulate(folder, **options))
     fresh, course = ([read_image(path) for path in cohorts[name].files] for name in ("fresh", "course"))
     ids = {name: cohort.table["patient_id"].to_numpy() for name, cohort in cohorts.items()}
-    half = make_reference(np.array([cached(film) for film in pick(films, chosen)]))
+    half = make_reference(np.array([cached(film) for film in select(films, chosen)]))
     simulated = open_run("simulated")
     references = {"simulated": (simulated.reference, simulated.recipe.size), "half of the real films": (half, SIZE)}
     large = [read_image(path) for path in sorted(originals.glob("*.png"))] if originals else []
-    rows = check_rows(references, pick(films, ~chosen), patients[~chosen], fresh, ids["fresh"], large)
+    rows = check_rows(references, select(films, ~chosen), patients[~chosen], fresh, ids["fresh"], large)
     whole, mask = references["simulated"], chosen & ~np.isin(names, TURNED)
-    rows.append(
-        rows_of_check("simulated", *whole, "real, half chosen on", "as it is", pick(films, mask), patients[mask])
-    )
-    turned = pick(films, np.isin(names, TURNED))
-    rows.append(rows_of_check("simulated", *whole, "real, truly turned or inverted", "as it is", turned))
-    rows += copy_rows("real, other half", pick(films, ~chosen), patients[~chosen], SIZE)
+    rows.append(check_row("simulated", *whole, "real, half chosen on", "as it is", select(films, mask), patients[mask]))
+    turned = select(films, np.isin(names, TURNED))
+    rows.append(check_row("simulated", *whole, "real, truly turned or inverted", "as it is", turned))
+    rows += copy_rows("real, other half", select(films, ~chosen), patients[~chosen], SIZE)
     rows += copy_rows("simulated, seed 0", course, ids["course"], 128)
     small = load_images(cohorts["fresh"].files, size=64) / np.float32(65535)
     rows += copy_rows("simulated, seed 77, 64 px", list(small), ids["fresh"], 64)

@@ -32,29 +32,39 @@ def test_cohort_csv_brings_patients_and_split(sim_cohort):
         cohort.part("training")
 
 
+def test_a_split_that_is_not_there_is_refused(two_folders):
+    with pytest.raises(InputError, match=r"not known which images are test; take all \(--split all\)"):
+        read_cohort(two_folders).part("test")
+    paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
+    table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
+    table.assign(split="train").to_csv(two_folders / "cohort.csv", index=False)
+    with pytest.raises(InputError, match=r"no image is in the split 'test' \(12 train\)"):
+        read_cohort(two_folders).part("test")
+
+
 def test_a_drawn_split_depends_on_patient_and_seed_alone():
     patients = [f"p{i}" for i in range(2000)]
     whole = dict(zip(patients, draw_split(patients, seed=1), strict=True))
     few = dict(zip(patients[500:600], draw_split(patients[500:600], seed=1), strict=True))
     assert all(whole[patient] == split for patient, split in few.items())
     assert draw_split(patients, seed=2) != list(whole.values())
-    shares = pd.Series(whole).value_counts(normalize=True)
-    np.testing.assert_allclose(shares[["train", "val", "test"]], [0.7, 0.15, 0.15], atol=0.03)
+    fractions = pd.Series(whole).value_counts(normalize=True)
+    np.testing.assert_allclose(fractions[["train", "val", "test"]], [0.7, 0.15, 0.15], atol=0.03)
 
 
-def test_a_stratified_split_divides_each_class_alike_and_no_patient():
+def test_a_stratified_split_divides_each_class_in_the_same_proportion_and_no_patient():
     rng = np.random.default_rng(0)
     patients = [f"p{i}" for i in rng.integers(400, size=1000)]
     labels = rng.random(1000) < 0.1
     table = pd.DataFrame({"patient_id": patients, "label": labels, "split": draw_stratified_split(patients, labels)})
     check_split(table, "here")
-    ill = table.groupby("patient_id").agg(label=("label", "max"), split=("split", "first"))
-    for _, stratum in ill.groupby("label"):
-        shares = stratum["split"].value_counts(normalize=True)
-        np.testing.assert_allclose(shares[["train", "val", "test"]], [0.7, 0.15, 0.15], atol=0.01)
+    patient_table = table.groupby("patient_id").agg(label=("label", "max"), split=("split", "first"))
+    for _, stratum in patient_table.groupby("label"):
+        fractions = stratum["split"].value_counts(normalize=True)
+        np.testing.assert_allclose(fractions[["train", "val", "test"]], [0.7, 0.15, 0.15], atol=0.01)
     order = rng.permutation(1000)
-    again = draw_stratified_split([patients[i] for i in order], labels[order])
-    assert again == table["split"].iloc[order].tolist()  # whatever the order of the files
+    shuffled = draw_stratified_split([patients[i] for i in order], labels[order])
+    assert shuffled == table["split"].iloc[order].tolist()  # the order of the files does not matter
 
 
 def break_cohort(folder, how):
@@ -83,25 +93,23 @@ def break_cohort(folder, how):
     table.to_csv(csv, index=False)
 
 
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("missing column", "no column label"),
-        ("absent image", r"names 2 images, of which 1 .*absent\.png"),
-        ("outside", r"are not in effusion/ or nofinding/"),
-        ("wrong class", "other class folder"),
-        ("label", "label 'yes'"),
-        ("shared patient", "1 patients are in more than one split"),
-        ("blank patient", "1 films have no patient_id"),
-        ("unknown split", "split 'dev'"),
-        ("no rows", "no rows"),
-        ("twice", "listed twice"),
-    ],
-)
-def test_a_bad_cohort_csv_is_refused(two_folders, how, message):
-    break_cohort(two_folders, how)
-    with pytest.raises(InputError, match=message):
-        read_cohort(two_folders)
+def test_a_bad_cohort_csv_is_refused(two_folders):
+    messages = {
+        "missing column": "no column label",
+        "absent image": r"names 2 images, of which 1 .*absent\.png",
+        "outside": r"are not in effusion/ or nofinding/",
+        "wrong class": "other class folder; correct the label, or move the file",
+        "label": "label 'yes'; 1 is effusion, and 0 is nofinding",
+        "shared patient": r"1 patients are in more than one split \(first: patient 7\)",
+        "blank patient": "1 films have no patient_id",
+        "unknown split": "split 'dev'; it must be one of train, val, test",
+        "no rows": "no rows",
+        "twice": "listed twice",
+    }
+    for how, message in messages.items():
+        break_cohort(two_folders, how)
+        with pytest.raises(InputError, match=message):
+            read_cohort(two_folders)
 
 
 def test_bad_folders_are_refused(two_folders, tmp_path):
@@ -132,7 +140,7 @@ def test_another_finding_is_the_other_folder(two_folders):
     assert read_cohort(two_folders, finding="Cardiomegaly").finding == "cardiomegaly"
 
 
-def test_ages_that_are_no_numbers_are_told_of(two_folders):
+def test_a_note_counts_the_ages_that_are_no_numbers(two_folders):
     paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
     table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
     table.assign(age=["58", "058Y", *[""] * 10]).to_csv(two_folders / "cohort.csv", index=False)

@@ -1,3 +1,6 @@
+"""Radiographs as they are published become a cohort of one resolution."""
+
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +14,9 @@ from cxrlib import prepare
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
+
+FINGERPRINT = "644185e003c3b807dfd9df44eaba6bdfce23e135c3e6710b4530b1278d8f0953"
+"""The hash of the films of `two_folders`, each of 9,000 bytes."""
 
 HEAD = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -40,8 +46,8 @@ def nih(tmp_path, film):
 
 
 def test_nih_layout(nih, tmp_path):
-    made = prepare(nih, tmp_path / "out", size=48)
-    assert made.counts == {"effusion": 10, "nofinding": 20}
+    result = prepare(nih, tmp_path / "out", size=48)
+    assert result.counts == {"effusion": 10, "nofinding": 20}
     cohort = read_cohort(tmp_path / "out")
     assert cohort.table["patient_id"].nunique() == 15
     assert cohort.table.groupby("patient_id")["split"].nunique().max() == 1
@@ -58,15 +64,15 @@ def test_nih_layout(nih, tmp_path):
     np.testing.assert_allclose(read_image(prepared, size=48), read_image(original, size=48), atol=1 / 65535)
 
 
-def test_a_film_that_lies_there_twice_is_read_once(nih, tmp_path):
+def test_a_film_that_is_there_twice_is_read_once(nih, tmp_path):
     """As in Kaggle's sample of NIH's films, where sample/sample/images repeats sample/images."""
-    shutil.copytree(nih / "images_001", nih / "again")
+    shutil.copytree(nih / "images_001", nih / "copy")
     assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
 
 
 def test_another_finding_against_all(nih, tmp_path):
-    made = prepare(nih, tmp_path / "out", finding="mass", against="all", size=32)
-    assert made.counts == {"mass": 20, "nofinding": 20}
+    result = prepare(nih, tmp_path / "out", finding="mass", against="all", size=32)
+    assert result.counts == {"mass": 20, "nofinding": 20}
     assert set(read_cohort(tmp_path / "out").table.query("label == 0")["findings"]) == {"No Finding"}
 
 
@@ -87,11 +93,11 @@ def test_unreadable_files_are_listed_and_a_second_call_continues(nih, tmp_path):
     bad = nih / "images_001" / "images" / "00000002_000.png"
     bad.write_bytes(bad.read_bytes()[:100])
     out = tmp_path / "out"
-    made = prepare(nih, out, size=32)
+    result = prepare(nih, out, size=32)
     rejected = pd.read_csv(out / "rejected.csv")
     assert rejected["source"].tolist() == ["images_001/images/00000002_000.png"]
     assert len(read_cohort(out).table) == 29
-    assert made.counts["nofinding"] == 19
+    assert result.counts["nofinding"] == 19
 
     first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for name in ("cohort.csv", "effusion/00000004_000.png", "nofinding/00000006_001.png"):
@@ -113,48 +119,62 @@ def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folde
     assert not (tmp_path / "twins").exists()
 
 
-@pytest.mark.parametrize(
-    ("break_it", "options", "message"),
-    [
-        (
-            lambda s: (s / "images_001/images/00000004_000.png").unlink(),
-            {},
-            r"names 30 images, of which 1 .*00000004_000",
-        ),
-        (lambda s: None, {"finding": "Efusion"}, "not one of NIH's: Atelectasis"),
-        (
-            lambda s: (s / "Data_Entry_2017.csv").write_text("Image Index,View\na.png,AP\n"),
-            {},
-            "no column Finding Labels",
-        ),
-        (
-            lambda s: (s / "copy").mkdir() or (s / "copy/00000004_000.png").write_bytes(b"x"),
-            {},
-            "two files of one name",
-        ),
-        (lambda s: None, {"finding": "Hernia"}, "0 are Hernia"),
-        (lambda s: None, {"size": 4}, "must be 8 to 6,000"),
-        (lambda s: (s / "BBox_List_2017.csv").write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*needed are"),
-        (
-            lambda s: (s / "Data_Entry_2017.csv").write_text((s / "Data_Entry_2017.csv").read_text() * 2),
-            {},
-            "images are listed twice",
-        ),
-        (lambda s: None, {"against": "none"}, "against is 'none'"),
-    ],
-)
-def test_what_is_refused_writes_nothing(nih, tmp_path, break_it, options, message):
-    break_it(nih)
-    with pytest.raises(InputError, match=message):
-        prepare(nih, tmp_path / "out", **{"size": 32} | options)
+def edit(path, change):
+    path.write_text(change(path.read_text()))
+
+
+def test_what_is_refused_writes_nothing(nih, tmp_path):
+    label_file, film, boxes = "Data_Entry_2017.csv", "images_001/images/00000004_000.png", "BBox_List_2017.csv"
+    cases = [
+        (lambda s: (s / film).unlink(), {}, r"names 30 images, of which 1 .*00000004_000"),
+        (None, {"finding": "Efusion"}, "not one of NIH's: Atelectasis"),
+        (lambda s: edit(s / label_file, lambda text: "Image Index,View\na.png,AP\n"), {}, "no column Finding Labels"),
+        (lambda s: (s / "00000004_000.png").write_bytes(b"x"), {}, "two files of one name that differ"),
+        (None, {"finding": "Hernia"}, "has 0 images of Hernia and 20 others"),
+        (None, {"size": 4}, "must be 8 to 6,000"),
+        (lambda s: (s / boxes).write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*each row needs"),
+        (lambda s: edit(s / label_file, lambda text: text * 2), {}, "images are listed twice"),
+        (None, {"against": "none"}, "against is 'none'"),
+        (None, {"normalize": "foo"}, "normalize is 'foo'"),
+        (None, {"size": 200_000}, "size is 200000; it must be 8 to 6,000"),
+    ]
+    for i, (break_it, options, message) in enumerate(cases):
+        source = shutil.copytree(nih, tmp_path / f"source {i}")
+        if break_it:
+            break_it(source)
+        with pytest.raises(InputError, match=message):
+            prepare(source, tmp_path / "out", **{"size": 32} | options)
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="absent: no such folder"):
+        prepare(tmp_path / "absent", tmp_path / "out")
+    (tmp_path / "film.png").write_bytes(b"")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        prepare(tmp_path / "film.png", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_official_lists_that_do_not_fit_are_refused(nih, tmp_path):
+    names = sorted(path.name for path in nih.rglob("*.png"))
+    cases = [
+        (names, names[-1:], "1 images are in both lists"),
+        (names[:20], names[22:], "images are in neither official list"),
+        (names[:31], names[31:], "1 patients are in more than one split"),
+    ]
+    for train_val, test, message in cases:
+        (nih / "train_val_list.txt").write_text("\n".join(train_val))
+        (nih / "test_list.txt").write_text("\n".join(test))
+        with pytest.raises(InputError, match=message):
+            prepare(nih, tmp_path / "out", size=32)
 
 
 def test_missing_images_can_be_allowed(nih, tmp_path):
     (nih / "images_001/images/00000004_000.png").unlink()
-    made = prepare(nih, tmp_path / "out", size=32, allow_missing=True)
-    assert made.counts == {"effusion": 9, "nofinding": 20}
-    assert "of which 1" in made.notes[0]
+    result = prepare(nih, tmp_path / "out", size=32, allow_missing=True)
+    assert result.counts == {"effusion": 9, "nofinding": 20}
+    assert "of which 1" in result.notes[0]
 
 
 def test_an_output_folder_that_holds_something_else_is_refused(nih, tmp_path):
@@ -182,7 +202,7 @@ def test_an_output_folder_that_holds_something_else_is_refused(nih, tmp_path):
 def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
     for path in nih.rglob("*.png"):
         path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="30 were rejected"):
+    with pytest.raises(InputError, match=r"30 images were rejected.* 0 of effusion and 0 of nofinding; both"):
         prepare(nih, tmp_path / "out", size=32)
     assert not (tmp_path / "out").exists()
 
@@ -212,24 +232,24 @@ def test_a_table_may_have_columns_of_any_name(two_folders, tmp_path):
     table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
     table.assign(source="ward", reason="cough").to_csv(two_folders / "cohort.csv", index=False)
     prepare(two_folders, tmp_path / "out", size=32)
-    made = read_cohort(tmp_path / "out").table
-    assert set(made["source_given"]) == {"ward"}
-    assert set(made["reason_given"]) == {"cough"}
+    prepared = read_cohort(tmp_path / "out").table
+    assert set(prepared["source_given"]) == {"ward"}
+    assert set(prepared["reason_given"]) == {"cough"}
 
 
-def test_what_is_not_known_of_patients_is_not_known_of_the_prepared_films_either(two_folders, tmp_path):
+def test_unknown_patients_stay_unknown_in_the_prepared_cohort(two_folders, tmp_path):
     prepare(two_folders, tmp_path / "out", size=32)
     assert "each file counts as a patient" in read_cohort(tmp_path / "out").notes[0]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [({"normalize": "foo"}, "normalize is 'foo'"), ({"size": 200_000}, "size is 200000; it must be 8 to 6,000")],
-)
-def test_wrong_settings_are_refused_before_anything_is_written(two_folders, tmp_path, wrong, message):
-    with pytest.raises(InputError, match=message):
-        prepare(two_folders, tmp_path / "out", **wrong)
-    assert not (tmp_path / "out").exists()
+def test_the_record_of_a_preparation_is_that_of_earlier_versions(two_folders, tmp_path):
+    """A folder that an earlier version began is continued, so neither the settings nor the hash may change."""
+    for path in two_folders.rglob("*.png"):  # the hash covers the files' sizes, and an encoder may change
+        path.write_bytes(path.read_bytes().ljust(9000, b"\0"))
+    prepare(two_folders, tmp_path / "out", size=32, seed=2)
+    record = json.loads((tmp_path / "out" / "prepare.json").read_text())
+    settings = {"finding": "effusion", "against": "nofinding", "size": 32, "normalize": "minmax", "seed": 2}
+    assert list(record.items()) == [*settings.items(), ("allow_color", False), ("films", FINGERPRINT)]
 
 
 def test_patients_whose_ids_look_made_up_are_kept_where_the_table_gives_them(two_folders, tmp_path):

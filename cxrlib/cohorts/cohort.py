@@ -1,10 +1,11 @@
-"""Many images: two class folders, an optional cohort.csv, and a split by patient.
+"""Read many images: two class folders, an optional cohort.csv, and a split by patient.
 
 A cohort is a folder that holds ``nofinding/`` and one folder named for the
-finding, such as ``effusion/``. With a ``cohort.csv`` beside them it also knows
-patients, splits, views and more; without it the bare folders will do.
+finding, such as ``effusion/``. A ``cohort.csv`` beside them may add patients,
+splits, views and more. Without it, the two class folders are enough.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,9 +18,14 @@ from cxrlib.files import read_csv
 from cxrlib.images.radiograph import SUFFIXES
 
 NOFINDING = "nofinding"
+"""The name of the negative class and of its folder."""
+
 COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings")
-NEEDED = ("path", "label")
+"""The columns of cohort.csv that have a fixed meaning, in the order in which `prepare` writes them."""
+
+REQUIRED_COLUMNS = ("path", "label")
 NOT_CLASSES = ("masks",)
+"""Folders that may lie beside the class folders: `simulate` writes its masks there."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,9 @@ class Cohort:
     finding : str
         The name of the positive class and of its folder, in lower case.
     table : DataFrame
-        One row an image, sorted by path: ``path`` (relative to the folder, with
-        forward slashes), ``label`` (1 = the finding, 0 = nofinding),
-        ``patient_id`` (str), and whatever else cohort.csv holds.
+        One row for each image, sorted by path: ``path`` (relative to the folder,
+        with forward slashes), ``label`` (1 = the finding, 0 = nofinding),
+        ``patient_id`` (str), and all other columns of cohort.csv.
     notes : tuple of str
         What the reader assumed.
     """
@@ -46,12 +52,12 @@ class Cohort:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int, 1 = the finding."""
+        """The labels, (N,) int, 1 = the finding."""
         return self.table["label"].to_numpy()
 
     @property
     def files(self) -> list[Path]:
-        """(N,) paths that can be opened."""
+        """The images' files, N paths that can be opened."""
         return [self.folder / path for path in self.table["path"]]
 
     @property
@@ -60,55 +66,73 @@ class Cohort:
         return "split" in self.table
 
     def part(self, split: str) -> "Cohort":
-        """Return the images of one split, or all of them for ``"all"``."""
+        """Return the images of one split.
+
+        Parameters
+        ----------
+        split : {"train", "val", "test", "all"}
+            "all" returns the whole cohort.
+
+        Raises
+        ------
+        InputError
+            There is no such split, the cohort has no split, or no image is in it.
+        """
         if split == "all":
             return self
         if split not in SPLITS:
             raise InputError(f"split is {split!r}; it must be one of {', '.join(SPLITS)} or all")
         if not self.has_split:
-            raise InputError(f"{self.folder}: it is not known which images are {split}")
+            raise InputError(f"{self.folder}: it is not known which images are {split}; take all (--split all)")
         chosen = self.table[self.table["split"] == split].reset_index(drop=True)
         if chosen.empty:
             found = ", ".join(f"{n:,} {name}" for name, n in self.table["split"].value_counts().items())
             raise InputError(f"{self.folder}: no image is in the split {split!r} ({found}); take another (--split)")
         return replace(self, table=chosen)
 
-    def check_classes(self, which: str) -> None:
-        """Refuse images of one class only, for which there is no AUC."""
-        ill = int(self.labels.sum())
-        if ill in (0, len(self.labels)):
-            raise InputError(
-                f"{self.folder}: {which} are {ill:,} of {self.finding} and {len(self.labels) - ill:,} of {NOFINDING}; "
-                "both are needed, so take another split (--split train, val, test or all)"
-            )
+    def check_classes(self, description: str) -> None:
+        """Refuse images that are all of one class, for which there is no AUC.
+
+        Parameters
+        ----------
+        description : str
+            How the message calls the images, such as "its test films".
+        """
+        num_positive = int(self.labels.sum())
+        num_negative = len(self.labels) - num_positive
+        if not (num_positive and num_negative):
+            found = f"{description} are {num_positive:,} of {self.finding} and {num_negative:,} of {NOFINDING}"
+            needed = "both are needed, so take another split (--split train, val, test or all)"
+            raise InputError(f"{self.folder}: {found}; {needed}")
 
 
-def read_cohort(folder, *, finding: str | None = None) -> Cohort:
-    """Read a cohort from its folder; no image is opened.
+def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
+    """Read a cohort from its folder, without opening an image.
 
     Parameters
     ----------
     folder : path-like
     finding : str, optional
-        The positive class. Needed only where more than one folder could be it.
+        The positive class, in any case. It is needed only where several folders
+        could be the positive class.
 
     Raises
     ------
     InputError
-        A missing or empty folder, one class only, a cohort.csv that lacks a
-        column or names images that are not there, two files of one name in one
-        class, a patient in two splits.
+        The folder is missing or empty, or has only one class. A cohort.csv lacks
+        a column or names images that are not there. Two files of one class have
+        the same name. A patient is in two splits.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
-    finding = find_class(folder, finding)
-    listed = pd.concat([_list_class(folder, name) for name in (finding, NOFINDING)], ignore_index=True)
+    finding = _find_positive_class(folder, finding)
+    in_folders = pd.concat([_list_class(folder, name) for name in (finding, NOFINDING)], ignore_index=True)
     table_file = folder / "cohort.csv"
     if table_file.is_file():
-        table, notes = _read_table(table_file, listed, finding)
+        table, notes = _read_table(table_file, in_folders, finding)
     else:
-        table, notes = listed, ()
+        table, notes = in_folders, ()
     if "patient_id" not in table:
         table["patient_id"], note = patients_from_names(table["path"])
         notes += (note,)
@@ -121,94 +145,114 @@ def read_cohort(folder, *, finding: str | None = None) -> Cohort:
     return Cohort(folder, finding, table, notes)
 
 
-def find_class(folder: Path, finding: str | None = None) -> str:
-    """Return the name of the positive class folder beside ``nofinding/``."""
+def _find_positive_class(folder: Path, finding: str | None) -> str:
+    """Return the name of the class folder beside ``nofinding/``: the finding if it is given, or the only other one."""
     names = sorted(
         entry.name
         for entry in folder.iterdir()
         if entry.is_dir() and not entry.name.startswith((".", "_")) and entry.name not in NOT_CLASSES
     )
-    needed = "needed are nofinding/ and one folder named for the finding, such as effusion/"
+    needed = "a cohort has nofinding/ and one folder named for the finding, such as effusion/"
     if NOFINDING not in names:
         raise InputError(f"{folder}: no folder nofinding/ (found: {', '.join(names) or 'no folders'}); {needed}")
-    others = [name for name in names if name != NOFINDING]
+    positive = [name for name in names if name != NOFINDING]
     if finding is not None:
-        if finding.lower() not in others:
+        if finding.lower() not in positive:
             raise InputError(f"{folder}: no folder {finding.lower()}/ (found: {', '.join(names)})")
         return finding.lower()
-    if len(others) != 1:
-        found = f"found beside it: {', '.join(others)}" if others else "found only nofinding/"
+    if len(positive) != 1:
+        found = f"found beside nofinding/: {', '.join(positive)}" if positive else "found only nofinding/"
         raise InputError(f"{folder}: {found}; {needed}")
-    return others[0]
+    return positive[0]
 
 
 def _list_class(folder: Path, name: str) -> pd.DataFrame:
-    """List the images below one class folder, refusing two of one name."""
+    """Return path and label of the images below one class folder.
+
+    Two files of one name are refused: `prepare` would write both as one PNG.
+    """
     paths = sorted(
         path.relative_to(folder).as_posix()
         for path in (folder / name).rglob("*")
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
-    seen: dict[str, str] = {}
+    path_of_stem: dict[str, str] = {}
     for path in paths:
         if not path.isprintable():
             raise InputError(f"{folder}: the file name {path!r} cannot be written in a table; give it a plain name")
         stem = PurePosixPath(path).stem
-        if stem in seen:
-            raise InputError(f"{folder}: two files of one name in one class: {seen[stem]} and {path}")
-        seen[stem] = path
+        if stem in path_of_stem:
+            raise InputError(
+                f"{folder}: two files of one name in one class: {path_of_stem[stem]} and {path}; rename one"
+            )
+        path_of_stem[stem] = path
     if not paths:
         raise InputError(f"{folder}: no images in {name}/ (looked for {', '.join(SUFFIXES)})")
     return pd.DataFrame({"path": paths, "label": 1 if name != NOFINDING else 0})
 
 
-def _read_table(table_file: Path, listed: pd.DataFrame, finding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read cohort.csv and hold it against the files that are there."""
-    table = read_csv(table_file, needed=NEEDED)
-    table = table.loc[:, [column for column in table if not (table[column] == "").all() or column in NEEDED]]
-    if not table["label"].isin(["0", "1"]).all():
-        wrong = table.loc[~table["label"].isin(["0", "1"]), "label"].iloc[0]
-        raise InputError(f"{table_file}: label {wrong!r}; 1 is {finding}, 0 is {NOFINDING}")
+def _read_table(table_file: Path, in_folders: pd.DataFrame, finding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read cohort.csv, check it against the files in the class folders, and return it with notes."""
+    table = read_csv(table_file, needed=REQUIRED_COLUMNS)
+    # a column without any value says as little as no column
+    table = table.loc[:, [column for column in table if column in REQUIRED_COLUMNS or (table[column] != "").any()]]
+    wrong_labels = table.loc[~table["label"].isin(["0", "1"]), "label"]
+    if len(wrong_labels):
+        needed = f"1 is {finding}, and 0 is {NOFINDING}"
+        raise InputError(f"{table_file}: an image has the label {wrong_labels.iloc[0]!r}; {needed}")
     table["label"] = table["label"].astype(int)
-    if "patient_id" in table and (table["patient_id"] == "").any():
-        raise InputError(
-            f"{table_file}: {int((table['patient_id'] == '').sum()):,} films have no patient_id; "
-            "give each its patient, or leave the column out"
-        )
-    if table["path"].duplicated().any():
-        twice = table.loc[table["path"].duplicated(), "path"].iloc[0]
-        raise InputError(f"{table_file}: {twice} is listed twice")
-    in_folder = table["path"].map(listed.set_index("path")["label"])
-    missing = table.loc[in_folder.isna(), "path"]
+    if "patient_id" in table and (num_blank := int((table["patient_id"] == "").sum())):
+        raise InputError(f"{table_file}: {num_blank:,} films have no patient_id; fill it in, or remove the column")
+    duplicates = table.loc[table["path"].duplicated(), "path"]
+    if len(duplicates):
+        raise InputError(f"{table_file}: {duplicates.iloc[0]} is listed twice; remove one of the rows")
+    label_of_folder = table["path"].map(in_folders.set_index("path")["label"])
+    missing = table.loc[label_of_folder.isna(), "path"]
     if len(missing):
         raise InputError(
             f"{table_file}: names {len(table):,} images, of which {len(missing):,} are not in "
             f"{finding}/ or {NOFINDING}/ (first: {missing.iloc[0]})"
         )
-    wrong = table.loc[table["label"] != in_folder, "path"]
-    if len(wrong):
-        raise InputError(f"{table_file}: {wrong.iloc[0]} has the label of the other class folder")
+    misfiled = table.loc[table["label"] != label_of_folder, "path"]
+    if len(misfiled):
+        needed = "correct the label, or move the file"
+        raise InputError(f"{table_file}: {misfiled.iloc[0]} has the label of the other class folder; {needed}")
     refuse_links_out(table_file.parent, table["path"], table_file)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if "age" in table:
-        given = table["age"]
-        table["age"] = pd.to_numeric(given, errors="coerce")
-        if unread := int((table["age"].isna() & (given != "")).sum()):
-            notes += (f"{unread:,} ages are no numbers and are left out",)
-    if extra := len(listed) - len(table):
-        notes += (f"{extra:,} images in the folders are not in cohort.csv and are left out",)
+        text = table["age"]
+        table["age"] = pd.to_numeric(text, errors="coerce")
+        if num_unread := int((table["age"].isna() & (text != "")).sum()):
+            notes += (f"{num_unread:,} ages are no numbers and are left out",)
+    if num_extra := len(in_folders) - len(table):
+        notes += (f"{num_extra:,} images in the folders are not in cohort.csv and are left out",)
     return table, notes
 
 
-def refuse_links_out(folder: Path, paths, where) -> None:
-    """Refuse a file that a CSV names, where it or a folder above it is a link that leads out of `folder`.
+def refuse_links_out(folder: Path, paths: Iterable[str], table_file: Path) -> None:
+    """Refuse a table that names a file outside the folder through a symbolic link.
 
-    Only links are resolved: a cohort may have 100,000 files.
+    Only links are resolved, not every path: a cohort may have 100,000 files.
+
+    Parameters
+    ----------
+    folder : Path
+    paths : iterable of str
+        Relative to the folder, with forward slashes. The file itself may be the
+        link, or a folder above it.
+    table_file : Path
+        What the message names first.
+
+    Raises
+    ------
+    InputError
     """
-    named = set(paths)
-    for parent in {PurePosixPath(path).parent for path in named}:
-        named |= {above.as_posix() for above in (parent, *parent.parents)}
+    to_check = set(paths)
+    for parent in {PurePosixPath(path).parent for path in to_check}:
+        to_check |= {above.as_posix() for above in (parent, *parent.parents)}
     root = folder.resolve()
-    for path in sorted(path for path in named - {"."} if (folder / path).is_symlink()):
+    for path in sorted(path for path in to_check - {"."} if (folder / path).is_symlink()):
         if not (folder / path).resolve().is_relative_to(root):
-            raise InputError(f"{where}: names {path}, a link that leads out of {folder}; put the file itself there")
+            raise InputError(
+                f"{table_file}: names {path}, a link that leads out of {folder}; put the file itself there"
+            )

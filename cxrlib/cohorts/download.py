@@ -1,164 +1,187 @@
-"""A large file over HTTP: whole and checked, or not there; cut off, it goes on at the next attempt."""
+"""Download a large file over HTTP: it is whole and checked, or absent; after an interruption the next call goes on."""
 
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from cxrlib.errors import InputError
 
-RATE = 50e6 / 8
-"""Bytes in a second that the time is estimated with: 50 Mbit/s."""
+ASSUMED_RATE = 50e6 / 8
+"""Bytes per second, 50 Mbit/s (chosen): for the estimated time of a download."""
 
 ATTEMPTS = 5
 TIMEOUT = (10.0, 30.0)
-"""Seconds for a connection, and without a byte."""
+"""Seconds to wait for a connection, and for the next byte."""
 
 PAUSE = 2.0
-"""Seconds before the second attempt; twice as long before each further one."""
+"""Seconds before the second attempt. The pause doubles before each further one."""
 
 CHUNK = 1 << 20
+"""Bytes that are written at a time."""
+
+RETRIED_STATUS = (408, 429)
+"""Request Timeout and Too Many Requests: the client errors after which another attempt may succeed."""
+
+Notify = Callable[[str], object]
+"""Is called with a sentence for the user."""
+
+ByteProgress = Callable[[Iterable[bytes], int | None, int], Iterable[bytes]]
+"""``progress(chunks, total, done)`` yields the chunks. Total is None where it is unknown; total and done are bytes."""
 
 
-def work_folder(path: Path) -> Path:
-    """Return the folder in which something waits until it is whole."""
+def partial_folder(path: Path) -> Path:
+    """Return the hidden folder beside a file, or beside a folder, in which it waits until it is whole."""
     return path.with_name(f".{path.name}.partial")
 
 
-def download(url: str, path: Path, md5: str, tell: Callable, progress: Callable) -> None:
-    """Download a file with pooch, which gives it its name where its checksum is right; try several times.
+def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: ByteProgress) -> None:
+    """Download a file, with up to `ATTEMPTS` attempts.
+
+    The package pooch checks the checksum and gives the file its name only when
+    it is right. This function adds what pooch lacks: going on where an earlier
+    attempt was interrupted.
 
     Parameters
     ----------
+    url : str
     path : Path
-        In a folder of its own, where what has come waits for the next call.
+        Its folder is for this file alone: the part that was received waits there
+        for the next call.
     md5 : str
-        In hexadecimal digits.
-    tell, progress : callable
-        As in `cxrlib.cohorts.fetching.fetch`.
+        The checksum in hexadecimal digits.
+    notify : callable
+        Is called before the download and before each further attempt.
+    progress : callable
+        See `ByteProgress`.
 
     Raises
     ------
     InputError
-        It could not be had; what has come is kept.
+        The file could not be downloaded. The part that was received is kept.
     """
     import pooch
     import requests
 
     path.parent.mkdir(exist_ok=True)
-    for left_behind in path.parent.glob("tmp*"):  # by pooch, where it was killed
-        left_behind.unlink()
-    come = path.with_suffix(".come")
+    for leftover in path.parent.glob("tmp*"):  # pooch's own file, where an earlier process was killed
+        leftover.unlink()
+    received = path.with_suffix(".part")
 
-    def go_on(url: str, file: str, _) -> None:
-        _receive(url, come, tell, progress)
-        os.replace(come, file)
+    def resume(url: str, file: str, _: Any) -> None:
+        _resume_download(url, received, notify, progress)
+        os.replace(received, file)
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            pooch.retrieve(url, f"md5:{md5}", fname=path.name, path=path.parent, downloader=go_on)
+            pooch.retrieve(url, f"md5:{md5}", fname=path.name, path=path.parent, downloader=resume)
             return
         except InputError:
             raise
-        except (requests.RequestException, ValueError) as error:  # a ValueError by pooch: the checksum is wrong
-            reason = reason_of(error)
+        except (requests.RequestException, ValueError) as error:  # pooch raises ValueError for a wrong checksum
+            reason = describe_error(error)
         if attempt < ATTEMPTS:
-            tell(f"{path.name}: {reason}; attempt {attempt + 1} of {ATTEMPTS} follows")
+            notify(f"{path.name}: {reason}; attempt {attempt + 1} of {ATTEMPTS} follows")
             time.sleep(PAUSE * 2 ** (attempt - 1))
-    kept = f"{come.stat().st_size / 1e6:.1f} MB have come, and" if come.exists() else "nothing has come;"
+    size = received.stat().st_size if received.exists() else 0
+    kept = f"{format_bytes(size)} were received" if size else "nothing was received"
     raise InputError(
-        f"{path.name} could not be fetched from {urlsplit(url).netloc} in {ATTEMPTS} attempts ({reason}): {kept} the "
-        "same command goes on from there"
+        f"{path.name} could not be downloaded from {urlsplit(url).netloc} in {ATTEMPTS} attempts ({reason}); {kept}. "
+        "Run the same command again to go on"
     )
 
 
-def reason_of(error: Exception) -> str:
-    """Say in a few words why a download failed."""
+def describe_error(error: Exception) -> str:
+    """Return in a few words why a download failed."""
     if isinstance(error, ValueError) and "hash" in str(error):
-        return "what has come has another checksum than was stated, and was thrown away"
-    return f"{type(error).__name__}: {error}"[:200]
+        return "the file had another checksum than the expected one, and was deleted"
+    return f"{type(error).__name__}: {error}"[:200]  # the messages of requests may quote a long address
 
 
-def _receive(url: str, come: Path, tell: Callable, progress: Callable) -> None:
-    """Download what is still missing of a file; raise where it did not come whole.
+def _resume_download(url: str, received: Path, notify: Notify, progress: ByteProgress) -> None:
+    """Download the missing part of a file.
 
     Raises
     ------
     requests.RequestException
-        Worth another attempt.
+        The file is not whole, and another attempt may help.
     InputError
-        Not worth one: the server refuses, or the disk is too full.
+        Another attempt would not help: the server refuses, or the disk is too full.
     """
     import requests
 
-    done = come.stat().st_size if come.exists() else 0
+    host = urlsplit(url).netloc
+    done = received.stat().st_size if received.exists() else 0
+    # without "identity" the server might compress, and the positions of the bytes would be others
     headers = {"User-Agent": "cxrlib", "Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        declared = answer.headers.get("Content-Range", "")  # "bytes 100-999/1000", or "bytes */1000" (RFC 9110, 14.4)
-        if answer.status_code == 416:  # there is nothing after what has come
-            if declared == f"bytes */{done}":
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        content_range = response.headers.get(
+            "Content-Range", ""
+        )  # "bytes 100-999/1000", "bytes */1000" (RFC 9110, 14.4)
+        if response.status_code == 416:  # Range Not Satisfiable: the server has nothing after the part received
+            if content_range == f"bytes */{done}":
                 return
-            come.unlink()
-            raise requests.ConnectionError("more had come than the server has now; it begins anew")
-        if 400 <= answer.status_code < 500 and answer.status_code not in (408, 429):  # a timeout, or too many requests
+            received.unlink()
+            raise requests.ConnectionError("more was received than the server has now; the download starts again")
+        if 400 <= response.status_code < 500 and response.status_code not in RETRIED_STATUS:
             raise InputError(
-                f"{urlsplit(url).netloc} answers {answer.status_code} {answer.reason} to {url}: the file is not to be "
-                "had there; look whether the data have moved"
+                f"{host} answers {response.status_code} {response.reason} to {url}: the file cannot be downloaded from "
+                "there; find out whether it has moved"
             )
-        answer.raise_for_status()
-        if not declared.startswith(f"bytes {done}-"):
-            done = 0  # the server sends all of it
-        length = answer.headers.get("Content-Length", "")
+        response.raise_for_status()
+        if not content_range.startswith(f"bytes {done}-"):
+            done = 0  # the server ignores Range, and sends the file from its start
+        length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
-        _announce(come.stem, urlsplit(url).netloc, total, done, tell)
-        check_space(come.parent, (total or 0) - done)
-        with open(come, "ab" if done else "wb") as file:
-            for chunk in progress(answer.iter_content(CHUNK), total, done):
+        notify(f"{received.stem}: {_describe_size(host, total, done)}")
+        check_space(received.parent, (total or 0) - done)
+        with open(received, "ab" if done else "wb") as file:
+            for chunk in progress(response.iter_content(CHUNK), total, done):
                 try:
                     file.write(chunk)
-                except OSError as error:  # of a full disk, which lacks the name
-                    raise OSError(error.errno, error.strerror, str(come)) from None
-    if total is not None and come.stat().st_size != total:
-        raise requests.ConnectionError(f"{come.stat().st_size:,} of {total:,} bytes have come")
+                except OSError as error:  # where the disk is full, the error does not name the file
+                    raise OSError(error.errno, error.strerror, str(received)) from None
+    if total is not None and (size := received.stat().st_size) != total:
+        raise requests.ConnectionError(f"{size:,} of {total:,} bytes were received")
 
 
-def _announce(what: str, where: str, total: float | None, done: float, tell: Callable) -> None:
+def _describe_size(host: str, total: int | None, done: int) -> str:
     if total is None:
-        tell(f"{what}: {where} does not say how large it is")
-        return
-    here = f", of which {amount(done)} are here" if done else ""
-    tell(f"{what}: {amount(total)} from {where}{here}; {duration((total - done) / RATE)} at 50 Mbit/s")
+        return f"{host} does not say how large the file is"
+    part = f", of which {format_bytes(done)} are here" if done else ""
+    return f"{format_bytes(total)} from {host}{part}; {format_duration((total - done) / ASSUMED_RATE)} at 50 Mbit/s"
 
 
-def amount(count: float) -> str:
-    """Say a number of bytes.
+def format_bytes(count: float) -> str:
+    """Return a number of bytes in words.
 
     Examples
     --------
-    >>> amount(82_802_576), amount(45e9)
+    >>> format_bytes(82_802_576), format_bytes(45e9)
     ('82.8 MB', '45.0 GB')
     """
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def duration(seconds: float) -> str:
-    """Say how long something takes.
+def format_duration(seconds: float) -> str:
+    """Return a length of time in words.
 
     Examples
     --------
-    >>> duration(13.2), duration(7200)
+    >>> format_duration(13.2), format_duration(7200)
     ('about 13 s', 'about 120 min')
     """
     return f"about {seconds / 60:,.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
 
 
-def check_space(folder: Path, needed: float) -> None:
-    """Refuse what the disk has no room for, in bytes."""
+def check_space(folder: Path, num_bytes: float) -> None:
+    """Refuse to begin what does not fit on the folder's disk."""
     free = shutil.disk_usage(folder).free
-    if needed > free:
+    if num_bytes > free:
         raise InputError(
-            f"{folder}: {amount(needed)} are needed, and {amount(free)} are free; make room, or name "
-            "a folder on another disk"
+            f"{folder}: {format_bytes(num_bytes)} are needed, and {format_bytes(free)} are free; free some space, or "
+            "name a folder on another disk"
         )

@@ -1,90 +1,171 @@
-"""NIH ChestX-ray14 in the layout in which it is published.
+"""Read NIH ChestX-ray14 in the layout in which it is published.
 
 Wang et al., "ChestX-ray8", CVPR 2017; https://nihcc.app.box.com/v/ChestXray-NIHCC.
 """
 
 import filecmp
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import refuse_links_out
+from cxrlib.cohorts.source import Source, check_choice
+from cxrlib.cohorts.split import draw_stratified_split
 from cxrlib.errors import InputError
-from cxrlib.files import MOST_CSV, read_bytes, read_csv
-from cxrlib.images.radiograph import SUFFIXES
+from cxrlib.files import read_bytes, read_csv
+from cxrlib.images.radiograph import SUFFIXES, read_image
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis",
     "Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia", "Pneumothorax",
 )  # fmt: skip
 LABEL_FILES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
-"""The newest first: where several are present, the first is read."""
+"""The newest first. Where several are present, the first is read."""
 
 LISTS = {"train_val": "train_val_list.txt", "test": "test_list.txt"}
+"""The official split: each file lists the names of its images."""
+
+TRAIN_VAL_FRACTIONS = (0.85, 0.15, 0.0)
+"""How the patients of the train_val list are divided into train, val and test (chosen)."""
+
+HEADINGS = {"view": ("View Position",), "sex": ("Patient Gender", "Patient Sex")}
+"""Our columns, and what the releases call them."""
+
 BOXES = "BBox_List_2017.csv"
-PUBLISHED_SIDE = 1024  # boxes are given in pixels of the published 1024x1024 image
-OLDEST = 120  # NIH's table has ages up to 414
+PUBLISHED_SIDE = 1024
+"""Pixels: the boxes are given in pixels of the published image, 1024x1024."""
+
+MAX_AGE = 120
+"""Years. NIH's table has ages up to 414, which are left out."""
 
 
-def find_label_file(source: Path) -> Path | None:
-    """Return the label file of NIH's layout, or None where there is none."""
-    return next((source / name for name in LABEL_FILES if (source / name).is_file()), None)
+def open_source(
+    folder: Path,
+    label_file: Path,
+    finding: str | None,
+    against: str,
+    *,
+    seed: int,
+    allow_missing: bool,
+    allow_color: bool,
+) -> Source:
+    """Return the films of NIH's layout that `list_images` lists, with NIH's boxes.
 
-
-def list_images(
-    source: Path, label_file: Path, *, finding: str, against: str, allow_missing: bool = False
-) -> tuple[str, pd.DataFrame, tuple[str, ...]]:
-    """List the images of a finding and of its opposite.
+    Where the official lists are present, the test list is the test set. The
+    patients of the train_val list are divided into train and val.
 
     Parameters
     ----------
-    finding : str
-        One of `FINDINGS`, in any case.
+    folder, label_file, finding, against, allow_missing
+        As in `list_images`.
+    seed : int
+        The seed of the division of the train_val list.
+    allow_color : bool
+        As in `cxrlib.images.radiograph.open_radiograph`.
+
+    Raises
+    ------
+    InputError
+        As in `list_images` and `read_boxes`.
+    """
+    name, table, notes = list_images(folder, label_file, finding=finding, against=against, allow_missing=allow_missing)
+    if "split" in table:
+        rows = table["split"] == "train_val"
+        table.loc[rows, "split"] = draw_stratified_split(
+            table.loc[rows, "patient_id"], table.loc[rows, "label"], seed=seed, fractions=TRAIN_VAL_FRACTIONS
+        )
+        notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
+    return Source(
+        path=folder,
+        finding=name,
+        table=table,
+        films=[folder / path for path in table["source"]],
+        read=partial(read_image, allow_color=allow_color),
+        notes=notes,
+        boxes=read_boxes(folder),
+    )
+
+
+def find_label_file(folder: Path) -> Path | None:
+    """Return the label file of NIH's layout, or None where there is none."""
+    return next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
+
+
+def list_images(
+    folder: Path, label_file: Path, *, finding: str | None, against: str, allow_missing: bool = False
+) -> tuple[str, pd.DataFrame, tuple[str, ...]]:
+    """List the images of a finding, and the images to compare them with.
+
+    Parameters
+    ----------
+    folder : Path
+        The images lie anywhere below it.
+    label_file : Path
+        As `find_label_file` returns it.
+    finding : str or None
+        One of `FINDINGS`, in any case. None means Effusion.
     against : {"nofinding", "all"}
+        Compare with images labelled No Finding alone, or with every other image.
+    allow_missing : bool
+        Leave out images that are not there, with a note, instead of refusing.
 
     Returns
     -------
     name : str
         The finding in lower case.
     table : DataFrame
-        ``source`` (path relative to the folder), ``label``, ``patient_id``,
-        ``view``, ``sex``, ``age``, ``findings``; with official lists also
-        ``split`` ("train_val" or "test").
+        ``source`` (path relative to the folder), ``label`` (1 = the finding),
+        ``patient_id``, ``view``, ``sex``, ``age`` (years), ``findings``. With the
+        official lists also ``split`` ("train_val" or "test").
     notes : tuple of str
+
+    Raises
+    ------
+    InputError
+        The label file cannot be used or lists an image twice. A class is empty.
+        An image is missing, or two different files have its name. The official
+        lists do not fit the images.
     """
-    name = next((known for known in FINDINGS if known.lower() == finding.lower()), None)
-    if name is None:
-        raise InputError(f"finding {finding!r} is not one of NIH's: {', '.join(FINDINGS)}")
-    if against not in ("nofinding", "all"):
-        raise InputError(f"against is {against!r}; it must be nofinding or all")
+    name = check_choice(finding, against, findings=FINDINGS, collection="NIH")
     entries = read_csv(label_file, needed=("Image Index", "Finding Labels"))
-    twice = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
-    if len(twice):
-        raise InputError(f"{label_file}: {len(twice):,} images are listed twice (first: {twice.iloc[0]})")
-    found = entries["Finding Labels"].str.split("|")
-    positive = found.map(lambda labels: name in labels)
-    negative = ~positive if against == "all" else found.map(lambda labels: labels == ["No Finding"])
-    chosen = entries[positive | negative]
+    duplicates = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
+    if len(duplicates):
+        raise InputError(f"{label_file}: {len(duplicates):,} images are listed twice (first: {duplicates.iloc[0]})")
+    # a name may be part of another one, so the labels are compared one by one
+    positive = entries["Finding Labels"].str.split("|").map(lambda labels: name in labels)
+    negative = ~positive if against == "all" else entries["Finding Labels"] == "No Finding"
     if not positive.any() or not negative.any():
-        raise InputError(
-            f"{label_file}: of {len(entries):,} images {int(positive.sum()):,} are {name} and "
-            f"{int(negative.sum()):,} are to be compared with; both are needed"
-        )
+        counts = f"{positive.sum():,} images of {name} and {negative.sum():,} others"
+        raise InputError(f"{label_file}: of {len(entries):,} images has {counts} to compare with; both are needed")
+    chosen = entries[positive | negative]
     table = pd.DataFrame({"image": chosen["Image Index"], "label": positive[chosen.index].astype(int)})
     table["patient_id"] = _patients(chosen)
-    for column, heads in {"view": ["View Position"], "sex": ["Patient Gender", "Patient Sex"]}.items():
-        head = next((h for h in heads if h in chosen), None)
-        if head:
-            table[column] = chosen[head]
+    for column, headings in HEADINGS.items():
+        if heading := next((each for each in headings if each in chosen), None):
+            table[column] = chosen[heading]
     if "Patient Age" in chosen:
         table["age"] = _years(chosen["Patient Age"])
     table["findings"] = chosen["Finding Labels"]
-    table, notes = _locate(source, label_file, table, allow_missing)
-    return name.lower(), *_official_split(source, table, notes)
+    table.insert(0, "source", table["image"].map(_find_files(folder, table["image"])))
+    missing = table.loc[table["source"].isna(), "image"]
+    notes: tuple[str, ...] = ()
+    if len(missing):
+        found = f"{len(missing):,} are not below {folder} (first: {missing.iloc[0]})"
+        message = f"names {len(table):,} images, of which {found}"
+        if not allow_missing or len(missing) == len(table):
+            raise InputError(f"{label_file}: {message}; get them, or allow missing images (--allow-missing)")
+        notes = (f"{label_file.name} {message}: they are left out",)
+        table = table.dropna(subset="source")
+    refuse_links_out(folder, table["source"], label_file)
+    table = _with_official_split(folder, table.reset_index(drop=True))
+    return name.lower(), table.drop(columns="image"), notes
 
 
 def _patients(entries: pd.DataFrame) -> pd.Series:
+    """Return the patients' ids, from the file names where the table has none: 00000013_005.png is of patient 13."""
     if "Patient ID" in entries:
         return entries["Patient ID"].str.strip()
     return entries["Image Index"].str.split("_").str[0].str.lstrip("0")
@@ -94,82 +175,74 @@ def _years(ages: pd.Series) -> pd.Series:
     """Read ages as whole years: "58" (2017), "058Y", "009M" or "012D" (the first release)."""
     parts = ages.str.strip().str.extract(r"^([0-9]{1,4})([YMD]?)$")
     years = pd.to_numeric(parts[0]) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365.25})
-    return years.where(years <= OLDEST).floordiv(1).astype("Int64")
+    return years.where(years <= MAX_AGE).floordiv(1).astype("Int64")
 
 
-def _locate(source: Path, label_file: Path, table: pd.DataFrame, allow_missing: bool):
-    """Find each image below the source folder, wherever it lies."""
-    places: dict[str, Path] = {}
-    wanted = set(table["image"])
-    for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
-        if path.name in wanted:
-            if path.name in places and filecmp.cmp(source / places[path.name], path, shallow=False):
-                continue  # Kaggle's sample holds each film twice
-            if path.name in places:
-                both = f"{places[path.name]} and {path.relative_to(source)}"
-                raise InputError(f"{source}: two files of one name that differ: {both}")
-            places[path.name] = path.relative_to(source)
-    missing = table.loc[~table["image"].isin(list(places)), "image"]
-    notes: tuple[str, ...] = ()
-    if len(missing):
-        told = (
-            f"names {len(table):,} images, of which {len(missing):,} are not below {source} (first: {missing.iloc[0]})"
-        )
-        if not allow_missing or len(missing) == len(table):
-            raise InputError(f"{label_file}: {told}; get them, or allow missing images (--allow-missing)")
-        notes = (f"{label_file.name} {told}: left out",)
-    table = table[table["image"].isin(list(places))].reset_index(drop=True)
-    table.insert(0, "source", [places[image].as_posix() for image in table["image"]])
-    refuse_links_out(source, table["source"], label_file)
-    return table, notes
+def _find_files(folder: Path, images: Iterable[str]) -> dict[str, str]:
+    """Find images by name anywhere below the folder; return the relative path of each that is there."""
+    wanted = set(images)
+    path_of_image: dict[str, Path] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name in wanted):
+        first = path_of_image.setdefault(path.name, path)
+        # Kaggle's sample holds each film twice, so only files that differ are refused
+        if first != path and not filecmp.cmp(first, path, shallow=False):
+            both = " and ".join(str(each.relative_to(folder)) for each in (first, path))
+            raise InputError(f"{folder}: two files of one name that differ: {both}; remove one of them")
+    return {image: path.relative_to(folder).as_posix() for image, path in path_of_image.items()}
 
 
-def _official_split(source: Path, table: pd.DataFrame, notes: tuple[str, ...]):
-    """Add NIH's own split where both of its lists are present."""
-    present = {split: source / name for split, name in LISTS.items() if (source / name).is_file()}
-    if len(present) == 1:
-        raise InputError(f"{source}: only one of {' and '.join(LISTS.values())} is there; both or none are needed")
-    if present:
-        listed = {split: _names(path) for split, path in present.items()}
-        both = listed["train_val"] & listed["test"]
-        if both:
-            raise InputError(f"{present['test']}: {len(both):,} images are in both lists (first: {min(both)})")
-        split = table["image"].map(lambda image: next((s for s in listed if image in listed[s]), None))
-        if split.isna().any():
-            raise InputError(
-                f"{source}: {int(split.isna().sum()):,} images are in neither official list "
-                f"(first: {table.loc[split.isna(), 'image'].iloc[0]})"
-            )
-        table = table.assign(split=split)
-    return table.drop(columns="image"), notes
+def _with_official_split(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Add NIH's own split, "train_val" or "test", where both of its lists are present."""
+    present = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
+    if not present:
+        return table
+    if len(present) < len(LISTS):
+        raise InputError(f"{folder}: only one of {' and '.join(LISTS.values())} is there; both or none are needed")
+    images = {split: _read_names(path) for split, path in present.items()}
+    if in_both := images["train_val"] & images["test"]:
+        raise InputError(f"{present['test']}: {len(in_both):,} images are in both lists (first: {min(in_both)})")
+    split_of_image = {image: split for split, names in images.items() for image in names}
+    split = table["image"].map(split_of_image)
+    in_none = table.loc[split.isna(), "image"]
+    if len(in_none):
+        raise InputError(f"{folder}: {len(in_none):,} images are in neither official list (first: {in_none.iloc[0]})")
+    return table.assign(split=split)
 
 
-def _names(path: Path) -> set[str]:
-    return set(read_bytes(path, MOST_CSV).decode("utf-8", "replace").split())
+def _read_names(path: Path) -> set[str]:
+    return set(read_bytes(path).decode("utf-8", "replace").split())
 
 
-def read_boxes(source: Path) -> pd.DataFrame | None:
-    """Read NIH's boxes.
+def read_boxes(folder: Path) -> pd.DataFrame | None:
+    """Read NIH's boxes around findings.
 
     Returns
     -------
     DataFrame or None
         ``image``, ``finding``, and ``x``, ``y``, ``width``, ``height`` as
-        shares of the image's side, from its top left corner; None without a
-        box file.
+        fractions of the image's side, measured from its top left corner. None
+        where there is no box file.
+
+    Raises
+    ------
+    InputError
+        The box file cannot be read, or a number is missing or infinite.
     """
-    path = source / BOXES
+    path = folder / BOXES
     if not path.is_file():
         return None
-    needed = "needed are an image, a finding and four numbers a row"
-    names = ["image", "finding", "x", "y", "width", "height"]
-    kinds = dict.fromkeys(names[:2], str) | dict.fromkeys(names[2:], float)
+    needed = "each row needs an image, a finding and four numbers"
+    text, numbers = ["image", "finding"], ["x", "y", "width", "height"]
+    types = dict.fromkeys(text, str) | dict.fromkeys(numbers, float)
     try:
-        boxes = read_csv(path, needed=(), may_be_empty=True, usecols=range(6), header=0, names=names, dtype=kinds)
-        finite = np.isfinite(boxes[names[2:]]).all(axis=None)
+        # the file's headings are not used: "Bbox [x,y,w,h]" is itself split at its commas
+        boxes = read_csv(
+            path, needed=(), may_be_empty=True, usecols=range(6), header=0, names=[*text, *numbers], dtype=types
+        )
+        is_finite = np.isfinite(boxes[numbers]).all(axis=None)
     except InputError as error:
         raise InputError(f"{error}; {needed}") from None
-    if not finite:
+    if not is_finite:
         raise InputError(f"{path}: has a number that is missing or infinite; {needed}")
-    boxes[names[2:]] = (boxes[names[2:]] / PUBLISHED_SIDE).round(6)
+    boxes[numbers] = (boxes[numbers] / PUBLISHED_SIDE).round(6)
     return boxes

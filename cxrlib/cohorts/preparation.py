@@ -1,49 +1,52 @@
-"""Radiographs as they come -> a cohort of one resolution.
+"""Make a cohort of one resolution from radiographs as they are published.
 
-Reads NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class folders of
-PNG, JPEG or DICOM, and writes 16-bit gray PNG in two class folders with a
-cohort.csv. Memory does not grow with the number of images; a run that was cut
-off is continued.
+`prepare` reads NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class
+folders of PNG, JPEG or DICOM. It writes 16-bit gray PNG in two class folders,
+with a cohort.csv. Memory does not grow with the number of images. A call that
+was cut off is continued by the next one.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
-from cxrlib.cohorts import chestmnist as medmnist
-from cxrlib.cohorts import nih
-from cxrlib.cohorts.cohort import COLUMNS, NOFINDING, read_cohort
-from cxrlib.cohorts.split import UNKNOWN_PATIENT, check_split, draw_stratified_split, patients_from_names
+from cxrlib import files
+from cxrlib.cohorts import chestmnist, nih
+from cxrlib.cohorts.cohort import COLUMNS, NOFINDING
+from cxrlib.cohorts.source import Source, open_class_folders
+from cxrlib.cohorts.split import check_split, draw_stratified_split
 from cxrlib.errors import InputError
-from cxrlib.files import (
-    Progress,
-    atomic,
-    csv_text,
-    is_empty,
-    locked,
-    map_in_order,
-    no_progress,
-    read_json,
-    sweep,
-    write_csv,
-    write_text,
-)
+from cxrlib.files import Progress, no_progress
 from cxrlib.images.headers import MAX_SIDE
 from cxrlib.images.pixels import NORMALIZATIONS
-from cxrlib.images.radiograph import read_image, write_prepared
+from cxrlib.images.radiograph import write_prepared
 
-SETTINGS = "prepare.json"
+SETTINGS_FILE = "prepare.json"
+"""The record of the settings and of the films: only a call with the same ones continues the folder."""
+
+MIN_SIDE = 8
+"""Pixels (chosen): nothing can be seen on a smaller film."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made: the folder, counts by class, and the files it rejected."""
+    """The result of `prepare`.
+
+    Attributes
+    ----------
+    folder : Path
+    counts : dict of class name to int
+        How many images each class has.
+    rejected : DataFrame
+        ``source`` and ``reason`` of each film that could not be used.
+    notes : tuple of str
+        What was assumed.
+    """
 
     folder: Path
     counts: dict[str, int]
@@ -52,8 +55,8 @@ class Prepared:
 
 
 def prepare(
-    source,
-    out,
+    source: str | Path,
+    out: str | Path,
     *,
     finding: str | None = None,
     against: str = "nofinding",
@@ -69,155 +72,166 @@ def prepare(
     Parameters
     ----------
     source : path-like
-        NIH's layout (a label file and images in any sub-folders), ChestMNIST's
+        NIH's layout (a label file, and images in any sub-folders), ChestMNIST's
         ``.npz`` or a folder with nothing else in it, or two class folders.
     out : path-like
         A new folder, or one that an earlier call with the same settings began.
     finding : str, optional
-        One of NIH's 14 findings (default Effusion). For two class folders: the
-        positive one, where there is a choice.
+        NIH and ChestMNIST: one of the 14 findings (default Effusion). Two class
+        folders: the positive class, needed where several folders could be it.
     against : {"nofinding", "all"}
-        NIH: compare with images labelled No Finding, or with every other image.
+        NIH and ChestMNIST: compare with images labelled No Finding, or with every
+        other image.
     size : int
-        Side in pixels.
+        The side of the images in pixels.
+    normalize : {"minmax", "percentile"}
+        As in `cxrlib.images.radiograph.open_radiograph`.
     seed : int
-        Of the split, where neither NIH's lists nor a cohort.csv give one.
+        The seed of the split. It is used where the source has no complete split.
     allow_missing : bool
-        Prepare what is there of the images that the label file names.
+        NIH: leave out images that the label file names and that are not there,
+        instead of refusing.
     allow_color : bool
-        As in `open_radiograph`.
+        As in `cxrlib.images.radiograph.open_radiograph`.
     progress : callable
         ``progress(items, total)`` wraps the iteration, as tqdm does.
 
     Raises
     ------
     InputError
-        Nothing is written then.
+        The source or a setting cannot be used, or a class would be empty; then
+        nothing is written. Or another process works in the folder.
+
+    Examples
+    --------
+    >>> prepared = prepare("real/nih-sample", "cohort", size=256)  # doctest: +SKIP
+    >>> prepared.counts, len(prepared.rejected)  # doctest: +SKIP
     """
-    source, out = Path(source), Path(out)
-    archive = medmnist.find_archive(source)
-    if archive is None and not source.is_dir():
-        raise InputError(f"{source}: {'is a file, not a folder' if source.exists() else 'no such folder'}")
-    if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
-        raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
-    if not 8 <= size <= MAX_SIDE:
-        raise InputError(f"size is {size}; it must be 8 to {MAX_SIDE:,} pixels")
-    if normalize not in NORMALIZATIONS:
-        raise InputError(f"normalize is {normalize!r}; choose one of {', '.join(NORMALIZATIONS)}")
-    label_file = nih.find_label_file(source)
-    if archive is not None:
-        finding, table, notes = medmnist.list_films(archive, finding=finding or "Effusion", against=against)
-        if (side := medmnist.side(archive)) < size:
-            notes += (f"films are enlarged from {side} to {size} px, which adds no detail (--size {side} does not)",)
-    elif label_file is not None:
-        finding, table, notes = nih.list_images(
-            source, label_file, finding=finding or "Effusion", against=against, allow_missing=allow_missing
+    path, out = Path(source), Path(out)
+    _check_arguments(path, out, size, normalize)
+    if archive := chestmnist.find_archive(path):
+        opened = chestmnist.open_source(archive, finding, against, size=size)
+    elif label_file := nih.find_label_file(path):
+        opened = nih.open_source(
+            path, label_file, finding, against, seed=seed, allow_missing=allow_missing, allow_color=allow_color
         )
     else:
-        cohort = read_cohort(source, finding=finding)
-        given = {name: f"{name}_given" for name in ("source", "reason")}  # names that are used here
-        finding, table, notes = cohort.finding, cohort.table.rename(columns=given | {"path": "source"}), cohort.notes
-    if "split" not in table:
-        table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
-        notes += ("the split is drawn by patient, 70/15/15, each class alike",)
-    elif (table["split"] == "train_val").any():
-        rows = table["split"] == "train_val"
-        drawn = draw_stratified_split(
-            table.loc[rows, "patient_id"], table.loc[rows, "label"], seed=seed, fractions=(0.85, 0.15, 0.0)
-        )
-        table.loc[rows, "split"] = drawn
-        notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
-    check_split(table, label_file or source)
-    names = table["label"].map({1: finding, 0: NOFINDING})
-    table["path"] = [
-        f"{name}/{PurePosixPath(path).stem}.png" for name, path in zip(names, table["source"], strict=True)
-    ]
-
-    boxes = nih.read_boxes(source) if label_file else None
-    settings = {"finding": finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    settings |= {"allow_color": allow_color, "films": _fingerprint(source, table, archive)}
-    is_new = _is_new(out, settings)
-    with locked(out):
-        if _is_new(out, settings):  # asked again, for another process may have been quicker
-            write_text(out / SETTINGS, json.dumps(settings, indent=2) + "\n")
-        sweep(out)
-        reading = {"size": size, "normalize": normalize}
-        if archive is not None:
-            films, to_image = medmnist.read_films(archive, table["source"]), partial(medmnist.to_image, **reading)
-        else:
-            films = [source / path for path in table["source"]]
-            to_image = partial(read_image, allow_color=allow_color, **reading)
-        table["reason"] = _convert(films, to_image, out, table["path"], normalize, progress)
-        rejected = table.loc[table["reason"] != "", ["source", "reason"]]
+        opened = open_class_folders(path, finding=finding, allow_color=allow_color)
+    table, notes = _with_split(opened, seed)
+    table["path"] = _target_paths(table, opened.finding)
+    settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
+    settings |= {"allow_color": allow_color, "films": _fingerprint(opened.path, table)}
+    is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
+    with files.locked(out):
+        if _is_new(out, settings):  # asked once more under the lock: another process may have begun meanwhile
+            files.write_text(out / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+        files.remove_partial_files(out)
+        table["reason"] = _convert(opened, table, out, size, normalize, progress)
         kept = table[table["reason"] == ""].sort_values("path")
-        counts = {name: int((names[kept.index] == name).sum()) for name in (finding, NOFINDING)}
+        rejected = table.loc[table["reason"] != "", ["source", "reason"]]
+        counts = {name: int((kept["label"] == label).sum()) for name, label in ((opened.finding, 1), (NOFINDING, 0))}
         if 0 in counts.values():
             if is_new:
                 shutil.rmtree(out)
-            raise InputError(
-                f"{source}: of {len(table):,} images {len(rejected):,} were rejected, which leaves "
-                + " and ".join(f"{count:,} of {name}" for name, count in counts.items())
-                + (f" (first: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})" if len(rejected) else "")
-            )
-        by_name = table["patient_id"].tolist() == patients_from_names(table["source"])[0]
-        made_up = by_name and table["patient_id"].str.startswith(UNKNOWN_PATIENT).any()
-        unknown = ("patient_id",) if made_up or archive is not None else ()  # so that who reads the cohort is told
-        columns = [c for c in (*COLUMNS, *table.columns) if c in table and c not in ("source", "reason", *unknown)]
-        write_csv(out / "rejected.csv", rejected)
-        if boxes is not None:
-            paths = dict(zip(kept["source"].map(lambda path: PurePosixPath(path).name), kept["path"], strict=True))
-            boxes.insert(0, "path", boxes["image"].map(paths))
-            write_csv(out / "boxes.csv", boxes.dropna(subset="path").drop(columns="image"))
-        write_csv(out / "cohort.csv", kept[list(dict.fromkeys(columns))])
+            raise InputError(_describe_empty_class(path, counts, rejected))
+        _write_tables(out, opened, kept, rejected)
     return Prepared(out, counts, rejected, notes)
 
 
-def _convert(films: Iterable, to_image: Callable, out: Path, targets, normalize: str, progress: Callable) -> list[str]:
-    """Write the images that are not there yet; return for each why it was rejected, or ""."""
-    for folder in {PurePosixPath(path).parent for path in targets}:
+def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None:
+    if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
+    if not MIN_SIDE <= size <= MAX_SIDE:
+        raise InputError(f"size is {size}; it must be {MIN_SIDE} to {MAX_SIDE:,} pixels")
+    if normalize not in NORMALIZATIONS:
+        raise InputError(f"normalize is {normalize!r}; it must be one of {', '.join(NORMALIZATIONS)}")
+
+
+def _with_split(source: Source, seed: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the source's table with a split, and the source's notes with what was assumed of the split."""
+    table, notes = source.table.copy(), source.notes
+    if "split" not in table:
+        table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
+        notes += ("the split is drawn by patient, 70/15/15, with the same fractions in each class",)
+    check_split(table, source.path)
+    return table, notes
+
+
+def _target_paths(table: pd.DataFrame, finding: str) -> list[str]:
+    """Return where each film is written, relative to the output folder."""
+    classes = table["label"].map({1: finding, 0: NOFINDING})
+    return [f"{name}/{PurePosixPath(film).stem}.png" for name, film in zip(classes, table["source"], strict=True)]
+
+
+def _fingerprint(source: Path, table: pd.DataFrame) -> str:
+    """Return a hash of which films become which images: the whole table, and the sizes of the files in bytes."""
+    num_bytes = source.stat().st_size if source.is_file() else [(source / f).stat().st_size for f in table["source"]]
+    return hashlib.sha256(files.csv_text(table.assign(bytes=num_bytes)).encode()).hexdigest()
+
+
+def _is_new(out: Path, settings: dict[str, Any]) -> bool:
+    """Return whether the output folder is still to be begun; refuse one that was not begun with these settings."""
+    record = out / SETTINGS_FILE
+    if not record.exists():
+        if not files.is_empty(out):
+            raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
+        return True
+    try:
+        earlier = files.read_json(record)
+    except InputError:
+        raise InputError(f"{record}: is damaged; remove {out} and prepare it again") from None
+    if earlier.get("films") != settings["films"]:
+        raise InputError(
+            f"{out}: was prepared from other films or labels than the source has now; choose another folder"
+        )
+    changes = [f"{k} was {earlier.get(k)!r} and is now {v!r}" for k, v in settings.items() if earlier.get(k) != v]
+    if changes:
+        raise InputError(
+            f"{out}: holds a cohort prepared with other settings ({'; '.join(changes)}); choose another folder"
+        )
+    return False
+
+
+def _convert(
+    source: Source, table: pd.DataFrame, out: Path, size: int, normalize: str, progress: Progress
+) -> list[str]:
+    """Write the images that are not there yet; return for each film why it was rejected, or "" if it was not."""
+    for folder in {PurePosixPath(path).parent for path in table["path"]}:
         (out / folder).mkdir(exist_ok=True)
 
-    def convert(job: tuple) -> str:
-        film, target = job
-        if (out / target).exists():  # complete: it was renamed into place
+    def convert(job: tuple[Any, str, str]) -> str:
+        film, name, target = job
+        if (out / target).exists():  # then it is complete, for it gets its name only when it is whole
             return ""
         try:
-            image = to_image(film)
+            image = source.read(film, size=size, normalize=normalize)
         except InputError as error:
-            return str(error).removeprefix(f"{film}: ")
-        with atomic(out / target) as partial_file:
+            return str(error).removeprefix(f"{source.path / name}: ")  # the table has the name beside the reason
+        with files.atomic(out / target) as partial_file:
             write_prepared(partial_file, image, normalize=normalize)
         return ""
 
-    return list(progress(map_in_order(convert, zip(films, targets, strict=True)), len(targets)))
+    jobs = zip(source.films, table["source"], table["path"], strict=True)
+    return list(progress(files.map_in_order(convert, jobs), len(table)))
 
 
-def _fingerprint(source: Path, table: pd.DataFrame, archive: Path | None) -> str:
-    """Return a hash of which files become which films: paths, labels, splits and sizes in bytes."""
-    if archive is not None:
-        sizes = archive.stat().st_size
-    else:
-        sizes = [(source / path).stat().st_size for path in table["source"]]
-    return hashlib.sha256(csv_text(table.assign(bytes=sizes)).encode()).hexdigest()
+def _describe_empty_class(source: Path, counts: dict[str, int], rejected: pd.DataFrame) -> str:
+    left = " and ".join(f"{count:,} of {name}" for name, count in counts.items())
+    message = f"{source}: {len(rejected):,} images were rejected, which leaves {left}; both classes are needed"
+    if len(rejected):
+        message += f" (first rejected: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})"
+    return message
 
 
-def _is_new(out: Path, settings: dict) -> bool:
-    """Return whether the output folder is new, rather than begun with these settings; refuse any other."""
-    record = out / SETTINGS
-    if record.exists():
-        try:
-            earlier = read_json(record)
-        except InputError:
-            raise InputError(f"{record}: is damaged; remove {out} and prepare it anew") from None
-        if earlier.get("films") != settings["films"]:
-            raise InputError(
-                f"{out}: was prepared from other films or labels than the source has now; choose another folder"
-            )
-        different = {k: (earlier.get(k), v) for k, v in settings.items() if earlier.get(k) != v}
-        if different:
-            told = "; ".join(f"{k} was {a!r} and is now {b!r}" for k, (a, b) in different.items())
-            raise InputError(f"{out}: holds a cohort prepared with other settings ({told}); choose another folder")
-        return False
-    if not is_empty(out):
-        raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
-    return True
+def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
+    """Write rejected.csv, boxes.csv if there are boxes, and cohort.csv, which comes last and says that all is there."""
+    files.write_csv(out / "rejected.csv", rejected)
+    if source.boxes is not None:
+        path_of_image = dict(zip(kept["source"].map(lambda film: PurePosixPath(film).name), kept["path"], strict=True))
+        boxes = source.boxes.assign(path=source.boxes["image"].map(path_of_image)).dropna(subset="path")
+        files.write_csv(out / "boxes.csv", boxes[["path", *source.boxes.columns.drop("image")]])
+    left_out = {"source", "reason"}
+    if not source.knows_patients:  # then `read_cohort` says so to whoever trains on the cohort
+        left_out.add("patient_id")
+    columns = dict.fromkeys(name for name in (*COLUMNS, *kept.columns) if name in kept and name not in left_out)
+    files.write_csv(out / "cohort.csv", kept[list(columns)])

@@ -1,68 +1,130 @@
-"""Which patient belongs to which split: train, val or test."""
+"""Decide which patient belongs to which split: train, val or test."""
 
 import hashlib
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from cxrlib.errors import InputError
 
 SPLITS = ("train", "val", "test")
+
 FRACTIONS = (0.70, 0.15, 0.15)
-UNKNOWN_PATIENT = "file:"  # how the id of a patient who is not known begins
+"""The fractions of train, val and test, in the order of `SPLITS` (chosen)."""
+
+UNKNOWN_PATIENT = "file:"
+"""The id of an unknown patient starts with this. The rest is the file's path."""
+
 _NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
+"""Eight digits of the patient and three of the image: 00000013_005."""
 
 
-def patients_from_names(paths) -> tuple[list[str], str]:
-    """Take the patient from NIH file names (00000013_005.png), else one patient a file."""
-    stems = [PurePosixPath(path).stem for path in paths]
-    matches = [_NIH_NAME.match(stem) for stem in stems]
-    if all(matches):
-        return [str(int(match[1])) for match in matches], "patients are taken from NIH file names"
-    ids = [
-        str(int(match[1])) if match else f"{UNKNOWN_PATIENT}{path}" for match, path in zip(matches, paths, strict=True)
-    ]
-    return ids, "no patients are known: each file counts as a patient of its own (but for NIH file names)"
+def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
+    """Return the patient of each file by its name, and a note that says what was assumed.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Paths with forward slashes.
+
+    Returns
+    -------
+    patient_ids : list of str
+        NIH's number of the patient without leading zeros where the file name is
+        one of NIH's; else a patient of its own for the file: `UNKNOWN_PATIENT`
+        and the path.
+    note : str
+
+    Examples
+    --------
+    >>> patients_from_names(["a/00000013_005.png", "a/film.png"])[0]
+    ['13', 'file:a/film.png']
+    """
+    ids, num_unknown = [], 0
+    for path in paths:
+        match = _NIH_NAME.match(PurePosixPath(path).stem)
+        ids.append(str(int(match[1])) if match else f"{UNKNOWN_PATIENT}{path}")
+        num_unknown += match is None
+    if num_unknown:
+        return ids, "no patients are known: each file counts as a patient of its own, unless it has one of NIH's names"
+    return ids, "patients are taken from NIH file names"
 
 
 def patient_position(patient_id: str, seed: int) -> float:
-    """Return a patient's place in [0, 1): a function of the id and the seed alone."""
+    """Return a number in [0, 1) that depends on the patient's id and the seed alone.
+
+    The numbers of many patients are uniformly distributed: each is made of the
+    first 64 bits of a SHA-256 hash.
+    """
     digest = hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def draw_split(patient_ids, *, seed: int = 0, fractions=FRACTIONS) -> list[str]:
-    """Assign each image to train, val or test by its patient's position, which is the same whoever comes or goes."""
-    positions = [patient_position(patient, seed) for patient in patient_ids]
-    return [SPLITS[i] for i in np.searchsorted(np.cumsum(fractions)[:2], positions, side="right")]
+def draw_split(patient_ids: Iterable[str], *, seed: int = 0) -> list[str]:
+    """Return train, val or test for each image, by the position of its patient.
 
+    A patient keeps the split when other patients are added or removed. The
+    fractions of `FRACTIONS` are therefore met only approximately.
 
-def draw_stratified_split(patient_ids, labels, *, seed: int = 0, fractions=FRACTIONS) -> list[str]:
-    """Assign patients to splits so that each class is divided in the same proportion.
-
-    Patients with at least one image of the finding are one stratum, all others
-    the second; within each, they are dealt out in order of their position.
+    Parameters
+    ----------
+    patient_ids : iterable of str, one an image
     """
-    has_finding = pd.Series(np.asarray(labels)).groupby(list(patient_ids)).max()
-    chosen = {}
+    positions = [patient_position(patient, seed) for patient in patient_ids]
+    return [SPLITS[i] for i in np.searchsorted(np.cumsum(FRACTIONS)[:2], positions, side="right")]
+
+
+def draw_stratified_split(
+    patient_ids: Iterable[str], labels: ArrayLike, *, seed: int = 0, fractions: Sequence[float] = FRACTIONS
+) -> list[str]:
+    """Return train, val or test for each image, so that each class is divided in the same proportion.
+
+    Patients with at least one image of the finding are one stratum. All others
+    are the second. In each stratum the patients are sorted by `patient_position`.
+    The first go to train, the next to val and the rest to test.
+
+    Parameters
+    ----------
+    patient_ids : iterable of str, one an image
+    labels : array-like, (N,)
+        1 = the finding, 0 = nofinding.
+    fractions : sequence of 3 floats
+        The fractions of the patients in train, val and test. Their sum is 1.
+    """
+    patients = list(patient_ids)
+    has_finding = pd.Series(np.asarray(labels)).groupby(patients).max()
+    split_of_patient: dict[str, str] = {}
     for label in (1, 0):
         stratum = has_finding.index[has_finding == label]
         ordered = sorted(stratum, key=lambda patient: patient_position(patient, seed))
         borders = np.rint(np.cumsum(fractions)[:2] * len(ordered)).astype(int)
         for start, stop, split in zip((0, *borders), (*borders, len(ordered)), SPLITS, strict=True):
-            chosen.update(dict.fromkeys(ordered[start:stop], split))
-    return [chosen[patient] for patient in patient_ids]
+            split_of_patient.update(dict.fromkeys(ordered[start:stop], split))
+    return [split_of_patient[patient] for patient in patients]
 
 
-def check_split(table: pd.DataFrame, where) -> None:
-    """Refuse unknown splits and any patient in two of them."""
+def check_split(table: pd.DataFrame, where: str | Path) -> None:
+    """Refuse unknown splits, and patients that are in more than one split.
+
+    Parameters
+    ----------
+    table : DataFrame with the columns ``split`` and ``patient_id``
+    where : str or Path
+        What the message names first: the file or folder that the split is from.
+
+    Raises
+    ------
+    InputError
+    """
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:
-        raise InputError(f"{where}: split {unknown[0]!r}; each image needs one of {', '.join(SPLITS)}")
-    splits = table.groupby("patient_id")["split"].nunique()
-    shared = splits[splits > 1]
-    if len(shared):
-        told = f"{len(shared):,} patients are in more than one split (first: patient {shared.index[0]})"
-        raise InputError(f"{where}: {told}; a patient belongs to one")
+        raise InputError(f"{where}: an image has the split {unknown[0]!r}; it must be one of {', '.join(SPLITS)}")
+    num_splits = table.groupby("patient_id")["split"].nunique()
+    leaking = num_splits[num_splits > 1]
+    if len(leaking):
+        found = f"{len(leaking):,} patients are in more than one split (first: patient {leaking.index[0]})"
+        raise InputError(f"{where}: {found}; all images of a patient must be in the same one")

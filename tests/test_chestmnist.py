@@ -1,4 +1,4 @@
-"""ChestMNIST's .npz, from the outside: 30 films that imitate it."""
+"""ChestMNIST's .npz is read: 30 films in the same format stand in for it."""
 
 import io
 import zipfile
@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib.cohorts import chestmnist as medmnist
-from cxrlib.cohorts import nih
+from cxrlib.cohorts import chestmnist, nih
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
@@ -23,15 +22,15 @@ STATED = [
 
 def arrays(side=28):
     """Return 18 + 6 + 6 films: of every three, one has an effusion, one a mass and one nothing."""
-    rng, made = np.random.default_rng(5), {}
+    rng, result = np.random.default_rng(5), {}
     for split, count in {"train": 18, "val": 6, "test": 6}.items():
-        made[f"{split}_images"] = rng.integers(0, 256, (count, side, side), dtype=np.uint8)
+        result[f"{split}_images"] = rng.integers(0, 256, (count, side, side), dtype=np.uint8)
         labels = np.zeros((count, 14), np.uint8)
         labels[0::3, STATED.index("effusion")] = 1
         labels[1::3, STATED.index("mass")] = 1
         labels[0::6, STATED.index("mass")] = 1
-        made[f"{split}_labels"] = labels
-    return made
+        result[f"{split}_labels"] = labels
+    return result
 
 
 @pytest.fixture
@@ -43,17 +42,17 @@ def archive(tmp_path):
 
 
 def test_the_labels_are_in_medmnists_order_and_nihs_words():
-    assert [name.lower().split("_")[0] for name in medmnist.FINDINGS] == STATED
-    assert set(medmnist.FINDINGS) == set(nih.FINDINGS)
+    assert [name.lower().split("_")[0] for name in chestmnist.FINDINGS] == STATED
+    assert set(chestmnist.FINDINGS) == set(nih.FINDINGS)
 
 
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_a_cohort_of_chestmnist(archive, tmp_path, as_folder):
-    made = prepare(archive.parent if as_folder else archive, tmp_path / "out", size=28)
-    assert made.counts == {"effusion": 10, "nofinding": 10}
-    assert "each counts as a patient of its own" in made.notes[0]
+    result = prepare(archive.parent if as_folder else archive, tmp_path / "out", size=28)
+    assert result.counts == {"effusion": 10, "nofinding": 10}
+    assert "Each counts as a patient of its own" in result.notes[0]
     cohort = read_cohort(tmp_path / "out")
-    assert "each file counts as a patient" in cohort.notes[0]  # told again to who trains and evaluates
+    assert "each file counts as a patient" in cohort.notes[0]  # whoever trains on the cohort reads it, too
     assert cohort.table["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
     rows = cohort.table.set_index("path")
     assert rows.loc["effusion/train_000000.png", "findings"] == "Effusion|Mass"
@@ -69,13 +68,13 @@ def test_the_pixels_are_those_of_the_film_as_a_png(archive, tmp_path):
         np.testing.assert_allclose(prepared, read_image(png, size=20), atol=1 / 65535)
 
 
-def test_another_finding_against_all_and_an_enlargement_is_told(archive, tmp_path):
-    made = prepare(archive, tmp_path / "out", finding="mass", against="all", size=32)
-    assert made.counts == {"mass": 15, "nofinding": 15}
-    assert "enlarged from 28 to 32 px" in made.notes[-1]
+def test_another_finding_against_all_and_a_note_on_the_enlargement(archive, tmp_path):
+    result = prepare(archive, tmp_path / "out", finding="mass", against="all", size=32)
+    assert result.counts == {"mass": 15, "nofinding": 15}
+    assert "enlarged from 28 to 32 px" in result.notes[-1]
 
 
-def test_a_second_call_goes_on_and_another_archive_is_refused(archive, tmp_path):
+def test_a_second_call_continues_and_another_archive_is_refused(archive, tmp_path):
     prepare(archive, tmp_path / "out", size=28)
     film = tmp_path / "out" / "effusion" / "train_000003.png"
     before = film.read_bytes()
@@ -91,9 +90,9 @@ def test_a_constant_film_is_rejected_by_name(archive, tmp_path):
     changed = arrays()
     changed["train_images"][0] = 7
     np.savez_compressed(archive, **changed)
-    made = prepare(archive, tmp_path / "out", size=28)
-    assert made.rejected["source"].tolist() == ["train_000000"]
-    assert "constant image" in made.rejected["reason"].iloc[0]
+    result = prepare(archive, tmp_path / "out", size=28)
+    assert result.rejected["source"].tolist() == ["train_000000"]
+    assert "constant image" in result.rejected["reason"].iloc[0]
 
 
 def replaced(**changes):
@@ -103,14 +102,19 @@ def replaced(**changes):
     return change
 
 
-def declared_longer(path):
-    np.savez(path, **arrays())
-    with zipfile.ZipFile(path) as opened:
-        members = {name: opened.read(name) for name in opened.namelist()}
-    members["val_images.npy"] = members["val_images.npy"][:-100]
-    with zipfile.ZipFile(path, "w") as made:
-        for name, data in members.items():
-            made.writestr(name, data)
+def with_val_images(change):
+    """Return what changes the bytes of one array, but not the length that its header declares."""
+
+    def write(path):
+        np.savez(path, **arrays())
+        with zipfile.ZipFile(path) as opened:
+            members = {name: opened.read(name) for name in opened.namelist()}
+        members["val_images.npy"] = change(members["val_images.npy"])
+        with zipfile.ZipFile(path, "w") as written:
+            for name, data in members.items():
+                written.writestr(name, data)
+
+    return write
 
 
 def a_wrong_byte(path):
@@ -130,35 +134,33 @@ def a_pickle(path):
         opened.writestr("train_labels.npy", stream.getvalue())
 
 
-@pytest.mark.parametrize(
-    ("break_it", "message"),
-    [
-        (lambda path: path.write_bytes(b"no archive"), "damaged or no .npz"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), "damaged or no .npz"),
+def test_what_is_refused_writes_nothing(archive, tmp_path):
+    no_effusion_or_mass = {f"{s}_labels": arrays()[f"{s}_labels"] * 0 for s in ("train", "val", "test")}
+    cases = [
+        (lambda path: path.write_bytes(b"no archive"), r"damaged or is no \.npz"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), r"damaged or is no \.npz"),
         (replaced(val_labels=None), "no array val_labels"),
         (replaced(val_labels=np.zeros((6, 2), np.uint8)), r"shape \(6, 2\)"),
         (replaced(val_labels=np.zeros((6, 14))), "float64"),
         (replaced(val_labels=np.full((6, 14), 2)), "other than 0 and 1"),
-        (replaced(val_labels=np.zeros((5, 14), np.uint8)), "6 films are val, and 5 labels"),
-        (replaced(val_images=np.zeros((6, 28, 28, 3), np.uint8)), r"needed is uint8, \(N, S, S\)"),
-        (replaced(train_images=np.zeros((0, 28, 28), np.uint8)), r"needed are 1 to"),
-        (
-            replaced(**{f"{s}_labels": arrays()[f"{s}_labels"] * 0 for s in ("train", "val", "test")}),
-            "0 films are Effusion",
-        ),
-        (declared_longer, "val_images.npy is cut off"),
+        (replaced(val_labels=np.zeros((5, 14), np.uint8)), "val has 6 films and 5 labels"),
+        (replaced(val_images=np.zeros((6, 28, 28, 3), np.uint8)), r"uint8 of shape \(N, S, S\)"),
+        (replaced(train_images=np.zeros((0, 28, 28), np.uint8)), r"1 to 1,000,000 rows"),
+        (replaced(**no_effusion_or_mass), "has 0 films of Effusion and 30 others"),
+        (with_val_images(lambda data: data[:-100]), "val_images has 4,732 bytes and declares 4,832"),
+        (with_val_images(lambda data: data + b"more"), "val_images has 4,836 bytes and declares 4,832"),
         (a_wrong_byte, "Bad CRC"),
         (a_pickle, "train_labels is object"),
-    ],
-)
-def test_what_is_refused_writes_nothing(archive, tmp_path, break_it, message):
-    break_it(archive)
-    with pytest.raises(InputError, match=message):
-        prepare(archive, tmp_path / "out", size=28)
-    assert not (tmp_path / "out").exists()
+    ]
+    for break_it, message in cases:
+        np.savez_compressed(archive, **arrays())
+        break_it(archive)
+        with pytest.raises(InputError, match=message):
+            prepare(archive, tmp_path / "out", size=28)
+        assert not (tmp_path / "out").exists()
 
 
-def test_which_of_several_archives_is_asked(archive, tmp_path):
+def test_several_archives_or_an_unknown_finding_are_refused(archive, tmp_path):
     np.savez(archive.with_name("chestmnist_64.npz"), **arrays(64))
     with pytest.raises(InputError, match=r"holds 2 \.npz files; name one"):
         prepare(archive.parent, tmp_path / "out")

@@ -1,0 +1,104 @@
+"""What `prepare` knows of a collection of films, whatever its format.
+
+Each kind of collection has one function that returns a `Source`:
+`open_class_folders` here, and ``open_source`` in `cxrlib.cohorts.nih` and
+`cxrlib.cohorts.chestmnist`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.split import UNKNOWN_PATIENT, patients_from_names
+from cxrlib.errors import InputError
+from cxrlib.images.radiograph import read_image
+
+
+@dataclass(frozen=True)
+class Source:
+    """A collection of films, listed but not yet read.
+
+    Attributes
+    ----------
+    path : Path
+        The folder of the collection, or the one file that holds all its films.
+    finding : str
+        The name of the positive class, in lower case.
+    table : DataFrame
+        One row for each film: ``source`` (in a folder the film's path relative to
+        it, else the film's name), ``label`` (1 = the finding),
+        ``patient_id`` (str), ``split`` if the collection has one, and whatever
+        else is to be written to cohort.csv.
+    films : iterable
+        The films in the order of the table, each as `read` takes it. They are
+        produced one by one, so that memory does not grow with their number.
+    read : callable
+        ``read(film, size=size, normalize=normalize)`` returns an image, (size,
+        size), float32 in [0, 1]. It raises `InputError` for a film that cannot be
+        used. It is called on several threads.
+    notes : tuple of str
+        What was assumed.
+    boxes : DataFrame or None
+        As `cxrlib.cohorts.nih.read_boxes` returns it.
+    knows_patients : bool
+        False where ``patient_id`` was made up because patients are not known.
+    """
+
+    path: Path
+    finding: str
+    table: pd.DataFrame
+    films: Iterable[Any]
+    read: Callable[..., np.ndarray]
+    notes: tuple[str, ...] = ()
+    boxes: pd.DataFrame | None = None
+    knows_patients: bool = True
+
+
+def open_class_folders(folder: Path, *, finding: str | None, allow_color: bool) -> Source:
+    """Return the films of two class folders; see `read_cohort` for the arguments and errors."""
+    cohort = read_cohort(folder, finding=finding)
+    ids, _ = patients_from_names(cohort.table["path"])
+    is_made_up = cohort.table["patient_id"].tolist() == ids and any(each.startswith(UNKNOWN_PATIENT) for each in ids)
+    # `prepare` has columns of these names itself, so those of a user's cohort.csv get another
+    names = {"source": "source_given", "reason": "reason_given", "path": "source"}
+    return Source(
+        path=folder,
+        finding=cohort.finding,
+        table=cohort.table.rename(columns=names),
+        films=cohort.files,
+        read=partial(read_image, allow_color=allow_color),
+        notes=cohort.notes,
+        knows_patients=not is_made_up,
+    )
+
+
+def check_choice(finding: str | None, against: str, *, findings: tuple[str, ...], collection: str) -> str:
+    """Return the finding as the collection writes it, or refuse what cannot be compared.
+
+    Parameters
+    ----------
+    finding : str or None
+        In any case. None means Effusion.
+    against : {"nofinding", "all"}
+    findings : tuple of str
+        All findings of the collection.
+    collection : str
+        Its name, for the message.
+
+    Raises
+    ------
+    InputError
+    """
+    wanted = (finding or "Effusion").lower()
+    name = next((each for each in findings if each.lower() == wanted), None)
+    if name is None:
+        raise InputError(f"finding {finding!r} is not one of {collection}'s: {', '.join(findings)}")
+    if against not in ("nofinding", "all"):
+        raise InputError(f"against is {against!r}; it must be nofinding or all")
+    return name
