@@ -1,13 +1,19 @@
-"""One training with a clock, in a process of its own; `side_by_side.py` calls it.
+"""Time one training in a process of its own. `side_by_side.py` calls this script.
 
     python clocked.py SPEC.json
 
-SPEC holds: recipe (a name), changes (to it), cohort, run, fresh (a cohort whose
-films the network of each epoch is scored on after the training, or null), fold
-(null, or the fold of NIH films to leave out for that), each (whether each epoch is scored
-so, or the kept one only), distributed. The environment
-variable STARTED says when the process was started. Prints a JSON list with a row an
-epoch: the seconds since STARTED, loss, and AUC on the fresh films.
+SPEC holds:
+
+- recipe: the name of a recipe, and changes: its changed fields
+- cohort: the training cohort, and run: the folder of the run
+- fresh: null, or a cohort on which the network of each epoch is scored afterwards
+- fold: null, or the fold of NIH films that is left out of the training for that
+- each: whether every epoch is scored, or only the kept one
+- distributed: whether the training joins others
+
+The environment variable STARTED holds the time at which the process was started.
+The script prints a JSON list with a row for each epoch: the seconds since STARTED,
+the loss, and the AUC on the fresh films.
 """
 
 import json
@@ -31,34 +37,34 @@ from cxrlib.training.fitting import train  # noqa: E402
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when each epoch ends, and its weights."""
+    """Record when each epoch ends, and its weights."""
 
     def __init__(self):
         super().__init__()
         self.rows, self.weights = [], []
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Note when its first batch is asked for."""
-        self.begun = time.time()
+        """Record when the epoch begins."""
+        self.epoch_start = time.time()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Note when its last batch is done."""
-        self.done = time.time()
+        """Record when the latest batch is done."""
+        self.batch_end = time.time()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Note the epoch."""
+        """Record the time, the loss and the weights of the epoch."""
         seconds = time.time() - float(os.environ["STARTED"])
-        self.rows.append({"seconds": seconds, "training": self.done - self.begun, "loss": logs["loss"]})
+        self.rows.append({"seconds": seconds, "training": self.batch_end - self.epoch_start, "loss": logs["loss"]})
         self.weights.append(self.model.get_weights())
 
 
 def main() -> None:
-    """Train, then score what each epoch had reached."""
+    """Train, then score the network of each epoch."""
     recipe, cohort = find_recipe(spec["recipe"], **spec["changes"]), read_cohort(spec["cohort"])
     if spec["fold"] is not None:
-        from cross_validate import deal, split_fold
+        from cross_validate import draw_folds, split_fold
 
-        cohort = split_fold(cohort, deal(cohort, 5, 0)[spec["fold"]])
+        cohort = split_fold(cohort, draw_folds(cohort, 5, 0)[spec["fold"]])
         fresh = cohort.part("test")
     else:
         fresh = spec["fresh"] and read_cohort(spec["fresh"])

@@ -1,11 +1,11 @@
-"""Twelve simulated films beside twelve real ones, to look for what gives the simulation away.
+"""Draw twelve simulated films beside twelve real ones, to find what gives the simulation away.
 
     python benchmarks/contact_sheet.py build/contact_sheet.png [--seed 0]
 
-The real half is there where the environment variable CXR_REAL_DATA names a folder
-in NIH's layout; it is never committed. The upper two rows of each half have an
-effusion. Real films of the group ``one-per-patient`` are left out: settings of the
-simulator are not chosen on them.
+The real half is drawn if the environment variable CXR_REAL_DATA names a folder in
+NIH's layout. It is never committed. The upper two rows of each half have an
+effusion. Real films of the group ``one-per-patient`` are left out, because no
+setting of the simulator is chosen on them.
 """
 
 import os
@@ -24,7 +24,7 @@ from cxrlib.phantom.roster import draw_roster, order_of
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-HELD, SIDE, ROWS, COLUMNS = "one-per-patient", 256, 4, 3
+HELD_OUT_GROUP, SIDE, ROWS, COLUMNS = "one-per-patient", 256, 4, 3
 
 
 def main(out: Path, seed: int = 0) -> None:
@@ -54,7 +54,7 @@ def real(source: Path, seed: int) -> list:
     _, table, _ = list_images(source, find_label_file(source), finding="Effusion", against="nofinding")
     if (source / "sources.csv").is_file():
         groups = pd.read_csv(source / "sources.csv").set_index("image")["group"]
-        table = table[table["source"].map(lambda path: groups.get(Path(path).name)) != HELD]
+        table = table[table["source"].map(lambda path: groups.get(Path(path).name)) != HELD_OUT_GROUP]
     half = ROWS * COLUMNS // 2
     chosen = [table[table["label"] == label].sample(half, random_state=seed) for label in (1, 0)]
     return [resize_to_square(read_image(source / path), SIDE) for part in chosen for path in part["source"]]

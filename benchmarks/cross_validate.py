@@ -1,13 +1,13 @@
-"""Patient-grouped k-fold cross-validation of a recipe on NIH films.
+"""Cross-validate recipes on NIH films, with k folds grouped by patient.
 
     python benchmarks/cross_validate.py SOURCE OUT --recipe default --recipe classic
 
-SOURCE is in NIH's layout; where it holds a ``sources.csv`` (image, group), AUCs
-are also given by group. Each fold's patients are scored by a network that never
-saw them: of the others, 15 % are for validation (they choose the epoch, where
-the recipe keeps the best one, and the threshold) and the rest train. OUT keeps the
-runs, so that a second call goes on where the first was stopped, and gets
-``scores.csv`` (out-of-fold) and ``folds.csv`` (an AUC a fold and a subset).
+SOURCE is in NIH's layout. If it holds a ``sources.csv`` (image, group), AUCs are
+also given by group. The patients of each fold are scored by a network that never
+saw them. Of the other patients, 15 % are for validation and the rest train.
+Validation chooses the threshold and, where the recipe keeps the best epoch, the
+epoch. OUT keeps the runs, so a second call continues where the first stopped. OUT
+gets ``scores.csv`` (out of fold) and ``folds.csv`` (an AUC for each fold and subset).
 """
 
 from dataclasses import replace
@@ -46,25 +46,26 @@ def main(
     keras.utils.set_random_seed(train_seed)
     cohort = read_cohort(prepare(source, out / "cohort").folder)
     cohort = with_groups(cohort, source)
-    tables, oof = [], []
+    tables, scores_of_recipes = [], []
     for name, origin in ((name, origin) for name in recipe for origin in (["", start] if start else [""])):
         label = Path(name).stem + ("-pretrained" if origin else "")
         changes = {"start": origin, "epochs": start_epochs} if origin else {}
         chosen = find_recipe(name, seed=train_seed, **changes)
         scores = [
             score_fold(cohort, out / f"{label}-fold{seed}.{fold}of{folds}-seed{train_seed}", chosen, rows, fold)
-            for fold, rows in enumerate(deal(cohort, folds, seed)[: only or folds])
+            for fold, rows in enumerate(draw_folds(cohort, folds, seed)[: only or folds])
         ]
         scores = pd.concat(scores, ignore_index=True).assign(recipe=label)
         write_csv(out / f"scores-{label}.csv", scores)
         tables.append(summarize(scores))
-        oof.append(scores)
+        scores_of_recipes.append(scores)
     summary = pd.concat(tables, ignore_index=True)
     write_csv(out / "folds.csv", summary)
     typer.echo(summary.round(3).to_string(index=False))
-    for other in oof[1:]:
-        typer.echo(f"\n{oof[0]['recipe'][0]} - {other['recipe'][0]}, paired, by patient:")
-        typer.echo(hold_against(oof[0], other).round(3).to_string(index=False))
+    first, *others = scores_of_recipes
+    for other in others:
+        typer.echo(f"\n{first['recipe'][0]} - {other['recipe'][0]}, paired, by patient:")
+        typer.echo(compare_scores(first, other).round(3).to_string(index=False))
 
 
 def with_groups(cohort: Cohort, source: Path) -> Cohort:
@@ -76,8 +77,8 @@ def with_groups(cohort: Cohort, source: Path) -> Cohort:
     return Cohort(cohort.folder, cohort.finding, cohort.table.assign(group=names.map(groups)))
 
 
-def deal(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
-    """Return the rows of each fold: patients together, label and group alike in each."""
+def draw_folds(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
+    """Return the rows of each fold. A patient is in one fold; labels and groups are as frequent in each fold."""
     table = cohort.table
     strata = table["label"].astype(str) + table.get("group", pd.Series("", table.index)).astype(str)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -85,18 +86,18 @@ def deal(cohort: Cohort, folds: int, seed: int) -> list[np.ndarray]:
 
 
 def score_fold(cohort: Cohort, folder: Path, recipe, rows: np.ndarray, fold: int) -> pd.DataFrame:
-    """Train without the fold's patients, and score them."""
+    """Train without the patients of the fold, and score their films."""
     bar = tqdm(total=recipe.epochs, desc=folder.name, unit="epoch")
     show = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: (bar.update(), bar.set_postfix(logs)))
     run = train(split_fold(cohort, rows), folder, recipe, resume=True, callbacks=(show,))
     bar.close()
     test = run.scores[run.scores["split"] == "test"].drop(columns=["patient_id", "split"])
-    known = [column for column in ("path", "patient_id", "view", "group") if column in cohort.table]
-    return test.merge(cohort.table[known], on="path").assign(fold=fold)
+    columns = [column for column in ("path", "patient_id", "view", "group") if column in cohort.table]
+    return test.merge(cohort.table[columns], on="path").assign(fold=fold)
 
 
 def split_fold(cohort: Cohort, rows: np.ndarray) -> Cohort:
-    """Return the cohort with these rows for the test and of the others 15 % for validation."""
+    """Return the cohort split anew: these rows are the test, and 15 % of the other patients are for validation."""
     table = cohort.table.copy()
     table["split"] = "test"
     rest = np.setdiff1d(np.arange(len(table)), rows)
@@ -115,16 +116,16 @@ def subsets_of(scores: pd.DataFrame) -> dict[str, pd.Series]:
     return subsets
 
 
-def hold_against(ours: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+def compare_scores(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Return, for each subset, the difference of the two pooled AUCs on the same films, with its paired interval."""
-    both = ours.merge(other[["path", "score"]], on="path", suffixes=("", "_other"))
+    both = scores.merge(other[["path", "score"]], on="path", suffixes=("", "_other"))
     rows = []
     for subset, chosen in subsets_of(both).items():
         part = both[chosen]
         if part["label"].nunique() == 2:
-            made = auc_difference(part["label"], part["score"], part["score_other"], part["patient_id"])
+            gain = auc_difference(part["label"], part["score"], part["score_other"], part["patient_id"])
             rows.append(
-                {"subset": subset, "n": len(part), "difference": made.value, "low": made.low, "high": made.high}
+                {"subset": subset, "n": len(part), "difference": gain.value, "low": gain.low, "high": gain.high}
             )
     return pd.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""The network of `cxrlib.model.resnet` at depth 18, in PyTorch: what the training step is held against."""
+"""The network of `cxrlib.model.resnet` at depth 18, in PyTorch. Its training step is compared with ours."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ def activate(channels: int) -> nn.Sequential:
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution without bias that keeps, or halves, the side."""
+    """Return a convolution without bias. Stride 1 keeps the side of the image, stride 2 halves it."""
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
 
 
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """(N, 1, H, W) -> (N, 1) logit."""
+    """A ResNet-18 that maps images (N, 1, H, W) to logits (N, 1)."""
 
     def __init__(self, width: int):
         super().__init__()

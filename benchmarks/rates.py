@@ -1,8 +1,8 @@
-"""One rate, measured in a process of its own: `python rates.py NAME ARGS` prints films a second.
+"""Measure one rate in a process of its own: `python rates.py NAME ARGS` prints films a second.
 
-`side_by_side.py` calls it: with the course's Python for ours, with the peers'
-Python, which sees the course's packages too, for theirs. Each measure does one
-untimed round first, so that start-up is not counted.
+`side_by_side.py` calls this script. Our measures run in the course's Python. The
+peers' measures run in their own Python, which sees the course's packages too.
+Each measure does one untimed round first, so that start-up is not counted.
 """
 
 import os
@@ -20,7 +20,7 @@ SECONDS = 6.0
 
 
 def rate(work: Callable[[], int], *, seconds: float = SECONDS) -> float:
-    """Return films a second of `work`, which returns how many it did; repeated for some seconds."""
+    """Return films a second of `work`, which is repeated for some seconds and returns how many films it did."""
     work()
     start, done = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
@@ -29,13 +29,13 @@ def rate(work: Callable[[], int], *, seconds: float = SECONDS) -> float:
 
 
 def files(folder: str) -> list[Path]:
-    """Return the films of a folder, as often as it takes to make 96."""
+    """Return 96 paths of the films in a folder. Each film is repeated as often as needed."""
     found = sorted(Path(folder).rglob("*.png"))
     return (found * (96 // len(found) + 1))[:96]
 
 
 def cold_ours(folder: str, moved: str) -> float:
-    """Time PNG to min-max batches, by load_images and iterate_batches: moved by the fused transform, or "still"."""
+    """Time PNG to min-max batches with load_images and iterate_batches. `moved` is "moved" (augmented) or "still"."""
     from cxrlib.images.augmentation import Augmentation
     from cxrlib.training.batches import iterate_batches, load_images
 
@@ -50,7 +50,7 @@ def cold_ours(folder: str, moved: str) -> float:
 
 
 def legacy_generator():
-    """Keras' ImageDataGenerator with our ranges."""
+    """Return Keras' ImageDataGenerator with our ranges."""
     from cxrlib.images.augmentation import Augmentation
     from cxrlib.model.keras_augmentation import keras_generator
 
@@ -81,7 +81,7 @@ def cold_torch(folder: str, reader: str) -> float:
 
     films = files(folder)
 
-    class SimulatedCohort(torch.utils.data.Dataset):
+    class FilmDataset(torch.utils.data.Dataset):
         def __len__(self) -> int:
             return len(films)
 
@@ -99,12 +99,12 @@ def cold_torch(folder: str, reader: str) -> float:
             turn[:, 2] += rng.uniform(-0.08, 0.08, 2) * SIDE
             return torch.from_numpy(cv2.warpAffine((image - low) / (high - low), turn, (SIDE, SIDE))[None])
 
-    loader = torch.utils.data.DataLoader(SimulatedCohort(), BATCH, num_workers=2, persistent_workers=True)
+    loader = torch.utils.data.DataLoader(FilmDataset(), BATCH, num_workers=2, persistent_workers=True)
     return rate(lambda: sum(len(batch) for batch in loader))
 
 
 def cold_decoder(folder: str) -> float:
-    """Time the least that any reader must do: imdecode and an area resize, on two threads."""
+    """Time the minimum that any reader must do: imdecode and an area resize, on two threads."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -119,12 +119,12 @@ def cold_decoder(folder: str) -> float:
 
 
 def noise(count: int = 256) -> np.ndarray:
-    """Return images in the shape of films; what is in them does not matter to a clock."""
+    """Return random images with the shape of films. Their content does not change the time."""
     return np.random.default_rng(0).random((count, SIDE, SIDE), np.float32)
 
 
 def warm_ours() -> float:
-    """Time cached epochs, augmented, as `train` reads them."""
+    """Time augmented epochs from the cache, as `train` reads them."""
     from cxrlib.images.augmentation import Augmentation
     from cxrlib.images.pixels import quantize
     from cxrlib.training.batches import make_dataset
@@ -136,13 +136,13 @@ def warm_ours() -> float:
 
 
 def warm_generator() -> float:
-    """ImageDataGenerator.flow over an array."""
+    """Time ImageDataGenerator.flow over an array."""
     flow = legacy_generator().flow(noise()[..., None], batch_size=BATCH)
     return rate(lambda: sum(len(next(flow)) for _ in range(len(flow))))
 
 
 def warm_layers() -> float:
-    """Time the three Keras layers in a tf.data pipeline."""
+    """Time three Keras augmentation layers in a tf.data pipeline."""
     from cxrlib.model.backend import keras, tf
 
     moves = keras.Sequential(
@@ -178,10 +178,11 @@ def our_network(width: int, dtype: str):
 
 
 def gigaflops_ours(width: str, dtype: str) -> float:
-    """Return the billions of operations a second that the convolutions of our training step do.
+    """Return the billions of operations a second of the convolutions in our training step.
 
-    Two for a multiplication and its addition; forwards, and backwards for the
-    kernel and for the input, which the stem does not need.
+    A multiplication with its addition counts as two operations. A convolution is
+    computed three times: forwards, backwards for its kernel, and backwards for its
+    input. The stem needs no gradient of its input, so it counts twice.
     """
     from cxrlib.model.backend import keras
 

@@ -1,14 +1,15 @@
-"""What the library does, beside what a user would pick instead: ``make bench``.
+"""Compare the library's speed with what a user would pick instead: ``make bench``.
 
     python benchmarks/side_by_side.py [FILMS] [--real SOURCE] [--turns 3] [--only WORDS]
 
-FILMS is a folder of PNG originals of 1024 px; without it, simulated ones are
-made. SOURCE is real films in NIH's layout; without it their row is left out.
-Peers live in an environment of their own, build/peers, made at the first call. In
-each turn every competitor of a measure runs once, each in a fresh process, in an
-order that changes; a ratio is taken within a turn, and the table gives the median
-over turns with the smallest and the largest. Trainings, which take long, run once.
-Writes results.md and results.json; with --only, the other rows stay as they were.
+FILMS is a folder of PNG originals of 1024 px. Without it, films are simulated.
+SOURCE is a folder of real films in NIH's layout. Without it, their row is left out.
+The peers have an environment of their own, build/peers, which the first call
+creates. In each turn, every competitor of a measure runs once, each in a fresh
+process, in an order that changes. A ratio is taken within a turn. The table gives
+its median over the turns, with the smallest and the largest. Trainings take long
+and run once. The script writes results.md and results.json. With --only, the other
+rows stay as they were.
 """
 
 import json
@@ -30,7 +31,7 @@ import typer
 from prepare_speed import replicate, seconds_and_megabytes
 from tqdm import tqdm
 
-from cxrlib.model.distributed import JOIN
+from cxrlib.model.distributed import JOIN_VARIABLES
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build"
@@ -50,10 +51,10 @@ NOTEBOOKS = "the notebooks, compared strictly, from an empty cache"
 COURSE = {"films": 1107, "prevalence": 107 / 1107, "seed": 0}
 FRESH = {"films": 2000, "prevalence": 107 / 1107, "seed": 77}
 SMALL = {"size": 96, "width": 16, "batch": 16, "start": "scratch"}
-"""The network whose time to an AUC is taken: `default`, made small and begun from random weights."""
+"""Changes to `default` for the network whose time to an AUC is measured: small, and from random weights."""
 
 SHORT, REAL_SHORT = {"epochs": 30}, {"epochs": 12}
-"""Epochs of the trainings whose time is taken: each has its whole schedule within them."""
+"""Epochs of the trainings whose time is measured. Each completes its schedule within them."""
 
 WHY = {
     (COLD, "the original's generator"): (
@@ -65,12 +66,12 @@ WHY = {
         "weights that come with the library would make no fair row: they have seen films of the same simulator"
     ),
 }
-"""For a row that falls short: the reason, as far as it is known."""
+"""For a row that misses its goal: the reason, as far as it is known."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; a ratio is how many times better ours is."""
+    """One row of the table. The ratio says how many times better ours is than the peer."""
 
     measure: str
     peer_name: str
@@ -86,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Contest:
-    """Our command and the peers' of rates.py (the best of several counts), and what is to be reached."""
+    """The commands of rates.py for us and for each rival, and the ratio to reach. A rival's best command counts."""
 
     measure: str
     ours: list[str]
@@ -96,22 +97,22 @@ class Contest:
 
 
 def contests(films: str) -> list[Contest]:
-    """Return the measures that are rates."""
+    """Return the contests: the measures that are rates."""
     torch_loaders = [["cold_torch", films, reader] for reader in ("pillow", "opencv")]
     rivals = {"the original's generator": [["cold_original", films]], "PyTorch DataLoader, two workers": torch_loaders}
-    made = [Contest(COLD, ["cold_ours", films, "moved"], rivals, dict(zip(rivals, (9, 1.2), strict=True)))]
+    result = [Contest(COLD, ["cold_ours", films, "moved"], rivals, dict(zip(rivals, (9, 1.2), strict=True)))]
     rivals = {"the bare decoder": [["cold_decoder", films]]}
-    made.append(Contest(STILL, ["cold_ours", films, "still"], rivals, {"the bare decoder": 0.9}))
+    result.append(Contest(STILL, ["cold_ours", films, "still"], rivals, {"the bare decoder": 0.9}))
     rivals = {"ImageDataGenerator.flow": [["warm_generator"]], "three Keras layers": [["warm_layers"]]}
-    made.append(Contest(WARM, ["warm_ours"], rivals, dict.fromkeys(rivals, 3)))
+    result.append(Contest(WARM, ["warm_ours"], rivals, dict.fromkeys(rivals, 3)))
     for width in WIDTHS:
         for dtype in DTYPES:
             name = STEP.format(width=width, dtype=dtype)
             rivals = {"PyTorch 2.13": [["step_torch", str(width), dtype, layout] for layout in ("first", "last")]}
-            made.append(Contest(name, ["step_ours", str(width), dtype], rivals, {"PyTorch 2.13": 1}))
+            result.append(Contest(name, ["step_ours", str(width), dtype], rivals, {"PyTorch 2.13": 1}))
     rivals = {"sgemm": [["gigaflops_sgemm", library] for library in ("numpy", "torch")]}
-    made.append(Contest(SGEMM, ["gigaflops_ours", "64", "float32"], rivals, {"sgemm": 0.8}, "GFLOP/s"))
-    return made
+    result.append(Contest(SGEMM, ["gigaflops_ours", "64", "float32"], rivals, {"sgemm": 0.8}, "GFLOP/s"))
+    return result
 
 
 def main(
@@ -122,19 +123,19 @@ def main(
 ) -> None:
     """Run every measure and write the table."""
     films = (films or simulated_films()).resolve()
-    wanted = lambda *measures: any(only in measure for measure in measures)
+    is_wanted = lambda *measures: any(only in measure for measure in measures)
     for contest in contests(str(films)):
-        if wanted(contest.measure):
+        if is_wanted(contest.measure):
             write(compete(contest, turns), turns)
-    if wanted(LINEAR, FLAT):
-        write(growth(films), turns)
-    if wanted(NOTEBOOKS):
-        write([course()], turns)
-    if wanted(CURVE, SPEEDUP):
-        write(scale_out(), turns)
-    if wanted(REACH, PASSES.format(films="simulated")):
+    if is_wanted(LINEAR, FLAT):
+        write(prepare_growth(films), turns)
+    if is_wanted(NOTEBOOKS):
+        write([time_notebooks()], turns)
+    if is_wanted(CURVE, SPEEDUP):
+        write(compare_processes(), turns)
+    if is_wanted(REACH, PASSES.format(films="simulated")):
         write(time_to_auc(), turns)
-    if real and wanted(PASSES.format(films="real")):
+    if real and is_wanted(PASSES.format(films="real")):
         write([time_on_real(real.resolve())], turns)
 
 
@@ -159,22 +160,23 @@ def compete(contest: Contest, turns: int) -> list[Row]:
     return rows
 
 
-def growth(films: Path) -> list[Row]:
-    """Prepare 1,000 and 10,000 images."""
+def prepare_growth(films: Path) -> list[Row]:
+    """Compare the time and the memory of `prepare` for 1,000 and for 10,000 images."""
     taken = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in (1_000, 10_000):
             source = replicate(films, Path(folder) / f"source{count}", count)
             taken[count] = seconds_and_megabytes(source, Path(folder) / f"made{count}")
-    (few, little), (many, much) = taken.values()
+    (seconds_1k, megabytes_1k), (seconds_10k, megabytes_10k) = taken.values()
+    speed, memory = 10 * seconds_1k / seconds_10k, megabytes_1k / megabytes_10k
     return [
-        Row(LINEAR, "itself", many, 10 * few, 10 * few / many, 0.9, 10 * few / many >= 0.9, "s"),
-        Row(FLAT, "itself", much, little, little / much, 0.9, little / much >= 0.9, "MB"),
+        Row(LINEAR, "itself", seconds_10k, 10 * seconds_1k, speed, 0.9, speed >= 0.9, "s"),
+        Row(FLAT, "itself", megabytes_10k, megabytes_1k, memory, 0.9, memory >= 0.9, "MB"),
     ]
 
 
-def course() -> Row:
-    """Run every notebook as the tests do; the seconds of each are printed."""
+def time_notebooks() -> Row:
+    """Time all notebooks, run as the tests run them. The seconds of each notebook are printed."""
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
         command = [sys.executable, "-m", "pytest", "-q", "notebooks"]
@@ -183,16 +185,16 @@ def course() -> Row:
     return Row(NOTEBOOKS, "twelve minutes", taken, 720, 720 / taken, 1, taken <= 720, "s")
 
 
-def scale_out() -> list[Row]:
-    """Train by one process held to a core, and by two with a core each."""
+def compare_processes() -> list[Row]:
+    """Compare a training in one process on one core with a training in two processes on a core each."""
     cohort = simulated("course-128", COURSE | {"size": 128})
     changes = {"size": 128, "batch": 256, "epochs": 4, "start": "scratch", "learning_rate": 2e-4}
-    alone = clock([dict(cohort=cohort, changes=changes, distributed=True)], cores=True)
-    both = clock([dict(cohort=cohort, changes=changes, distributed=True)] * 2, cores=True)
-    apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(alone, both, strict=True))
-    one, two = (sum(row["training"] for row in rows[1:]) for rows in (alone, both))  # the first epoch compiles
+    single = time_trainings([dict(cohort=cohort, changes=changes, distributed=True)], cores=True)
+    double = time_trainings([dict(cohort=cohort, changes=changes, distributed=True)] * 2, cores=True)
+    difference = max(abs(a["loss"] - b["loss"]) for a, b in zip(single, double, strict=True))
+    one, two = (sum(row["training"] for row in rows[1:]) for rows in (single, double))  # the first epoch compiles
     return [
-        Row(CURVE, "1 process, same global batch", apart, 0.0, apart, 1e-3, apart <= 1e-3, "loss"),
+        Row(CURVE, "1 process, same global batch", difference, 0.0, difference, 1e-3, difference <= 1e-3, "loss"),
         Row(SPEEDUP, "1 process, same global batch", two, one, one / two, 1.6, one / two >= 1.6, "s"),
     ]
 
@@ -202,45 +204,44 @@ def time_to_auc() -> list[Row]:
     fresh = {size: simulated(f"fresh-{size}", FRESH | {"size": size}) for size in (96, 256)}
     cohorts = {size: simulated(f"course-{size}", COURSE | {"size": size}) for size in (96, 256)}
     base = dict(cohort=cohorts[96], fresh=fresh[96])
-    ours = clock([base | dict(changes=SMALL | SHORT, each=True)])
-    longer = clock([base | dict(changes=SMALL | {"epochs": 10 * SHORT["epochs"]})])
-    classic = clock([dict(recipe="classic", cohort=cohorts[256], fresh=fresh[256], changes={})])
+    ours = time_trainings([base | dict(changes=SMALL | SHORT, each=True)])
+    longer = time_trainings([base | dict(changes=SMALL | {"epochs": 10 * SHORT["epochs"]})])
+    classic = time_trainings([dict(recipe="classic", cohort=cohorts[256], fresh=fresh[256], changes={})])
     target = 0.97 * longer[-1]["kept_auc"]
-    reached, whole = first(ours, target), classic[-1]["seconds"]
+    reached, classic_seconds = seconds_to_reach(ours, target), classic[-1]["seconds"]
     name = f"classic (which ends at {classic[-1]['kept_auc']:.3f}; to reach: {target:.3f}, within 60 s)"
     return [
-        Row(REACH, name, reached, whole, whole / reached, 60, reached <= 60, "s"),
+        Row(REACH, name, reached, classic_seconds, classic_seconds / reached, 60, reached <= 60, "s"),
         passing(PASSES.format(films="simulated"), ours, classic),
     ]
 
 
 def time_on_real(source: Path) -> Row:
-    """Time both recipes on one fold of real films; the other folds' patients train."""
-    from trials import prepared
+    """Time both recipes on one fold of real films. The patients of the other folds train."""
+    from trials import prepare_films
 
-    cohort = str(prepared(source, BUILD / "real").folder)
+    cohort = str(prepare_films(source, BUILD / "real").folder)
     base = dict(cohort=cohort, fold=0)
-    ours = clock([base | dict(changes=REAL_SHORT, each=True)])
-    classic = clock([base | dict(recipe="classic", changes={})])
+    ours = time_trainings([base | dict(changes=REAL_SHORT, each=True)])
+    classic = time_trainings([base | dict(recipe="classic", changes={})])
     return passing(PASSES.format(films="real"), ours, classic)
 
 
 def passing(measure: str, ours: list[dict], classic: list[dict]) -> Row:
-    """Hold the time to pass classic's final AUC against classic's whole time."""
-    final, whole = classic[-1]["kept_auc"], classic[-1]["seconds"]
-    reached = first(ours, final)
-    return Row(
-        measure, f"classic (ends at {final:.3f})", reached, whole, whole / reached, 10, whole / reached >= 10, "s"
-    )
+    """Compare our time to pass the final AUC of `classic` with the whole time of `classic`."""
+    final, classic_seconds = classic[-1]["kept_auc"], classic[-1]["seconds"]
+    reached = seconds_to_reach(ours, final)
+    ratio = classic_seconds / reached
+    return Row(measure, f"classic (ends at {final:.3f})", reached, classic_seconds, ratio, 10, ratio >= 10, "s")
 
 
-def first(rows: list[dict], target: float) -> float:
-    """Return the seconds after which an epoch ends at the target or above; infinite if none does."""
+def seconds_to_reach(rows: list[dict], target: float) -> float:
+    """Return the seconds after which an epoch first reaches the target AUC, or infinity if none does."""
     return next((row["seconds"] for row in rows if row["auc"] >= target), float("inf"))
 
 
-def clock(trainings: list[dict], *, cores: bool = False) -> list[dict]:
-    """Run trainings by clocked.py, side by side if several, and return the rows of the first."""
+def time_trainings(trainings: list[dict], *, cores: bool = False) -> list[dict]:
+    """Run trainings by clocked.py, several at the same time, and return the rows of the first."""
     defaults = dict(recipe="default", fresh=None, fold=None, each=False, distributed=False)
     started = []
     with tempfile.TemporaryDirectory() as folder:
@@ -249,20 +250,20 @@ def clock(trainings: list[dict], *, cores: bool = False) -> list[dict]:
             spec.write_text(json.dumps(defaults | training | {"run": str(Path(folder) / "run")}))
             joined = (f"127.0.0.1:{free_port()}" if index == 0 else started[0][1], str(len(trainings)), str(index))
             env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "STARTED": str(time.time())}
-            env |= dict(zip(JOIN, joined, strict=True)) if len(trainings) > 1 else {}
+            env |= dict(zip(JOIN_VARIABLES, joined, strict=True)) if len(trainings) > 1 else {}
             command = [sys.executable, str(HERE / "clocked.py"), str(spec)]
             command = ["taskset", "-c", str(index), *command] if cores else command
             process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             started.append((process, joined[0]))
-        said = [process.communicate() for process, _ in started]
-    for (process, _), (_, complaint) in zip(started, said, strict=True):
+        outputs = [process.communicate() for process, _ in started]
+    for (process, _), (_, stderr) in zip(started, outputs, strict=True):
         if process.returncode:
-            raise SystemExit(f"a training failed:\n{complaint[-2000:]}")
-    return json.loads(said[0][0].splitlines()[-1])
+            raise SystemExit(f"A training failed:\n{stderr[-2000:]}")
+    return json.loads(outputs[0][0].splitlines()[-1])
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses."""
+    """Return a free port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
@@ -278,21 +279,21 @@ def measure_once(python: str, command: list[str]) -> float:
 
 
 def peers_python() -> Path:
-    """Make the peers' environment where it is missing: their packages first, the course's after them."""
+    """Return the peers' Python. Create its environment if it is missing: their packages come before the course's."""
     python = BUILD / "peers/bin/python"
-    wanted = (HERE / "peers.txt").read_text()
+    packages = (HERE / "peers.txt").read_text()
     stamp = BUILD / "peers/.made-of"
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text() != packages:
         subprocess.run([sys.executable, "-m", "venv", "--clear", BUILD / "peers"], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / "peers.txt"], check=True)
-        own = subprocess.run(
+        site_packages = subprocess.run(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.strip()
-        Path(own, "course.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE.parent}\n")
-        stamp.write_text(wanted)
+        Path(site_packages, "course.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE.parent}\n")
+        stamp.write_text(packages)
     return python
 
 
@@ -302,7 +303,7 @@ def simulated_films() -> Path:
 
 
 def simulated(name: str, options: dict) -> str:
-    """Return a simulated cohort, made where it is missing."""
+    """Return the folder of a simulated cohort. Simulate it if it is missing."""
     from cxrlib.phantom.simulation import VERSION, simulate
 
     folder = BUILD / f"bench-v{VERSION}" / name
@@ -310,30 +311,30 @@ def simulated(name: str, options: dict) -> str:
 
 
 def processor() -> str:
-    """Return the machine's own name for its processor."""
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def key_of(row: dict) -> tuple[str, str]:
-    """Return measure and peer, without what stands in brackets, which was measured."""
+def row_key(row: dict) -> tuple[str, str]:
+    """Return the measure and the peer of a row, without the measured figures in brackets."""
     return row["measure"], row["peer_name"].split(" (")[0]
 
 
 def write(rows: list[Row], turns: int) -> None:
-    """Write results.json and results.md; rows that were not measured now stay as they were."""
+    """Write results.json and results.md. Rows that were not measured now stay as they were."""
     results = HERE / "results.json"
     digits = lambda value: float(f"{value:.3g}") if isinstance(value, float) and math.isfinite(value) else value
     plain = lambda value: None if value == math.inf else digits(value)  # not reached; JSON has no infinity
-    kept = {key_of(row): row for row in (json.loads(results.read_text()) if results.exists() else [])}
-    kept |= {key_of(row): {k: plain(v) for k, v in row.items()} for row in map(asdict, rows)}
+    kept = {row_key(row): row for row in (json.loads(results.read_text()) if results.exists() else [])}
+    kept |= {row_key(row): {k: plain(v) for k, v in row.items()} for row in map(asdict, rows)}
     results.write_text(json.dumps(list(kept.values()), indent=1) + "\n")
     (HERE / "results.md").write_text(table(list(kept.values()), turns))
 
 
 def table(rows: list[dict], turns: int) -> str:
-    """Return the page."""
+    """Return results.md as text."""
     lines = [
         "# Side by side",
         "",
@@ -355,8 +356,8 @@ def table(rows: list[dict], turns: int) -> str:
             f"| {r['measure']} | {r['peer_name']} | {ours} | {r['peer']:.4g} {r['unit']} "
             f"| **{r['ratio']:.3g}**{spread} | {r['reach']:g} | {met} |"
         )
-    missed = [r for r in rows if not r["met"] and key_of(r) in WHY]
-    short = [f"- {r['measure']}, beside {r['peer_name']}: {WHY[key_of(r)]}" for r in missed]
+    missed = [r for r in rows if not r["met"] and row_key(r) in WHY]
+    short = [f"- {r['measure']}, beside {r['peer_name']}: {WHY[row_key(r)]}" for r in missed]
     return "\n".join(lines + (["", "Why a row falls short:", "", *short] if short else [])) + "\n"
 
 

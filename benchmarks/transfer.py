@@ -2,12 +2,12 @@
 
     python benchmarks/transfer.py SOURCE OUT [--seeds 3] [--look]
 
-SOURCE is in NIH's layout with a ``sources.csv`` (image, group). Settings of the
-simulator are chosen by the AUCs within AP and within PA of the groups other than
-``one-per-patient``; with ``--look`` that group is scored too, and each such look
-becomes a row of ``benchmarks/looks.csv``. The network is the last epoch's: no
-real film chooses anything. OUT keeps films and runs, so that a second call goes on
-where the first was stopped.
+SOURCE is in NIH's layout with a ``sources.csv`` (image, group). The settings of the
+simulator are chosen by the AUCs within AP and within PA, over the groups other than
+``one-per-patient``. With ``--look`` this held-out group is scored too, and each
+such look becomes a row of ``benchmarks/looks.csv``. The network is that of the last
+epoch, so no real film chooses anything. OUT keeps films and runs, so a second call
+continues where the first stopped.
 """
 
 import datetime
@@ -30,7 +30,7 @@ from cxrlib.model.recipe import find_recipe
 from cxrlib.phantom.simulation import VERSION, simulate
 from cxrlib.training.fitting import train
 
-HELD = "one-per-patient"
+HELD_OUT_GROUP = "one-per-patient"
 LOOKS = Path(__file__).with_name("looks.csv")
 
 
@@ -57,21 +57,21 @@ def main(
         run = train_on_simulation(out, chosen, seed, films, prevalence)
         table = real.table.assign(score=run.score_cohort(real))
         write_csv(run.folder / "real.csv", table)
-        rows.append({"seed": seed, "val": run.history["val_auc"].iloc[-1]} | aucs_of(table, look=look))
+        rows.append({"seed": seed, "val": run.history["val_auc"].iloc[-1]} | measure_aucs(table, look=look))
         typer.echo(pd.DataFrame(rows[-1:]).round(3).to_string(index=False))
         if look:
             settings = {"films": films, "size": chosen.size, "width": chosen.width, "epochs": chosen.epochs}
-            note_look(
+            record_look(
                 {"date": datetime.date.today().isoformat(), "version": VERSION} | settings | rows[-1] | {"note": note}
             )
     for name in [name for name in rows[0] if name not in ("seed", "val", "low", "high")]:
         values = [row[name] for row in rows]
-        told = mean_interval(values) if len(values) > 1 else f"{values[0]:.3f}"
-        typer.echo(f"{name}: {told}, {len(values)} trainings")
+        summary = mean_interval(values) if len(values) > 1 else f"{values[0]:.3f}"
+        typer.echo(f"{name}: {summary}, {len(values)} trainings")
 
 
 def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: float):
-    """Simulate films and train on them; both are kept."""
+    """Simulate films and train on them. Films and run are kept."""
     cohort = out / f"films-v{VERSION}-{films}-{prevalence:g}-{recipe.size}px-{seed}"
     if not cohort.exists():
         simulate(
@@ -92,20 +92,20 @@ def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: fl
     return run
 
 
-def aucs_of(table: pd.DataFrame, *, look: bool) -> dict[str, float]:
-    """Return AUCs within AP and within PA of the other groups; of the held group where it is looked at."""
-    held = table["group"] == HELD
-    parts = {view: table[~held & (table["view"] == view)] for view in ("AP", "PA")}
-    made = {name: auc(part["label"], part["score"]) for name, part in parts.items()}
+def measure_aucs(table: pd.DataFrame, *, look: bool) -> dict[str, float]:
+    """Return the AUCs within AP and within PA of the other groups and, with `look`, that of the held-out group."""
+    is_held_out = table["group"] == HELD_OUT_GROUP
+    parts = {view: table[~is_held_out & (table["view"] == view)] for view in ("AP", "PA")}
+    aucs = {name: auc(part["label"], part["score"]) for name, part in parts.items()}
     if look:
-        part = table[held]
+        part = table[is_held_out]
         whole = auc_interval(part["label"], part["score"], part["patient_id"])
-        made |= {HELD: whole.value, "low": whole.low, "high": whole.high}
-    return made
+        aucs |= {HELD_OUT_GROUP: whole.value, "low": whole.low, "high": whole.high}
+    return aucs
 
 
-def note_look(row: dict) -> None:
-    """Add a row to the list of looks at the held group."""
+def record_look(row: dict) -> None:
+    """Add a row to looks.csv, the list of looks at the held-out group."""
     kept = pd.read_csv(LOOKS) if LOOKS.exists() else pd.DataFrame()
     write_csv(LOOKS, pd.concat([kept, pd.DataFrame([row]).round(4)], ignore_index=True))
 

@@ -1,15 +1,15 @@
-"""What was tried to make `default` better on real films: each trial cross-validated by patient.
+"""Try changes to `default` on real films. Each trial is cross-validated by patient.
 
     python benchmarks/trials.py SOURCE OUT screen NAME ...    # folds of seed 1, one training seed
     python benchmarks/trials.py SOURCE OUT confirm NAME ...   # folds of seed 0, two training seeds
 
-A trial is some changes to `default` (TRIALS below), or several trials whose logits
-are averaged (ENSEMBLES); with "+mirror" behind its name, a film is scored together
-with its mirror image. Two folds are trained at a time, on one thread each. OUT
-keeps the runs, so that a second call goes on where the first was stopped, and
-gets the out-of-fold scores; trials.csv in this folder gets the AUCs and, for each
-trial, the difference to that stage's BASE on the same films, paired, with its 95 % interval,
-clustered by patient.
+A trial is a set of changes to `default` (TRIALS below), or several trials whose
+logits are averaged (ENSEMBLES). With "+mirror" after its name, a film is scored
+together with its mirror image. Two folds are trained at a time, on one thread each.
+OUT keeps the runs, so a second call continues where the first stopped. It gets the
+out-of-fold scores. trials.csv in this folder gets the AUCs and, for each trial, the
+paired difference to the BASE of its stage on the same films, with its 95 %
+interval, clustered by patient.
 """
 
 import os
@@ -54,18 +54,18 @@ def main(
     source: Path,
     out: Path,
     stage: Stage,
-    names: Annotated[list[str], typer.Argument(help="trials; the one that they are held against comes first")],
+    names: Annotated[list[str], typer.Argument(help="trials; the one that they are compared with comes first")],
 ) -> None:
     """Train, score out of fold, and write the table."""
-    cohort = prepared(source, out)
+    cohort = prepare_films(source, out)
     seeds = (0,) if stage == Stage.screen else (0, 1)
     for seed in seeds:
         plain = dict.fromkeys(name.removesuffix("+mirror") for name in names)
-        todo = [(name, fold) for name in plain if name in TRIALS for fold in range(5)]
-        jobs = (delayed(train_fold)(source, out, stage, name, fold, seed) for name, fold in todo)
-        for _ in tqdm(Parallel(2, return_as="generator")(jobs), total=len(todo), desc=f"{stage}, seed {seed}"):
+        jobs = [(name, fold) for name in plain if name in TRIALS for fold in range(5)]
+        calls = (delayed(train_fold)(source, out, stage, name, fold, seed) for name, fold in jobs)
+        for _ in tqdm(Parallel(2, return_as="generator")(calls), total=len(jobs), desc=f"{stage}, seed {seed}"):
             pass
-    rows = [row for name in names for seed in seeds for row in held_against_base(out, cohort, stage, name, seed)]
+    rows = [row for name in names for seed in seeds for row in compare_with_base(out, cohort, stage, name, seed)]
     kept = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame()
     table = pd.concat([kept, pd.DataFrame(rows)], ignore_index=True)
     table = table.drop_duplicates(["stage", "trial", "seed", "films"], keep="last", ignore_index=True)
@@ -73,16 +73,16 @@ def main(
     typer.echo(pd.DataFrame(rows).round(3).to_string(index=False))
 
 
-def prepared(source: Path, out: Path) -> Cohort:
-    """Return the films at 256 px, with their groups."""
+def prepare_films(source: Path, out: Path) -> Cohort:
+    """Return the real films at 256 px, with their groups."""
     from cross_validate import with_groups
 
     return with_groups(read_cohort(prepare(source, out / "cohort").folder), source)
 
 
 def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: int) -> None:
-    """Train without one fold's patients and keep their logits, as they are and mirrored."""
-    from cross_validate import deal, split_fold
+    """Train without the patients of one fold. Keep the logits of their films and of the mirrored films."""
+    from cross_validate import draw_folds, split_fold
 
     from cxrlib.model.network import predict_logits
     from cxrlib.model.session import start_session
@@ -90,11 +90,11 @@ def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: 
     from cxrlib.training.fitting import train
 
     start_session(seed)
-    cohort = prepared(source, out)
+    cohort = prepare_films(source, out)
     changes = {"seed": seed} | TRIALS[name]
     recipe = find_recipe("default", **changes)
-    rows = deal(cohort, 5, 1 if stage == Stage.screen else 0)[fold]
-    folder = place(out, stage, name, seed, fold)
+    rows = draw_folds(cohort, 5, 1 if stage == Stage.screen else 0)[fold]
+    folder = training_folder(out, stage, name, seed, fold)
     if (folder / "fold.csv").exists():
         return
     run = train(split_fold(cohort, rows), folder, recipe, resume=True)
@@ -104,34 +104,34 @@ def train_fold(source: Path, out: Path, stage: str, name: str, fold: int, seed: 
     write_csv(folder / "fold.csv", test[["path"]].assign(fold=fold, **logits))
 
 
-def place(out: Path, stage: str, name: str, seed: int, fold: int) -> Path:
+def training_folder(out: Path, stage: str, name: str, seed: int, fold: int) -> Path:
     """Return the folder of one training."""
     return out / stage / f"{name.replace(' ', '-').replace(',', '')}-{seed}-{fold}"
 
 
 def out_of_fold(out: Path, cohort: Cohort, stage: str, name: str, seed: int) -> pd.DataFrame:
-    """Return the films with a trial's logit, each by the network that had not seen the patient."""
+    """Return the films with the logits of a trial. Each film is scored by the network that never saw its patient."""
     mirrored = name.endswith("+mirror")
     members = ENSEMBLES.get(name.removesuffix("+mirror"), (name.removesuffix("+mirror"),))
     logits = []
     for member in members:
-        files = [place(out, stage, member, seed, fold) / "fold.csv" for fold in range(5)]
-        made = pd.concat([pd.read_csv(file) for file in files]).set_index("path")
-        logits.append((made["logit"] + made["mirrored"]) / 2 if mirrored else made["logit"])
-    fold = made["fold"]
+        files = [training_folder(out, stage, member, seed, fold) / "fold.csv" for fold in range(5)]
+        table = pd.concat([pd.read_csv(file) for file in files]).set_index("path")
+        logits.append((table["logit"] + table["mirrored"]) / 2 if mirrored else table["logit"])
+    fold = table["fold"]
     return cohort.table.assign(
         logit=cohort.table["path"].map(sum(logits) / len(logits)), fold=cohort.table["path"].map(fold)
     )
 
 
-def held_against_base(out: Path, cohort: Cohort, stage: str, name: str, seed: int) -> list[dict]:
-    """Return a row for each subset of films: the trial's AUCs, and their difference to BASE."""
+def compare_with_base(out: Path, cohort: Cohort, stage: str, name: str, seed: int) -> list[dict]:
+    """Return a row for each subset of films: the AUCs of the trial, and its difference to BASE."""
     from cross_validate import subsets_of
 
     ours = out_of_fold(out, cohort, stage, name, seed)
     try:
         base = out_of_fold(out, cohort, stage, BASE[stage], seed)
-    except FileNotFoundError:  # not run with this seed
+    except FileNotFoundError:  # BASE was not trained with this seed
         base = None
     rows = []
     for films, chosen in subsets_of(ours).items():
