@@ -6,7 +6,7 @@ from .images.augmentation import Augmentation
 from .images.radiograph import open_radiograph, read_image
 from .model.recipe import Recipe
 from .phantom.simulation import simulate
-from .report.model_card import model_card
+from .report.card import model_card
 from .training.fitting import train
 from .training.run import open_run
 

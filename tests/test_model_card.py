@@ -10,7 +10,7 @@ import cxrlib
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.phantom.simulation import simulate
-from cxrlib.report.model_card import CLAIM, TRIPOD_AI
+from cxrlib.report.card import CLAIM, TRIPOD_AI
 from cxrlib.training.run import open_run
 
 

@@ -91,6 +91,14 @@ class Evaluation:
         figures = self.auc.as_dict("auc") | self.brier.as_dict("brier") | self.performance.as_dict()
         return {"split": self.split} | figures | {"warnings": list(self.warnings)}
 
+    def as_text(self) -> dict[str, str]:
+        """Return the figures by their titles, as text with intervals: AUC, rates, predictive values, Brier score."""
+        rates = self.performance
+        figures = {"AUC": self.auc, "sensitivity": rates.sensitivity, "specificity": rates.specificity}
+        figures |= {"PPV": rates.ppv, "NPV": rates.npv}
+        # a good Brier score is near 0, so it needs one decimal more
+        return {title: str(figure) for title, figure in figures.items()} | {"Brier score": f"{self.brier:.4f}"}
+
 
 def performance(
     labels: ArrayLike,

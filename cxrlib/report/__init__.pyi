@@ -1,5 +1,5 @@
 from . import plots
-from .model_card import model_card
+from .card import model_card
 from .page import write_page
 from .prediction import draw_prediction, save_prediction
 

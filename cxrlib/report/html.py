@@ -1,30 +1,39 @@
-"""What a page of HTML holds within itself: charts as SVG, films as JPEG, Markdown as HTML."""
+"""The parts of an HTML page that is one file: charts as SVG, films as JPEG, Markdown as HTML."""
 
 import io
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import matplotlib
 import mistune
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-LOOK = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.size": 11,
     "legend.fontsize": 9,
     "legend.edgecolor": "none",
-    "svg.hashsalt": "cxrlib",  # the same run gives the same page
+    "svg.hashsalt": "cxrlib",  # ids in the SVG are the same each time, so the same run gives the same page
 }
+"""Matplotlib's settings for the charts of a page."""
+
+CHART_INCHES = (4.2, 3.6)
+CSS_PIXELS_AN_INCH = 96
+
+JPEG_QUALITY = 90
+"""Chosen by eye: no blocks can be seen on a film."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI, and words for who cannot see it."""
+    """A picture as a data URI, with alternative text for readers who cannot see it."""
 
     source: str
     alt: str
@@ -32,66 +41,67 @@ class Picture:
     height: int
 
 
-def embed_chart(draw: Callable, alt: str, *, size: tuple[float, float] = (4.2, 3.6)) -> Picture:
-    """Return what ``draw(ax)`` draws, as SVG on no ground of its own: a page may be light or dark.
-
-    Parameters
-    ----------
-    size : (float, float)
-        Inches.
-    """
+def embed_chart(draw: Callable[[Axes], Axes], alt: str) -> Picture:
+    """Return what ``draw(ax)`` draws, as SVG. Its background is transparent, for a page may be light or dark."""
     data = io.BytesIO()
-    with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=size, layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=CHART_INCHES, layout="constrained")
         draw(figure.subplots())
-        figure.savefig(data, format="svg", transparent=True, metadata={"Date": None})
-    return Picture(_uri("svg+xml", data.getvalue()), alt, round(96 * size[0]), round(96 * size[1]))
+        figure.savefig(data, format="svg", transparent=True, metadata={"Date": None})  # a date would change the page
+    width, height = (round(CSS_PIXELS_AN_INCH * side) for side in CHART_INCHES)
+    return Picture(_data_uri("svg+xml", data.getvalue()), alt, width, height)
 
 
 def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) -> Picture:
-    """Return a film, as `cxrlib.report.plots.show_image` and `cxrlib.report.plots.heat_over` would show it.
+    """Return a film as JPEG, alone or under its heat map.
+
+    It looks as `cxrlib.report.plots.show_image` and `cxrlib.report.plots.heat_over`
+    draw it.
 
     Parameters
     ----------
-    image, heat : ndarray, (H, W), in [0, 1]
+    image : ndarray, (H, W), in [0, 1]
+    alt : str
+    heat : ndarray, (H, W), in [0, 1], optional
     """
-    shown = np.repeat(image[..., None], 3, axis=2).astype(float)
+    rgb = np.repeat(image[..., None], 3, axis=2).astype(float)
     if heat is not None:
-        share = 0.6 * heat[..., None]
-        shown = (1 - share) * shown + share * matplotlib.colormaps["magma"](heat)[..., :3]
-    pixels = np.rint(255 * shown[..., ::-1]).astype(np.uint8)
-    data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-    return Picture(_uri("jpeg", data), alt, image.shape[1], image.shape[0])
+        opacity = 0.6 * heat[..., None]
+        rgb = (1 - opacity) * rgb + opacity * matplotlib.colormaps["magma"](heat)[..., :3]
+    bgr = np.rint(255 * rgb[..., ::-1]).astype(np.uint8)  # OpenCV's order of colours
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    return Picture(_data_uri("jpeg", data), alt, image.shape[1], image.shape[0])
 
 
-def markdown_to_html(markdown: str, *, below: int = 1) -> Markup:
-    """Return Markdown as HTML: text, headings, emphasis and tables; no HTML of its own, links or images.
+def markdown_to_html(markdown: str) -> Markup:
+    """Return Markdown as HTML: text, headings, emphasis and tables.
 
-    Parameters
-    ----------
-    below : int
-        How many levels its headings go down.
+    HTML in the Markdown is escaped. Links and images stay text, for the page must not
+    ask another host for anything. Headings go down by one level, below those of the
+    page.
     """
-    render = mistune.create_markdown(renderer=_Renderer(below), plugins=["table"])
+    render = mistune.create_markdown(renderer=_Renderer(escape=True), plugins=["table"])
     for rule in ("link", "auto_link", "auto_email", "inline_html"):
         render.inline.rules.remove(rule)
-    return Markup(render(markdown))  # the renderer has escaped it
+    return Markup(render(markdown))  # safe: the renderer has escaped the text
 
 
 class _Renderer(mistune.HTMLRenderer):
-    """Tables have the heading above them as caption, and no empty headings; the first cell names its row."""
+    """Renders tables that screen readers can name.
 
-    def __init__(self, below: int):
-        super().__init__(escape=True)
-        self.below, self.title = below, ""
+    A table has the heading above it as caption. The first cell of a row is the heading
+    of the row. A row of empty headings is left out.
+    """
 
-    def heading(self, text: str, level: int, **attributes) -> str:
-        self.title = text
-        return super().heading(text, level + self.below, **attributes)
+    heading_above = ""
+
+    def heading(self, text: str, level: int, **attributes: Any) -> str:
+        self.heading_above = text
+        return super().heading(text, level + 1, **attributes)
 
     def table(self, text: str) -> str:
-        caption = f"<caption>{self.title}</caption>" if self.title else ""
-        label = escape(Markup(self.title).striptags())
+        caption = f"<caption>{self.heading_above}</caption>" if self.heading_above else ""
+        label = escape(Markup(self.heading_above).striptags())
         return (
             f'<div class="scroll" tabindex="0" role="region" aria-label="{label}, a table">'
             f"<table>{caption}{text}</table></div>\n"
@@ -105,9 +115,9 @@ class _Renderer(mistune.HTMLRenderer):
             text = text.replace("<td", '<th scope="row"', 1).replace("</td>", "</th>", 1)
         return f"<tr>{text}</tr>\n"
 
-    def table_cell(self, text: str, align=None, head: bool = False) -> str:
+    def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
         return f'<th scope="col">{text}</th>' if head else f"<td>{text}</td>"
 
 
-def _uri(kind: str, data: bytes) -> str:
+def _data_uri(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{b64encode(data).decode()}"

@@ -1,7 +1,8 @@
-"""Every picture: each function takes the axes that it draws on and returns them.
+"""Every chart and picture: each function draws on the axes that it is given and returns them.
 
-Colours are from the palette of Okabe and Ito, which colour-blind readers can
-tell apart: vermilion for the finding, blue for nofinding.
+Colours are from the palette of Okabe and Ito, which colour-blind readers can tell
+apart: vermilion for the finding, blue for no finding. Axes of rates show 0 to 1.
+Everywhere labels are (N,) with 1 = the finding, and scores are (N,) in [0, 1].
 """
 
 import matplotlib.pyplot as plt
@@ -11,17 +12,25 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
-from cxrlib.evaluation.estimate import check_scores
+from cxrlib.evaluation.estimate import Patients, check_scores
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc_interval, roc
 from cxrlib.evaluation.seeds import by_arm
 
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
+PALE_FINDING = "#F3C9A8"
+
+CLASS_NAMES = ("nofinding", "effusion")
+"""The classes of the course, by label."""
+
+UNIT = (-0.02, 1.02)
+"""The limits of an axis from 0 to 1, with room for dots and lines that lie on 0 or 1."""
 
 
 def set_page() -> None:
-    """Fix size and format of a notebook's figures: JPEG, for films have too much grain for PNG."""
+    """Set size and format of a notebook's figures: JPEG, because films have too much grain for PNG."""
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     plt.rcParams["figure.dpi"] = 90
@@ -29,7 +38,7 @@ def set_page() -> None:
 
 
 def show(alt: str) -> None:
-    """Show the current figure on a notebook's page, with words for who cannot see it.
+    """Show the current figure on a notebook's page, with words for readers who cannot see it.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ def show(alt: str) -> None:
 
 
 def show_image(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
-    """Show one film (H, W) in [0, 1], always on the same gray scale."""
+    """Show one film (H, W) in [0, 1], always on the same gray scale: 0 is black and 1 is white."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
@@ -52,80 +61,107 @@ def show_image(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
 
 
 def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
-    """Draw the validation AUC of each epoch, the one that is kept as a dot."""
+    """Draw the validation AUC of each epoch, with a dot at the epoch whose weights are kept.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``run.history``: one row for each epoch, from 1.
+    kept : int
+        ``run.kept_epoch``, from 1.
+    """
     name = "best" if kept == table["epoch"][table["val_auc"].idxmax()] else "kept"
-    ax.plot(table["epoch"], table["val_auc"], color=NEUTRAL)
+    _draw_by_epoch(table, "val_auc", ax, style="-")
     ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"{name}: epoch {kept}")
-    ax.set(xlabel="epoch", ylabel="AUC on val", ylim=(-0.02, 1.02))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)
+    ax.set(ylabel="AUC on val", ylim=UNIT)
+    ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)  # a network that guesses
     ax.legend(loc="lower right")
     return ax
 
 
 def losses(table: pd.DataFrame, ax: Axes) -> Axes:
     """Draw the training loss of each epoch."""
-    ax.plot(table["epoch"], table["loss"], ".-", color=NEUTRAL)
-    ax.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _draw_by_epoch(table, "loss", ax)
+    ax.set(ylabel="training loss", ylim=(0, None))
     return ax
 
 
 def learning_rates(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the learning rate of each epoch."""
-    ax.plot(table["epoch"], table["learning_rate"], ".-", color=NEUTRAL)
-    ax.set(xlabel="epoch", ylabel="learning rate at its start", ylim=(0, None))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    """Draw the learning rate at the start of each epoch."""
+    _draw_by_epoch(table, "learning_rate", ax)
+    ax.set(ylabel="learning rate at its start", ylim=(0, None))
     return ax
 
 
-def roc_curve(labels, scores, ax: Axes, *, patients=None, threshold: float | None = None) -> Axes:
-    """Draw the ROC curve in the whole unit square, its AUC with the interval, and the threshold as a dot."""
-    false_positive, sensitivity, _ = roc(labels, scores)
-    ax.plot(false_positive, sensitivity, color=NEUTRAL, label=f"AUC {auc_interval(labels, scores, patients):.2f}")
-    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
+def _draw_by_epoch(table: pd.DataFrame, column: str, ax: Axes, *, style: str = ".-") -> None:
+    ax.plot(table["epoch"], table[column], style, color=NEUTRAL)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def roc_curve(
+    labels: ArrayLike, scores: ArrayLike, ax: Axes, *, patients: Patients = None, threshold: float | None = None
+) -> Axes:
+    """Draw the ROC curve, with the AUC and its interval in the legend, and the threshold as a dot."""
+    false_positive_rate, sensitivity, _ = roc(labels, scores)
+    ax.plot(false_positive_rate, sensitivity, color=NEUTRAL, label=f"AUC {auc_interval(labels, scores, patients):.2f}")
+    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)  # a network that guesses
     if threshold is not None:
-        at = performance(labels, scores, threshold)
-        ax.plot(1 - at.specificity.value, at.sensitivity.value, "o", color=FINDING, label="the chosen threshold")
-    ax.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        result = performance(labels, scores, threshold)
+        _draw_threshold_dot(1 - result.specificity.value, result.sensitivity.value, ax)
+    ax.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=UNIT, ylim=UNIT, aspect="equal")
     ax.legend(loc="lower right")
     return ax
 
 
-def threshold_sweep(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
+def precision_recall_curve(labels: ArrayLike, scores: ArrayLike, ax: Axes, *, threshold: float | None = None) -> Axes:
+    """Draw precision against recall, with the prevalence as a line, and the threshold as a dot."""
+    from sklearn import metrics
+
+    precision, recall, _ = metrics.precision_recall_curve(*check_scores(labels, scores))
+    ax.step(recall, precision, where="post", color=NEUTRAL)
+    prevalence = float(np.mean(np.asarray(labels)))  # the precision of a network that guesses
+    ax.axhline(prevalence, color=NEUTRAL, linestyle=":", linewidth=1, label=f"guessing: {prevalence:.2f}")
+    if threshold is not None:
+        result = performance(labels, scores, threshold)
+        _draw_threshold_dot(result.sensitivity.value, result.ppv.value, ax)
+    ax.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", xlim=UNIT, ylim=UNIT, aspect="equal")
+    ax.legend(loc="lower left")
+    return ax
+
+
+def _draw_threshold_dot(x: float, y: float, ax: Axes) -> None:
+    ax.plot(x, y, "o", color=FINDING, label="the chosen threshold")
+
+
+def threshold_sweep(labels: ArrayLike, scores: ArrayLike, ax: Axes, *, threshold: float | None = None) -> Axes:
     """Draw sensitivity and specificity against the threshold.
 
     The axis is logarithmic: where a finding is rare, most scores are small.
     """
-    false_positive, sensitivity, thresholds = roc(labels, scores)
-    inside = thresholds <= 1
-    ax.step(thresholds[inside], sensitivity[inside], where="post", color=FINDING, label="sensitivity")
-    rest = {"where": "post", "color": NOFINDING, "linestyle": "-."}
-    ax.step(thresholds[inside], 1 - false_positive[inside], label="specificity", **rest)
+    false_positive_rate, sensitivity, thresholds = roc(labels, scores)
+    inside = thresholds <= 1  # without the first, which is infinite
+    for name, rate, color, line in (
+        ("sensitivity", sensitivity, FINDING, "-"),
+        ("specificity", 1 - false_positive_rate, NOFINDING, "-."),
+    ):
+        ax.step(thresholds[inside], rate[inside], where="post", color=color, linestyle=line, label=name)
     if threshold is not None:
         ax.axvline(threshold, color=NEUTRAL, linestyle="--", linewidth=1, label="the chosen threshold")
     lowest = max(1e-4, 0.8 * thresholds.min())
-    ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=(-0.01, 1.01))
+    ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=UNIT)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(loc="center left")
     return ax
 
 
-def score_histogram(labels, scores, ax: Axes, *, names: tuple[str, str] = ("nofinding", "effusion")) -> Axes:
-    """Draw how the scores of each class are spread, each class as shares of its own."""
-    table = pd.DataFrame({"score": scores, "class": np.asarray(names)[np.asarray(labels)]})
-    sns.histplot(
-        table,
-        x="score",
-        hue="class",
-        hue_order=names[::-1],
-        palette=[FINDING, NOFINDING],
-        bins=np.linspace(0, 1, 21),
-        stat="proportion",
-        common_norm=False,
-        ax=ax,
-    )
-    ax.set(xlabel="score", ylabel="share of the class")
+def score_histogram(labels: ArrayLike, scores: ArrayLike, ax: Axes) -> Axes:
+    """Draw how the scores of each class are spread, as fractions of the class."""
+    table = pd.DataFrame({"score": scores, "class": np.asarray(CLASS_NAMES)[np.asarray(labels)]})
+    classes = {"hue_order": CLASS_NAMES[::-1], "palette": [FINDING, NOFINDING], "common_norm": False}
+    bins = np.linspace(0, 1, 21)
+    sns.histplot(table, x="score", hue="class", bins=bins, stat="proportion", ax=ax, **classes)
+    ax.set(xlabel="score", ylabel="fraction of the class")
     return ax
 
 
@@ -137,32 +173,44 @@ def outline(mask: np.ndarray, ax: Axes, *, color: str = FINDING) -> Axes:
 
 
 def point_out(ax: Axes, signs: dict[str, tuple[float, float, float, float]], *, color: str = FINDING) -> Axes:
-    """Name places on a film, each with an arrow.
+    """Name places on a film, each with an arrow from its name.
 
     Parameters
     ----------
     signs : dict
-        Name -> (x, y of the place, x, y of the name), as shares of the film from its upper left corner.
+        Name -> (x, y of the place, x, y of the name), as fractions of the film's side
+        from its upper left corner.
+    color : str
+        Of the arrows.
     """
     box = {"facecolor": "black", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
     arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.5}
-    for name, (x, y, at_x, at_y) in signs.items():
+    for name, (x, y, name_x, name_y) in signs.items():
         ax.annotate(
-            name, (x, 1 - y), (at_x, 1 - at_y), "axes fraction",
+            name, (x, 1 - y), (name_x, 1 - name_y), "axes fraction",
             color="white", ha="center", va="center", bbox=box, arrowprops=arrow,
         )  # fmt: skip
     return ax
 
 
 def heat_over(image: np.ndarray, heat: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
-    """Lay a heat map (H, W) in [0, 1] over its film: the hotter, the less of the film is seen."""
+    """Draw a heat map (H, W) in [0, 1] over its film. The hotter a place, the less of the film shows through."""
     show_image(image, ax, title=title)
     ax.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=0.6 * heat, interpolation="bilinear")
     return ax
 
 
 def seeds(table: pd.DataFrame, ax: Axes, *, column: str = "auc", label: str = "AUC on test") -> Axes:
-    """Draw each arm's trainings as dots, those of one seed joined, and each arm's mean as a bar."""
+    """Draw each arm's trainings as dots, joined by seed, and each arm's mean as a bar.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each training: ``seed``, ``arm`` and the results.
+    column : str
+    label : str
+        Of the axis.
+    """
     wide = by_arm(table, column)
     places = np.arange(wide.shape[1])
     ax.plot(places, wide.to_numpy().T, ".-", color=NEUTRAL, linewidth=0.6, alpha=0.6)
@@ -173,75 +221,63 @@ def seeds(table: pd.DataFrame, ax: Axes, *, column: str = "auc", label: str = "A
 
 
 def differences(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the differences of `cxrlib.evaluation.seeds.compare_arms` with their intervals, and where none would be."""
-    shown = table.dropna()
-    places = np.arange(len(shown))[::-1]
-    errors = [shown["difference"] - shown["low"], shown["high"] - shown["difference"]]
-    ax.errorbar(shown["difference"], places, xerr=errors, fmt="o", color=FINDING, capsize=3)
+    """Draw the differences of `cxrlib.evaluation.seeds.compare_arms` with their intervals, and a line at 0."""
+    compared = table.dropna()  # without the baseline
+    places = np.arange(len(compared))[::-1]
+    errors = [compared["difference"] - compared["low"], compared["high"] - compared["difference"]]
+    ax.errorbar(compared["difference"], places, xerr=errors, fmt="o", color=FINDING, capsize=3)
     ax.axvline(0, color=NEUTRAL, linestyle=":", linewidth=1)
-    ax.set_yticks(places, shown.index)
+    ax.set_yticks(places, compared.index)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     baseline = table.index[table["difference"].isna()][0]
-    ax.set(ylim=(-0.6, len(shown) - 0.4), xlabel=f"difference to {baseline}")
+    ax.set(ylim=(-0.6, len(compared) - 0.4), xlabel=f"difference to {baseline}")
     return ax
 
 
-def precision_recall_curve(labels, scores, ax: Axes, *, threshold: float | None = None) -> Axes:
-    """Draw precision against recall in the whole unit square, the prevalence as a line, the threshold as a dot."""
-    from sklearn import metrics
-
-    precision, recall, _ = metrics.precision_recall_curve(*check_scores(labels, scores))
-    ax.step(recall, precision, where="post", color=NEUTRAL)
-    prevalence = float(np.mean(labels))
-    ax.axhline(prevalence, color=NEUTRAL, linestyle=":", linewidth=1, label=f"guessing: {prevalence:.2f}")
-    if threshold is not None:
-        at = performance(labels, scores, threshold)
-        ax.plot(at.sensitivity.value, at.ppv.value, "o", color=FINDING, label="the chosen threshold")
-    ax.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", aspect="equal")
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    ax.legend(loc="lower left")
-    return ax
-
-
-def confusion(
-    labels, scores, threshold: float, ax: Axes, *, names: tuple[str, str] = ("nofinding", "effusion")
-) -> Axes:
-    """Draw the four counts that a threshold makes, errors in colour."""
-    at = performance(labels, scores, threshold)
-    counts = [[at.tp, at.fn], [at.fp, at.tn]]
-    colors = [["white", FINDING], ["#F3C9A8", "white"]]
-    for row in range(2):
-        for column in range(2):
-            ax.add_patch(_cell(column, row, colors[row][column]))
-            ax.text(column + 0.5, row + 0.5, f"{counts[row][column]:,}", ha="center", va="center", fontsize=14)
+def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float, ax: Axes) -> Axes:
+    """Draw the four counts that a threshold makes, with the errors in colour."""
+    result = performance(labels, scores, threshold)
+    cells = [
+        [(result.tp, "white"), (result.fn, FINDING)],
+        [(result.fp, PALE_FINDING), (result.tn, "white")],
+    ]
+    for y, row in enumerate(cells):
+        for x, (count, color) in enumerate(row):
+            ax.add_patch(Rectangle((x, y), 1, 1, facecolor=color, edgecolor=NEUTRAL))
+            ax.text(x + 0.5, y + 0.5, f"{count:,}", ha="center", va="center", fontsize=14)
     ax.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
     ax.set_xticks([0.5, 1.5], ["look again", "pass"])
-    ax.set_yticks([0.5, 1.5], names[::-1], rotation=90, va="center")
+    ax.set_yticks([0.5, 1.5], CLASS_NAMES[::-1], rotation=90, va="center")
     ax.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     return ax
 
 
-def _cell(column: int, row: int, color: str) -> Rectangle:
-    return Rectangle((column, row), 1, 1, facecolor=color, edgecolor=NEUTRAL)
-
-
 def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = FINDING) -> Axes:
-    """Draw `cxrlib.evaluation.calibration.reliability`: the share with the finding against the mean score."""
+    """Draw `cxrlib.evaluation.calibration.reliability`: the fraction with the finding against the mean score."""
     errors = [table["fraction"] - table["low"], table["high"] - table["fraction"]]
     ax.errorbar(table["score"], table["fraction"], yerr=errors, fmt="o-", color=color, capsize=2, label=label)
-    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
-    ax.set(xlabel="mean score", ylabel="share with the finding", aspect="equal")
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)  # scores that are right
+    ax.set(xlabel="mean score", ylabel="fraction with the finding", xlim=UNIT, ylim=UNIT, aspect="equal")
     return ax
 
 
 def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color: str = FINDING) -> Axes:
-    """Draw a rate of `cxrlib.evaluation.rates.performance_by` for each group, with its interval."""
-    shown = table.dropna(subset=[rate])
-    places = np.arange(len(shown))
-    counts = shown["n_finding"] if rate == "sensitivity" else shown["n"] - shown["n_finding"]
-    errors = [shown[rate] - shown[f"{rate}_low"], shown[f"{rate}_high"] - shown[rate]]
-    ax.errorbar(places, shown[rate], yerr=errors, fmt="o", color=color, capsize=3)
-    ax.set_xticks(places, [f"{g}\nn = {n}" for g, n in zip(shown["group"], counts, strict=True)])
-    ax.set(ylabel=rate, ylim=(-0.02, 1.02), xlim=(-0.5, len(places) - 0.5))
+    """Draw a rate of `cxrlib.evaluation.rates.performance_by` for each group, with its interval.
+
+    Below each group stands the number of films that the rate is of.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `cxrlib.evaluation.performance_by` returns.
+    rate : {"sensitivity", "specificity"}
+    color : str
+    """
+    measured = table.dropna(subset=[rate])
+    places = np.arange(len(measured))
+    counts = measured["n_finding"] if rate == "sensitivity" else measured["n"] - measured["n_finding"]
+    errors = [measured[rate] - measured[f"{rate}_low"], measured[f"{rate}_high"] - measured[rate]]
+    ax.errorbar(places, measured[rate], yerr=errors, fmt="o", color=color, capsize=3)
+    ax.set_xticks(places, [f"{group}\nn = {n}" for group, n in zip(measured["group"], counts, strict=True)])
+    ax.set(ylabel=rate, ylim=UNIT, xlim=(-0.5, len(places) - 0.5))
     return ax

@@ -1,4 +1,4 @@
-"""What a run says of one film, as a picture: the film, what speaks for the finding, score, decision and warnings."""
+"""One film as a picture: the film, its heat map, score, decision and warnings."""
 
 import hashlib
 import re
@@ -14,79 +14,90 @@ from cxrlib.images.radiograph import open_radiograph
 from cxrlib.report import plots
 from cxrlib.training.run import Prediction, Run
 
-LINE = 110  # characters of a warning that fit under the two films
+LINE_WIDTH = 110
+"""How many characters of a warning fit on a line below the two films, by eye."""
 
 
 def draw_prediction(
-    run: Run, path, answer: Prediction | None = None, *, allow_color: bool = False, name: str = ""
+    run: Run, path: str | Path, prediction: Prediction | None = None, *, allow_color: bool = False, name: str = ""
 ) -> Figure:
-    """Ask a run about one film, and draw the film and what speaks for the finding (Grad-CAM).
+    """Draw a film, its heat map (Grad-CAM), and the run's score, decision and warnings.
 
     Parameters
     ----------
     run : Run
     path : path-like
         PNG, JPEG or DICOM.
-    answer : Prediction, optional
-        Where the run has been asked before.
+    prediction : Prediction, optional
+        What the run says about the film. By default the run is asked.
     allow_color : bool
-        As in `Run.predict`.
+        As in `cxrlib.training.run.Run.predict`.
     name : str
         A line above the films.
 
     Returns
     -------
     Figure
-        8 inches wide; higher, the more there is to warn of.
+        8 inches wide. Each line of warnings makes it higher.
 
     Raises
     ------
     InputError
-        The file cannot be read, or there can be no heat map.
+        The file cannot be read, or Keras does not run on TensorFlow.
     """
     from cxrlib.evaluation.heat_maps import grad_cam  # loads TensorFlow
 
-    answer = answer or run.predict(path, allow_color=allow_color)
-    shape = {"size": run.recipe.size, "normalize": run.recipe.normalize}
-    image = open_radiograph(path, **shape, allow_color=allow_color).image
+    prediction = prediction or run.predict(path, allow_color=allow_color)
+    recipe = run.recipe
+    image = open_radiograph(path, size=recipe.size, normalize=recipe.normalize, allow_color=allow_color).image
     heat = grad_cam(run.model, image[None])[0]
-    lines = [line for warning in answer.warnings for line in textwrap.wrap(f"Warning: {warning}", LINE)]
+    lines = [line for warning in prediction.warnings for line in textwrap.wrap(f"Warning: {warning}", LINE_WIDTH)]
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2 + 0.2 * (len(lines) + bool(name))), layout="constrained")
-    decision = f"{run.finding}, look again" if answer.finding else "nofinding, pass"
-    plots.show_image(image, axes[0], title=f"{decision} (score {answer.score:.4f}, threshold {answer.threshold:.4f})")
-    told = f"what speaks for {run.finding}" if heat.any() else f"nothing speaks for {run.finding}"
-    plots.heat_over(image, heat, axes[1], title=told)
+    decision = f"{run.finding}, look again" if prediction.finding else "nofinding, pass"
+    title = f"{decision} (score {prediction.score:.4f}, threshold {prediction.threshold:.4f})"
+    plots.show_image(image, axes[0], title=title)
+    heat_title = f"what speaks for {run.finding}" if heat.any() else f"nothing speaks for {run.finding}"
+    plots.heat_over(image, heat, axes[1], title=heat_title)
+    # names and warnings may hold a $, which Matplotlib would read as mathematics
     for text in (axes[0].title, axes[1].title):
         text.set_parse_math(False)
     if name:
-        figure.suptitle(_drawable(name), fontsize=10, parse_math=False)
+        figure.suptitle(_replace_missing_glyphs(name), fontsize=10, parse_math=False)
     if lines:
-        figure.supxlabel(_drawable("\n".join(lines)), fontsize=9, x=0.02, ha="left", parse_math=False)
+        text = _replace_missing_glyphs("\n".join(lines))
+        figure.supxlabel(text, fontsize=9, x=0.02, ha="left", parse_math=False)
     return figure
 
 
-def save_prediction(run: Run, path, answer: Prediction, folder: Path, *, allow_color: bool = False) -> Path:
-    """Draw an answer into a folder, which is made where it is missing; return the picture's path.
+def save_prediction(
+    run: Run, path: str | Path, prediction: Prediction, folder: str | Path, *, allow_color: bool = False
+) -> Path:
+    """Draw a prediction into a folder, which is made where it is missing; return the picture's path.
 
-    The same film's picture is replaced; another film's never, whatever the two
-    are called.
+    An older picture of the same file is replaced. A picture of another file never is,
+    whatever the two files are called.
+
+    Raises
+    ------
+    InputError
+        The folder is a file, or as in `draw_prediction`.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; the pictures need a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    figure = draw_prediction(run, path, answer, allow_color=allow_color, name=Path(path).name)
-    made = folder / picture_name(path)
+    figure = draw_prediction(run, path, prediction, allow_color=allow_color, name=Path(path).name)
+    picture = folder / picture_name(path)
     try:
-        with atomic(made) as partial:
+        with atomic(picture) as partial:
             figure.savefig(partial, format="png", dpi=150)
     finally:
         plt.close(figure)
-    return made
+    return picture
 
 
-def picture_name(path) -> str:
-    """Return the name of a film's picture: what is plain in the file's own name, and a mark of where the file is.
+def picture_name(path: str | Path) -> str:
+    """Return the name of a film's picture: the plain letters of the file's name, and a hash of the file's place.
 
     Examples
     --------
@@ -98,7 +109,7 @@ def picture_name(path) -> str:
     return f"{plain or 'film'}-{place}.png"
 
 
-def _drawable(text: str) -> str:
-    """Return a text without the characters that the font of a picture lacks."""
-    plain = text.encode("latin-1", "replace").decode("latin-1")
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in plain)
+def _replace_missing_glyphs(text: str) -> str:
+    """Return a text with ? for each character that the font of a picture may lack."""
+    latin = text.encode("latin-1", "replace").decode("latin-1")
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in latin)

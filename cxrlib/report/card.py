@@ -1,0 +1,181 @@
+"""The model card of a run: what goes with a network when it is handed on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+
+from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.split import SPLITS
+from cxrlib.errors import InputError
+from cxrlib.evaluation.rates import Evaluation, evaluate_scores
+from cxrlib.files import read_json
+from cxrlib.report.groups import Group, measure_groups
+from cxrlib.training.run import OPERATING_POINT, SIMULATED, Run
+
+GROUPS = ("view", "sex", "site")
+"""The groups of films that a card measures."""
+
+CLAIM = {
+    "9": "pre-processing", "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint",
+    "22": "model", "24": "initialisation", "25": "training", "26": "choice of the final model", "28": "metrics",
+    "29": "uncertainty", "36": "accuracy and its precision", "38": "limitations",
+}  # fmt: skip
+"""The items that a card covers of the checklist by Mongan, Moy and Kahn (Radiology: AI 2020; 42 items)."""
+
+TRIPOD_AI = {
+    "7": "data preparation", "10": "sample size", "12": "analytical methods", "13": "class imbalance",
+    "14": "fairness", "15": "model output", "22": "model specification", "23": "performance", "26": "limitations",
+}  # fmt: skip
+"""The items that a card covers of the statement by Collins et al. (BMJ 2024;385:e078378; 27 items)."""
+
+
+def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndarray | None = None) -> str:
+    """Return a run's model card in Markdown: what it is, what it learned from, what it can and cannot do.
+
+    Figures have 95 % intervals. A group with fewer than 10 films with the finding has
+    no sensitivity; one with fewer than 10 films without it has no specificity.
+
+    Parameters
+    ----------
+    run : Run
+    cohort : Cohort
+        The films that the performance is measured on.
+    split : {"test", "val", "train", "all"}
+    scores : array, (N,), optional
+        The scores of the split's films, if they are known. By default the run scores
+        the films.
+
+    Raises
+    ------
+    InputError
+        It is not known which films belong to the split, or the cohort has another
+        finding than the run.
+    """
+    check_finding(run, cohort)
+    films = run.part_of(cohort, split)
+    scores = run.score_cohort(films) if scores is None else scores
+    evaluation = evaluate_scores(split, films.labels, scores, run.threshold, films.table["patient_id"])
+    sections = [
+        f"# Model card: {run.finding}, recipe {run.recipe.name}",
+        "**Not a medical device.** For teaching and research; no decision about a patient may rest on it.",
+        _network(run),
+        _simulated_data(run) if run.folder == SIMULATED else _data(run),
+        _training(run),
+        _performance(evaluation, cohort),
+        *(f"Warning: {warning}." for warning in run.overlap_warnings(films)),
+        _groups(measure_groups(films, scores, run.threshold)),
+        _limits(run),
+        _checklists(),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def check_finding(run: Run, cohort: Cohort) -> None:
+    """Raise an InputError if the cohort has another finding than the run."""
+    if cohort.finding != run.finding:
+        raise InputError(f"{run.folder}: looks for {run.finding}, but {cohort.folder} holds {cohort.finding}")
+
+
+def _network(run: Run) -> str:
+    return (
+        f"## What it is\n\nA residual network of {run.recipe.depth} layers and {run.model.count_params():,} weights. "
+        f"In: one frontal chest film, {run.recipe.size} x {run.recipe.size} pixels, {run.recipe.normalize} to [0, 1], "
+        "dense bright. Out: a score in [0, 1], the probability of the finding at the prevalence of the training films "
+        f"as far as the network has learned it. At {run.threshold:.4f} or above, a film is called {run.finding}."
+    )
+
+
+def _data(run: Run) -> str:
+    split = run.split
+    counts = split.groupby("split").agg(films=("path", "size"), patients=("patient_id", "nunique"))
+    n_finding = split["path"].str.startswith(f"{run.finding}/").groupby(split["split"]).sum()
+    rows = {
+        name: f"{counts.films[name]:,} films, {counts.patients[name]:,} patients, {n_finding[name]:,} with the finding"
+        for name in SPLITS
+        if name in counts.index
+    }
+    note = (
+        "Patients are split, not films: no patient is in two splits. Patients are told apart by cohort.csv or, without "
+        "it, by the file names."
+    )
+    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+
+
+def _simulated_data(run: Run) -> str:
+    """Return what `_data` does, for the run that comes with the library: its films are counted but not listed."""
+    record = read_json(run.folder / "made.json")
+    counts = {(row["split"], row["label"]): row["n"] for row in record["environment"]["images"]}
+    films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
+    rows = {name: f"{films[name]:,} films, {counts[name, 1]:,} with the finding" for name in SPLITS}
+    note = (
+        f"{films['train']:,} of {record['films']['films']:,} films of the library's simulator (the others chose the "
+        "threshold and tested it), and no film of a patient. The simulated patients are split, not the films."
+    )
+    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+
+
+def _training(run: Run) -> str:
+    settings = asdict(run.recipe)
+    del settings["name"]  # it is in the title
+    settings |= {f"augmentation: {name}": value for name, value in settings.pop("augmentation").items()}
+    rule = read_json(run.folder / OPERATING_POINT).get("rule", "by an unknown rule")
+    note = (
+        f"In the loss, a missed finding weighs {run.weight:.2f} times as much as a false alarm; the scores are "
+        f"corrected for it. The threshold was chosen on validation films: {rule}."
+    )
+    return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
+
+
+def _performance(evaluation: Evaluation, cohort: Cohort) -> str:
+    result, split = evaluation.performance, evaluation.split
+    at_prevalence = f" at prevalence {result.prevalence:.3f}"
+    figures = {
+        title + (at_prevalence if title in ("PPV", "NPV") else ""): text for title, text in evaluation.as_text().items()
+    }
+    return (
+        f"## Performance\n\nOn {'all' if split == 'all' else f'the {split}'} films of {cohort.folder.name}: "
+        f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding.\n\n"
+    ) + _table(figures)
+
+
+def _groups(groups_of_column: dict[str, list[Group]]) -> str:
+    lines = ["| group | films | with the finding | sensitivity | specificity |", "|---|---|---|---|---|"]
+    for column in [name for name in GROUPS if name in groups_of_column]:
+        for group in groups_of_column[column]:
+            rates = [
+                "too few films" if rate is None else f"{rate:.2f}" for rate in (group.sensitivity, group.specificity)
+            ]
+            name = _escape_bars(f"{column} {group.name}")
+            lines.append(f"| {name} | {group.n:,} | {group.n_finding:,} | {' | '.join(rates)} |")
+    table = "\n".join(lines) if len(lines) > 2 else "The cohort has no column view, sex or site."
+    return f"## In groups\n\n{table}"
+
+
+def _limits(run: Run) -> str:
+    start = "" if run.recipe.start == "scratch" else f" Its training began from other weights: {run.recipe.start}."
+    return (
+        "## What it is not good for\n\nHospitals, machines, projections and ages other than those it was measured on. "
+        "Any finding but this one. Films that are not frontal chest films. The intervals allow for several films of "
+        f"one patient, and for nothing else. Explanations of single films were not validated.{start}"
+    )
+
+
+def _checklists() -> str:
+    claim, tripod = ("; ".join(f"{number} {topic}" for number, topic in items.items()) for items in (CLAIM, TRIPOD_AI))
+    return (
+        "## Items that this card covers\n\n"
+        f"CLAIM 2020, {len(CLAIM)} of 42: {claim}.\n\n"
+        f"TRIPOD+AI, {len(TRIPOD_AI)} of 27: {tripod}.\n\n"
+        "The other items ask about a study (why, where, who paid, what was registered). Its authors answer them."
+    )
+
+
+def _table(rows: Mapping[str, object]) -> str:
+    lines = [f"| {_escape_bars(name)} | {_escape_bars(value)} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _escape_bars(value: object) -> str:
+    """Return a value as text for a Markdown table, where an unescaped bar would begin a new column."""
+    return str(value).replace("|", "\\|")

@@ -1,0 +1,78 @@
+"""The charts of a run's HTML page, each with a sentence that says what it shows."""
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.evaluation.calibration import reliability
+from cxrlib.evaluation.rates import Evaluation
+from cxrlib.report import plots
+from cxrlib.report.html import Picture, embed_chart
+from cxrlib.training.run import Run
+
+MOST_BINS, FEWEST_FILMS_A_BIN = 8, 10
+"""How many groups a reliability diagram has at most, and how many films each of them has at least (chosen)."""
+
+
+def training_charts(run: Run) -> list[Picture]:
+    """Return loss, validation AUC and learning rate, each by epoch."""
+    table, kept = run.history, run.kept_epoch
+    loss, val_auc, rate = (table[name].to_numpy() for name in ("loss", "val_auc", "learning_rate"))
+    return [
+        embed_chart(
+            lambda ax: plots.losses(table, ax),
+            f"Training loss by epoch: {loss[0]:.3f} in the first, {loss[-1]:.3f} in the last.",
+        ),
+        embed_chart(
+            lambda ax: plots.history(table, ax, kept=kept),
+            f"AUC on the validation films by epoch: {val_auc[0]:.3f} in the first, {val_auc[kept - 1]:.3f} in epoch "
+            f"{kept}, whose weights are kept.",
+        ),
+        embed_chart(
+            lambda ax: plots.learning_rates(table, ax),
+            f"Learning rate by epoch: at most {rate.max():.2g}, {rate[-1]:.2g} in the last.",
+        ),
+    ]
+
+
+def curve_charts(films: pd.DataFrame, evaluation: Evaluation) -> list[Picture]:
+    """Return the ROC curve, and precision against recall, with the threshold as a dot.
+
+    Parameters
+    ----------
+    films : DataFrame
+        ``label``, ``score`` and ``patient_id`` of each film.
+    evaluation : Evaluation
+        How well the run does on these films.
+    """
+    labels, scores, patients, result = films["label"], films["score"], films["patient_id"], evaluation.performance
+    threshold = result.threshold
+    dot = f"The chosen threshold is at a sensitivity of {result.sensitivity.value:.2f}"
+    return [
+        embed_chart(
+            lambda ax: plots.roc_curve(labels, scores, ax, patients=patients, threshold=threshold),
+            f"ROC curve with an AUC of {evaluation.auc:.2f}. {dot} and a specificity of "
+            f"{result.specificity.value:.2f}.",
+        ),
+        embed_chart(
+            lambda ax: plots.precision_recall_curve(labels, scores, ax, threshold=threshold),
+            f"Precision against recall. {dot} and a precision of {result.ppv.value:.2f}.",
+        ),
+    ]
+
+
+def calibration_chart(films: pd.DataFrame) -> tuple[Picture, pd.DataFrame]:
+    """Return the reliability diagram, and the table that it draws (`cxrlib.evaluation.reliability`).
+
+    Parameters
+    ----------
+    films : DataFrame
+        ``label``, ``score`` and ``patient_id`` of each film.
+    """
+    bins = int(np.clip(len(films) // FEWEST_FILMS_A_BIN, 2, MOST_BINS))
+    table = reliability(films["label"], films["score"], films["patient_id"], bins=bins)
+    (low_score, low), (high_score, high) = table[["score", "fraction"]].iloc[[0, -1]].to_numpy()
+    alt = (
+        f"Fraction with the finding against the mean score, in {bins} groups of films from the lowest scores "
+        f"({low_score:.2f}: {low:.2f}) to the highest ({high_score:.2f}: {high:.2f})."
+    )
+    return embed_chart(lambda ax: plots.reliability(table, ax), alt), table
