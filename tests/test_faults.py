@@ -1,16 +1,18 @@
-"""Full disks, read-only folders, vanished files, two processes in one folder: told, and nothing lost."""
+"""Full disks, read-only folders, vanished files, two processes in one folder: an error says so, and nothing is lost."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
@@ -30,18 +32,19 @@ NOBODY = 65534
 
 
 def cxr(*words, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*CXR, *map(str, words)], capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run([*CXR, *map(str, words)], capture_output=True, text=True, **options)
 
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that is at work in a folder: call it with the folder."""
-    code = "import sys, time; from pathlib import Path; from cxrlib.files import locked\n"
-    code += "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(300)"
+    """A process that works in a folder until it is killed: call it with the folder."""
+    code = "import sys; from pathlib import Path; from cxrlib.files import locked\n"
+    code += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     started = []
 
     def hold(folder: Path) -> subprocess.Popen:
-        process = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", code, folder], text=True, **pipes)
         started.append(process)
         assert process.stdout.readline() == "held\n"
         return process
@@ -50,6 +53,7 @@ def holder(tmp_path):
     for process in started:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -62,7 +66,7 @@ def holder(tmp_path):
     ],
     ids=["simulate", "prepare", "train"],
 )
-def test_a_second_process_is_told_of_the_first_and_goes_on_when_it_is_dead(held, work, holder, sim_cohort, tmp_path):
+def test_a_second_process_is_refused_and_works_when_the_first_is_dead(held, work, holder, sim_cohort, tmp_path):
     first = holder(tmp_path / held)
     with pytest.raises(InputError, match=rf"process {first.pid} on .* is at work in it; wait until it ends"):
         work(sim_cohort, tmp_path / "new")
@@ -73,16 +77,24 @@ def test_a_second_process_is_told_of_the_first_and_goes_on_when_it_is_dead(held,
     assert not list(tmp_path.rglob(LOCK))
 
 
-def test_who_wants_the_same_cache_waits_for_it(tmp_path):
-    made, folder = [], tmp_path / "films"
+def test_a_second_process_waits_for_the_cache_that_the_first_makes(tmp_path, monkeypatch):
+    """A thread stands in for the second process: it begins to wait before the folder is there."""
+    calls, folder, waits = [], tmp_path / "films", threading.Event()
+
+    class ObservedLock(FileLock):
+        def acquire(self, *args, **options):
+            waits.set()
+            return super().acquire(*args, **options)
+
     with ThreadPoolExecutor() as pool:
         with locked(tmp_path, name=f".films{LOCK}", wait=True):
-            other = pool.submit(make_once, folder, lambda: made.append("again"))
-            with pytest.raises(TimeoutError):
-                other.result(0.5)
+            monkeypatch.setattr("cxrlib.files.FileLock", ObservedLock)
+            second = pool.submit(make_once, folder, lambda: calls.append("made twice"))
+            waits.wait()
+            assert not second.done()
             folder.mkdir()
-        assert other.result(10) == folder
-    assert made == []
+        assert second.result() == folder
+    assert calls == []
 
 
 def test_a_lock_leaves_nothing_where_nothing_was_begun(tmp_path):
@@ -125,7 +137,7 @@ def commands(name: str, cohort: Path, out: Path, recipe: Path) -> list:
 
 
 @pytest.mark.parametrize("name", ["simulate", "prepare", "train"])
-def test_on_a_full_disk_the_file_is_named_and_with_room_the_work_goes_on(
+def test_a_full_disk_is_reported_with_the_file_and_the_work_goes_on_once_there_is_space(
     name, small_disk, sim_cohort, recipe, tmp_path
 ):
     disk = small_disk("size=1m")
@@ -145,7 +157,7 @@ def test_on_a_full_disk_the_file_is_named_and_with_room_the_work_goes_on(
 
 
 @pytest.mark.parametrize("name", ["simulate", "prepare", "train"])
-def test_a_read_only_folder_is_told(name, small_disk, sim_cohort, recipe):
+def test_a_read_only_folder_is_reported(name, small_disk, sim_cohort, recipe):
     disk = small_disk("ro")
     failed = cxr(*commands(name, sim_cohort, disk / "out", recipe))
     assert failed.returncode == 2
@@ -201,7 +213,7 @@ def test_a_film_that_vanishes_is_named(tmp_path, sim_cohort):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"x" * 1000], ids=["empty", "cut off", "no archive"])
-def test_a_damaged_checkpoint_is_told(damage, sim_cohort, tmp_path):
+def test_a_damaged_checkpoint_is_refused(damage, sim_cohort, tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
@@ -213,7 +225,7 @@ def test_a_damaged_checkpoint_is_told(damage, sim_cohort, tmp_path):
         train(sim_cohort, tmp_path / "run", TINY, resume=True)
 
 
-def test_a_simulation_that_is_whole_is_not_made_again(tmp_path):
+def test_a_complete_simulation_is_not_made_a_second_time(tmp_path):
     options = dict(films=10, prevalence=0.5, size=32)
     simulate(tmp_path / "cohort", **options)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cohort").rglob("*")}
@@ -223,8 +235,8 @@ def test_a_simulation_that_is_whole_is_not_made_again(tmp_path):
         simulate(tmp_path / "cohort", **options, seed=1)
 
 
-def test_what_a_fetch_goes_on_with_is_not_swept_away_and_no_empty_folder(two_folders, tmp_path):
-    waiting = tmp_path / "out" / ".chestmnist.npz.partial" / "chestmnist.npz"
+def test_the_part_that_a_fetch_received_is_kept_and_its_folder_is_not_empty(two_folders, tmp_path):
+    waiting = tmp_path / "out" / ".chestmnist.npz.partial" / "chestmnist.part"
     waiting.parent.mkdir(parents=True)
     waiting.write_bytes(b"half of it")
     assert not is_empty(tmp_path / "out")
@@ -233,7 +245,7 @@ def test_what_a_fetch_goes_on_with_is_not_swept_away_and_no_empty_folder(two_fol
     assert waiting.exists()
 
 
-def test_a_lock_left_behind_does_not_stand_in_the_way(tmp_path):
+def test_a_lock_left_behind_is_no_obstacle(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / LOCK).write_text("process 1 on nowhere")

@@ -1,4 +1,4 @@
-"""The whole path on real films, where CXR_REAL_DATA names a folder in NIH's layout."""
+"""The whole path on real films. CXR_REAL_DATA names a folder in NIH's layout."""
 
 import json
 import os
@@ -52,8 +52,8 @@ def test_a_short_training_learns_and_evaluates(prepared, run):
     result = json.loads(cxr("evaluate", run.folder, prepared, "--json"))
     assert result["auc"] > 0.6
     assert result["auc_low"] < result["auc"] < result["auc_high"]
-    again = json.loads(cxr("evaluate", run.folder, prepared, "--json", "--threshold", result["threshold"]))
-    assert again == result
+    same = json.loads(cxr("evaluate", run.folder, prepared, "--json", "--threshold", result["threshold"]))
+    assert same == result
 
 
 def test_originals_and_prepared_copies_score_alike(prepared, run):
