@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from cxrlib.errors import InputError
-from cxrlib.phantom.body.chest import cross_wall, trace
-from cxrlib.phantom.body.fluid import fill, space_ml, uneven, volumes_of
+from cxrlib.phantom.body.chest import cross_wall, trace_pleura
+from cxrlib.phantom.body.fluid import draw_unevenness, fill, filled_ml, pleural_space_ml
 from cxrlib.phantom.body.heart import cardiothoracic_ratio, heart_shadow
-from cxrlib.phantom.body.patient import draw_geometry, draw_patient, pushed
+from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient
 from cxrlib.phantom.film import Order, take_film
 from cxrlib.phantom.physics.detector import detect
 from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
-from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path
+from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path_length
 from cxrlib.phantom.signs import blunting
 
 LINEAR = {  # 1/cm, FACTS: soft tissue and bone as tabulated there, water of density 1
@@ -58,7 +58,7 @@ def test_noise_has_the_variance_of_its_mean():
 
 def test_the_way_through_a_sphere():
     rays = Geometry(distance=183.0, detector=12.0, field=30.0).cast(301)
-    way = path(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0))[1])
+    way = path_length(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0)).half)
     assert way[150, 150] == pytest.approx(8.0, rel=1e-4)
     shadow = (way > 0)[150].sum() * rays.pixel / 2
     tangent = 183 / np.sqrt((183 - 12) ** 2 - 4**2) * 4  # of the cone that touches the sphere
@@ -70,7 +70,7 @@ def test_points_fall_where_rays_pass_them():
     rays = geometry.cast(200)
     for point in ([3.0, 4.0, 5.0], [-6.0, -7.0, 2.0]):
         column, row = geometry.project(np.array(point)) / rays.pixel
-        x, z = rays.at(point[1])
+        x, z = rays.at_depth(point[1])
         at = int(row), int(column)
         assert x[at] == pytest.approx(point[0], abs=2 * rays.pixel)
         assert z[at] == pytest.approx(point[2], abs=2 * rays.pixel)
@@ -98,7 +98,7 @@ def test_the_heart_is_larger_on_ap_by_chons_formula(distance):
 
 
 def test_lungs_are_as_large_as_lungs():
-    volumes = [sum(space_ml(p, draw_geometry(p, "PA"))) for p in map(draw_patient, range(60))]
+    volumes = [sum(pleural_space_ml(p, draw_geometry(p, "PA"))) for p in map(draw_patient, range(60))]
     assert 3800 < np.median(volumes) < 4800  # CT, lying: 4.1 to 4.5 L
 
 
@@ -120,16 +120,16 @@ def test_the_fluid_drawn_is_the_fluid_asked_for(volume, posture, view, side):
 @pytest.mark.parametrize("view", ["PA", "AP"])
 def test_volumes_are_those_of_a_grid_of_points_in_the_chest(view, yaw):
     """The pleural spaces, and fluid in one of them, counted without any rays but those through each point."""
-    patient = replace(draw_patient(1), peel=(0.0, 0.0))
+    patient = replace(draw_patient(1), pleural_thickening=(0.0, 0.0))
     geometry = Geometry(view=view, distance=140.0, field=44.0, yaw=yaw)
     parallel = Geometry(view="PA", distance=1e6, detector=12.0, field=44.0)  # a cubic grid: nothing narrows or turns
-    expected = space_ml(patient, parallel)
-    assert space_ml(patient, geometry) == pytest.approx(expected, rel=0.015)
-    pleura_of = lambda g: (lambda rays: (trace(rays, patient, cross_wall(rays, patient)), rays))(g.cast(150))
+    expected = pleural_space_ml(patient, parallel)
+    assert pleural_space_ml(patient, geometry) == pytest.approx(expected, rel=0.015)
+    pleura_of = lambda g: (lambda rays: (trace_pleura(rays, patient, cross_wall(rays, patient)), rays))(g.cast(150))
     filling = fill(patient, geometry, 500, side="left", posture="upright")
     pleura, rays = pleura_of(geometry)
-    within = np.minimum(pleura.inside, filling.excess(pleura, patient, uneven(patient, 150)))
-    right, left = volumes_of(within, pleura, rays, geometry)
+    within = np.minimum(pleura.inside, filling.excess(pleura, patient, draw_unevenness(patient, 150)))
+    right, left = filled_ml(within, pleura, rays, geometry)
     assert left == pytest.approx(500, rel=0.02)
     assert right < 1
 
@@ -206,9 +206,9 @@ def test_the_patients_left_is_on_the_images_right(view):
 
 def test_a_large_effusion_pushes_the_heart_away():
     patient = next(n for n in range(50) if draw_patient(n).width > 13.5)
-    assert pushed(draw_patient(patient), 1500, 0).heart_centre[0] > draw_patient(patient).heart_centre[0] + 0.5
-    assert pushed(draw_patient(patient), 0, 1500).heart_centre[0] < draw_patient(patient).heart_centre[0] - 0.5
-    assert pushed(draw_patient(patient), 400, 0).shift == 0
+    assert displace(draw_patient(patient), 1500, 0).heart_centre[0] > draw_patient(patient).heart_centre[0] + 0.5
+    assert displace(draw_patient(patient), 0, 1500).heart_centre[0] < draw_patient(patient).heart_centre[0] - 0.5
+    assert displace(draw_patient(patient), 400, 0).shift == 0
 
 
 def test_gas_rises_and_is_dark():
@@ -240,9 +240,8 @@ def test_a_patient_comes_back():
     first, again, later = (take_film(Order(patient=p, visit=v), size=64).pixels for p, v in ((7, 0), (7, 0), (7, 1)))
     np.testing.assert_array_equal(first, again)
     assert (first != later).mean() > 0.5
-    bones = [
-        (p.width, p.spacing, p.slope, p.heart) for p in (draw_patient(7), draw_patient(7, visit=1), draw_patient(8))
-    ]
+    people = draw_patient(7), draw_patient(7, visit=1), draw_patient(8)
+    bones = [(person.width, person.rib_spacing, person.rib_slope, person.heart) for person in people]
     assert bones[0] == bones[1] != bones[2]
 
 
@@ -257,7 +256,7 @@ def test_a_film_is_the_same_at_another_resolution():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"view": "lateral"}, "view is 'lateral'; it must be PA or AP"),
+        ({"view": "lateral"}, "view is 'lateral'; it must be one of PA, AP"),
         ({"finding": "hernia"}, "finding is 'hernia'; it must be one of effusion"),
         ({"amount": -5.0}, "amount is -5.0; it must lie between 0 and 100,000"),
         ({"amount": float("nan")}, "amount is nan"),

@@ -106,7 +106,7 @@ class SimulatedCohort:
             prevalence=COURSE_PREVALENCE,
             label_noise=self.label_noise,
             shortcut=self.shortcut,
-            again=self.later_visit,
+            later_visit=self.later_visit,
             size=size,
             seed=seed,
         )

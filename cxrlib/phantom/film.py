@@ -1,27 +1,31 @@
-"""One film: what is asked for, and what comes back with its truth."""
+"""One film: the order that describes it, and the film with its truth."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.phantom.body.bones import bones, heads
-from cxrlib.phantom.body.chest import CELLS, Cavity, chest_box, cross_wall, trace, trunk_chord
+from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, vessels
 from cxrlib.phantom.body.devices import DEVICES, draw_devices
-from cxrlib.phantom.body.fluid import MOST, POSTURES, SIDES, SQUEEZED, Filling, fill, space_ml, uneven, volumes_of
-from cxrlib.phantom.body.heart import cardiothoracic_ratio, enlarge_heart, heart_shadow
-from cxrlib.phantom.body.look_alikes import bowel_gas, opacities, soft_parts, with_look_alikes
-from cxrlib.phantom.body.patient import Patient, draw_geometry, draw_patient, pushed
-from cxrlib.phantom.body.vessels import airways, vessel_depth
-from cxrlib.phantom.physics.detector import SITES, expose, mark
+from cxrlib.phantom.body.patient import Patient, displace, draw_geometry, draw_patient
+from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose
 from cxrlib.phantom.physics.materials import AIR, FAT, SOFT, WATER
-from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path
+from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path_length
 from cxrlib.phantom.physics.texture import grain
 
 FINDINGS = ("effusion", "cardiomegaly", "pneumothorax", "nodule")
-SIZES = (32, 1024)
-BAND = 1 << 21  # samples that are traced at a time: a few MB an array
-SEEN = 0.1  # cm of fluid or gas along a ray count as inside its mask
+MIN_SIZE, MAX_SIZE = 32, 1024
+"""Pixels along a side of a film."""
+
+MIN_VISIBLE = 0.1
+"""Centimetres along a ray from which fluid, gas or a nodule counts as inside its mask."""
+
+MAX_NODULE = 15
+"""Centimetres; no lung has room for a larger one."""
+
+BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
+RIB_CAGE = 0.75  # cm from the inner to the outer surface of the rib cage
+MIN_ATTENUATION = 0.01  # beside the patient, and where rounding would bring it below 0
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,25 @@ class Order:
 
     Attributes
     ----------
-    patient : int
-    visit : int
-    seed : int
+    patient, visit, seed : int
+        The same three numbers give the same patient at the same breath.
     view : {"PA", "AP"}
     posture : {"upright", "semi-erect", "supine"}
     finding : {"effusion", "cardiomegaly", "pneumothorax", "nodule"}
     amount : float
-        mL of fluid or gas; cardiothoracic ratio; or diameter in cm. 0 for none.
+        Fluid or gas in mL, the cardiothoracic ratio, or the diameter of the nodule in
+        cm. 0 for no finding.
     side : {"right", "left", "both"}
+        A nodule is on one side.
     site : int
+        0, 1 or 2: the hospital, and so its scatter grid and its look-up curve.
     devices : tuple of str
+        Out of "leads", "tube", "line", "port", "pacemaker", "drain" and "portable".
+
+    Raises
+    ------
+    InputError
+        An attribute has none of its values.
     """
 
     patient: int = 0
@@ -54,26 +66,22 @@ class Order:
     site: int = 0
     devices: tuple[str, ...] = ()
 
-    def __post_init__(self):
-        if self.view not in ("PA", "AP"):
-            raise InputError(f"view is {self.view!r}; it must be PA or AP")
-        if self.finding not in FINDINGS:
-            raise InputError(f"finding is {self.finding!r}; it must be one of {', '.join(FINDINGS)}")
+    def __post_init__(self) -> None:
+        sides = ("right", "left") if self.finding == "nodule" else fluid.SIDES
+        choices = {"view": ("PA", "AP"), "finding": FINDINGS, "posture": tuple(fluid.POSTURES), "side": sides}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
         for name in ("patient", "visit", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if not 0 <= self.site < len(SITES):
             raise InputError(f"site is {self.site}; it must be 0 to {len(SITES) - 1}")
-        if self.posture not in POSTURES:
-            raise InputError(f"posture is {self.posture!r}; it must be one of {', '.join(POSTURES)}")
-        sides = SIDES[:2] if self.finding == "nodule" else SIDES
-        if self.side not in sides:
-            raise InputError(f"side is {self.side!r}; it must be one of {', '.join(sides)}")
         unknown = set(self.devices) - {*DEVICES, "portable"}
         if unknown:
-            raise InputError(f"device {sorted(unknown)[0]!r} is unknown; known are {', '.join(DEVICES)} and portable")
-        if self.finding == "nodule" and self.amount > 15:
-            raise InputError(f"a nodule of {self.amount:g} cm is asked for; it must be at most 15 cm")
+            raise InputError(f"device {min(unknown)!r} is unknown; it must be one of {', '.join(DEVICES)}, portable")
+        if self.finding == "nodule" and self.amount > MAX_NODULE:
+            raise InputError(f"a nodule of {self.amount:g} cm is asked for; it must be at most {MAX_NODULE} cm")
         if not 0 <= self.amount < 1e5:
             raise InputError(f"amount is {self.amount}; it must lie between 0 and 100,000")
 
@@ -85,18 +93,19 @@ class Film:
     Attributes
     ----------
     pixels : ndarray, (H, W), uint16 of 12 bits
-        Dense bright, the patient's left on the right.
+        Dense is bright. The patient's left is on the right.
     attenuation : ndarray, (H, W), float32
-        -ln T along each ray, before scatter, noise and look-up.
+        -ln T along each ray, where T is the transmission: before scatter, noise and
+        look-up curve.
     mask : ndarray, (H, W), bool
-        Where rays pass at least 1 mm of the fluid, the gas or the nodule. For
+        Where rays pass through at least 1 mm of the fluid, the gas or the nodule. For
         cardiomegaly it is the heart's shadow, normal or not.
     lung, filled : ndarray, (H, W), float32, cm
-        Way of each ray through lung, and through fluid or gas.
+        Path length of each ray through lung, and through fluid or gas.
     volume_ml : float
-        Of fluid or gas, as drawn.
+        Fluid or gas in mL, as drawn.
     ctr : float
-        Cardiothoracic ratio, as projected, to the pixel.
+        Cardiothoracic ratio on the film, to the pixel.
     geometry : Geometry
     seed : int
     """
@@ -113,8 +122,32 @@ class Film:
 
     @property
     def image(self) -> np.ndarray:
-        """The film as shown, 0 to 4095 as black to white: (H, W) float32 in [0, 1]."""
+        """The film as shown: (H, W), float32 in [0, 1], where 0 is black and 4095 is white."""
         return self.pixels / np.float32(4095)
+
+
+@dataclass(frozen=True)
+class _Lungs:
+    """What the rays meet in the pleural spaces.
+
+    Attributes
+    ----------
+    lung, filled, squeezed : ndarray, (H, W), float32, cm
+        Path lengths through lung, through fluid or gas, and through the lung that it presses.
+    density : ndarray, (H, W), float32
+        Density of the lung over its density without the filling.
+    gas : bool
+        Whether the filling is gas.
+    volume_ml : float
+        Volume of the filling, as the rays meet it.
+    """
+
+    lung: np.ndarray
+    filled: np.ndarray
+    squeezed: np.ndarray
+    density: np.ndarray
+    gas: bool
+    volume_ml: float
 
 
 def take_film(order: Order, *, size: int = 128) -> Film:
@@ -124,142 +157,185 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     ----------
     order : Order
     size : int, pixels
+        32 to 1024.
+
+    Returns
+    -------
+    Film
+        The same order gives the same film, on any processor.
 
     Raises
     ------
     InputError
-        More fluid than the patient's chest can hold, a nodule that finds no room, an
-        impossible ratio or size.
+        The patient's chest cannot hold so much fluid or so large a nodule, or the
+        cardiothoracic ratio or the size is out of range.
+
+    Examples
+    --------
+    >>> film = take_film(Order(patient=3, amount=500.0, side="left"), size=64)
+    >>> film.pixels.shape, round(film.volume_ml, -2)
+    ((64, 64), 500.0)
     """
-    if not SIZES[0] <= size <= SIZES[1]:
-        raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")
-    patient, geometry = _stand(order)
+    check_size(size)
+    patient, geometry = _pose(order)
     filling = None
     if order.amount and order.finding == "cardiomegaly":
-        patient = enlarge_heart(patient, geometry, order.amount)
+        patient = heart.enlarge_heart(patient, geometry, order.amount)
     elif order.amount and order.finding in ("effusion", "pneumothorax"):
-        patient = pushed(patient, *_loads(order, order.amount))
+        patient = displace(patient, *fluid.split_volume(order.amount, order.side))
         gas = order.finding == "pneumothorax"
-        filling = fill(patient, geometry, order.amount, side=order.side, posture=order.posture, gas=gas)
+        filling = fluid.fill(patient, geometry, order.amount, side=order.side, posture=order.posture, gas=gas)
     rays = geometry.cast(size)
-    inner = cross_wall(rays, patient)
-    lung, filled, squeezed, volume, density = _lungs(rays, patient, geometry, inner, filling)
-    nodule = _nodule(rays, patient, order, lung)
-    depth = _attenuation(rays, patient, geometry, inner, lung, filled, squeezed, filling, density)
-    depth += nodule * np.float32(SOFT - patient.lung)
-    depth += draw_devices(patient, geometry, order.devices, size)
-    mask, ctr = filled > SEEN, cardiothoracic_ratio(rays, patient, inner)
-    if order.finding == "nodule":
-        mask = nodule > SEEN
-    elif order.finding == "cardiomegaly":
-        mask = heart_shadow(rays, patient)
-    shown = expose(depth, patient.rng("exposure", stays=False), order.site, geometry)
-    shown = mark(shown, patient.rng("markers", stays=False), order.site, portable="portable" in order.devices)
-    return Film(shown, depth, mask, lung, filled, volume, ctr, geometry, order.seed)
+    inner = chest.cross_wall(rays, patient)
+    lungs = _trace_lungs(rays, patient, geometry, inner, filling)
+    nodule = _nodule_thickness(rays, patient, order, lungs.lung)
+    attenuation = _body_attenuation(rays, patient, geometry, inner, lungs)
+    attenuation += nodule * (SOFT - patient.lung_attenuation)
+    attenuation += draw_devices(patient, geometry, order.devices, size)
+    if order.finding == "cardiomegaly":
+        mask = heart.heart_shadow(rays, patient)
+    else:
+        mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
+    shown = expose(attenuation, patient.rng("exposure", stays=False), order.site, geometry)
+    markers = patient.rng("markers", stays=False)
+    return Film(
+        pixels=burn_in_markers(shown, markers, order.site, portable="portable" in order.devices),
+        attenuation=attenuation,
+        mask=mask,
+        lung=lungs.lung,
+        filled=lungs.filled,
+        volume_ml=lungs.volume_ml,
+        ctr=heart.cardiothoracic_ratio(rays, patient, inner),
+        geometry=geometry,
+        seed=order.seed,
+    )
 
 
-def fitting_ml(order: Order) -> float:
-    """Return the volume of an order, or as much of it as the patient's chest can hold.
+def check_size(size: int) -> None:
+    """Raise InputError if films cannot have this size in pixels."""
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise InputError(f"size is {size}; it must be {MIN_SIZE} to {MAX_SIZE} pixels")
 
-    A space grows with what is in it, so the most is found by trying.
-    """
-    patient, geometry = _stand(order)
+
+def fit_volume(order: Order) -> float:
+    """Return the volume of an order in mL, or the largest that the patient's chest can hold if that is less."""
+    patient, geometry = _pose(order)
     volume = order.amount
-    for _ in range(6):
-        spaces = space_ml(pushed(patient, *_loads(order, volume)), geometry)
-        most = 0.98 * MOST * (2 * min(spaces) if order.side == "both" else spaces[order.side == "left"])
-        if volume <= most:
+    for _ in range(6):  # fluid moves heart and dome, so the space grows with what is in it: approach from above
+        right, left = fluid.pleural_space_ml(displace(patient, *fluid.split_volume(volume, order.side)), geometry)
+        space = {"right": right, "left": left, "both": 2 * min(right, left)}[order.side]
+        largest = 0.98 * fluid.MAX_FILLED * space  # 2 % less than `fill` accepts
+        if volume <= largest:
             break
-        volume = most
+        volume = largest
     return volume
 
 
-def _stand(order: Order) -> tuple[Patient, Geometry]:
-    """Return the patient of an order as they stand, before the finding, and the geometry of the film."""
-    patient = with_look_alikes(draw_patient(order.patient, visit=order.visit, seed=order.seed))
+def _pose(order: Order) -> tuple[Patient, Geometry]:
+    """Return an order's patient, with look-alikes but without the finding, and the geometry of the film."""
+    patient = look_alikes.with_look_alikes(draw_patient(order.patient, visit=order.visit, seed=order.seed))
     return patient, draw_geometry(patient, order.view)
 
 
-def _loads(order: Order, volume: float) -> list[float]:
-    share = volume / (2 if order.side == "both" else 1)
-    return [share if order.side in (name, "both") else 0.0 for name in ("right", "left")]
-
-
-def _lungs(rays: Rays, patient: Patient, geometry: Geometry, inner: Cavity, filling: Filling | None):
-    """Return ways (H, W) through lung, filling and squeezed lung, the mL drawn, and how much denser each lung is."""
+def _trace_lungs(
+    rays: Rays, patient: Patient, geometry: Geometry, inner: chest.Cavity, filling: fluid.Filling | None
+) -> _Lungs:
     size = rays.x0.shape[0]
-    lung, filled = np.zeros_like(rays.x0), np.zeros_like(rays.x0)
-    density = np.ones_like(rays.x0)
-    squeezed = np.zeros_like(lung)
-    rough = uneven(patient, size) if filling else None
+    lung, filled, squeezed = np.zeros((3, size, size), np.float32)
+    density = np.ones((size, size), np.float32)
+    unevenness = fluid.draw_unevenness(patient, size)
     volume = 0.0
-    rows, across = chest_box(rays, patient, inner)
-    step = max(1, BAND // (CELLS * (across.stop - across.start)))
+    rows, columns = chest.chest_box(rays, patient, inner)
+    step = max(1, BAND // (chest.CELLS * (columns.stop - columns.start)))
     for start in range(rows.start, rows.stop, step):
-        here = slice(start, min(start + step, rows.stop)), across
-        band = rays[here]
-        pleura = trace(band, patient, Cavity(inner.front[here], inner.back[here]))
-        lung[here] = pleura.thickness(pleura.inside)
+        part = slice(start, min(start + step, rows.stop)), columns
+        band = rays[part]
+        pleura = chest.trace_pleura(band, patient, inner[part])
+        lung[part] = pleura.thickness(pleura.inside)
         if filling:
-            excess = filling.excess(pleura, patient, rough[here])
+            excess = filling.excess(pleura, patient, unevenness[part])
             within = np.minimum(pleura.inside, excess)
-            filled[here] = pleura.thickness(within)
-            volume += sum(volumes_of(within, pleura, band, geometry))
-            squeezed[here] = pleura.thickness(np.minimum(pleura.inside, excess + SQUEEZED)) - filled[here]
-            shrunk = np.where(pleura.left[CELLS // 2], filling.shrunk[1], filling.shrunk[0])
-            density[here] = (1 / np.maximum(shrunk, 0.3)).astype(np.float32)
-    return lung - filled, filled, squeezed, volume, density
+            filled[part] = pleura.thickness(within)
+            volume += sum(fluid.filled_ml(within, pleura, band, geometry))
+            squeezed[part] = pleura.thickness(np.minimum(pleura.inside, excess + fluid.AIRLESS)) - filled[part]
+            # the tissue of a smaller lung is the same, so it is denser; the sample in mid-chest tells the side
+            right, left = filling.lung_fractions
+            fraction = np.where(pleura.left[chest.CELLS // 2], left, right)
+            density[part] = (1 / np.maximum(fraction, 0.3)).astype(np.float32)
+    gas = filling is not None and filling.gas
+    return _Lungs(lung - filled, filled, squeezed, density, gas, volume)
 
 
-def _attenuation(rays, patient, geometry, inner, lung, filled, squeezed, filling, density) -> np.ndarray:
-    """Return -ln T (H, W): the trunk as soft tissue, and what differs from it."""
-    size = rays.x0.shape[0]
-    outer = cross_wall(rays, patient, beyond=0.75)
-    trunk = path(rays, trunk_chord(rays, patient))
-    lean = path(rays, trunk_chord(rays, patient, less=patient.fat))
-    x, z = rays.at(np.float32(0))
-    # the line from neck to shoulder, and the neck above it
-    line = np.float32(patient.apex + 4.0) - np.float32(0.42) * np.maximum(np.abs(x) - 4, 0)
-    below = np.sqrt(np.clip((line - z) / np.float32(10), 0, 1))
-    spread = np.float32(5.5) + np.float32(0.12) * np.clip(np.float32(patient.apex + 7) - z, 0, 6) ** 2
-    neck = np.sqrt(np.clip(1 - (x / spread) ** 2, 0, 1)) * np.float32(15.5)
-    torso = np.maximum(trunk * below, np.minimum(neck, trunk))
-    fat = (trunk - lean) * below
-    arms = np.maximum(heads(rays, patient) - torso, 0)
-    total = np.float32(SOFT) * (torso + arms) + np.float32(FAT - SOFT) * fat
+def _body_attenuation(
+    rays: Rays, patient: Patient, geometry: Geometry, inner: chest.Cavity, lungs: _Lungs
+) -> np.ndarray:
+    """Return -ln T (H, W) of the body: the trunk as if it were soft tissue, and what differs from it."""
+    torso, fat = _trunk_thickness(rays, patient)
+    arms = np.maximum(bones.shoulder_thickness(rays, patient) - torso, 0)
+    total = SOFT * (torso + arms) + (FAT - SOFT) * fat
     rng = patient.rng("lung")
-    texture = 1 + np.float32(0.05) * grain(rng, size, coarsest=12, octaves=4, fall=0.9)
-    below_middle = 1 - np.float32(0.012) * z
-    # a lung that has yielded is denser, for its tissue is the same: but fluid is all that it is not
-    airless = np.minimum(
-        opacities(rays, patient, lung) + np.float32(rng.uniform(0.1, 0.6)) * squeezed, np.float32(0.95) * lung
-    )
-    tissue = np.float32(patient.lung) * density * texture * below_middle
-    total += (np.minimum(tissue, np.float32(SOFT)) - np.float32(SOFT)) * (lung - airless)
-    if filling:
-        total += np.float32((AIR if filling.gas else WATER) - SOFT) * filled
-    aerated = lung / np.maximum(lung + filled, np.float32(0.1)) * np.clip(lung / 3, 0, 1)
-    prominence = np.float32(rng.uniform(1.3, 2.8))
-    total += vessel_depth(patient, geometry, size) * aerated * prominence * np.float32(SOFT - patient.lung)
-    total -= airways(rays, patient) * np.float32(SOFT - AIR) * np.clip(torso / 8, 0, 1) * np.float32(0.6)
-    total -= bowel_gas(rays, patient) * np.float32(SOFT)
-    total += bones(rays, patient, geometry, inner, outer) * np.clip(torso + arms, 0, 4) / 4
-    total += soft_parts(rays, patient)
-    return np.maximum(total, np.float32(0.01))
+    total += _lung_attenuation(rays, patient, lungs, rng)
+    total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
+    # vessels show where there is lung around them, less in its thin parts; how well differs between patients
+    aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 3, 0, 1)
+    prominence = rng.uniform(1.3, 2.8)
+    tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
+    total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
+    total -= vessels.airway_thickness(rays, patient) * (SOFT - AIR) * np.clip(torso / 8, 0, 1) * 0.6
+    total -= look_alikes.bowel_gas_thickness(rays, patient) * SOFT
+    outer = chest.cross_wall(rays, patient, beyond=RIB_CAGE)
+    skeleton = bones.bone_attenuation(rays, patient, geometry, inner, outer)
+    total += skeleton * np.clip(torso + arms, 0, 4) / 4  # no bones outside the body
+    total += look_alikes.soft_tissue_attenuation(rays, patient)
+    return np.maximum(total, MIN_ATTENUATION)
 
 
-def _nodule(rays: Rays, patient: Patient, order: Order, lung: np.ndarray) -> np.ndarray:
-    """Return the way (H, W), in cm, through a round nodule somewhere in a lung."""
+def _trunk_thickness(rays: Rays, patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+    """Return the path lengths (H, W), in cm, through trunk and neck, and through the fat under the skin of the trunk.
+
+    Sizes are by eye.
+    """
+    trunk = path_length(rays, chest.cross_trunk(rays, patient).half)
+    lean = path_length(rays, chest.cross_trunk(rays, patient, less=patient.fat).half)
+    x, z = rays.at_depth(0.0)
+    # the line from the neck down to the shoulder: below it is the trunk, with a border that is rounded over 10 cm
+    line = patient.apex + 4.0 - 0.42 * np.maximum(np.abs(x) - 4, 0)
+    below = np.sqrt(np.clip((line - z) / 10, 0, 1))
+    neck_width = 5.5 + 0.12 * np.clip(patient.apex + 7 - z, 0, 6) ** 2
+    neck = np.sqrt(np.clip(1 - (x / neck_width) ** 2, 0, 1)) * 15.5
+    return np.maximum(trunk * below, np.minimum(neck, trunk)), (trunk - lean) * below
+
+
+def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator) -> np.ndarray:
+    """Return what the lung adds (H, W) to the -ln T of as much soft tissue: less than 0, for it holds air."""
+    _, z = rays.at_depth(0.0)
+    texture = 1 + 0.05 * grain(rng, rays.x0.shape[0], coarsest=12, octaves=4, persistence=0.9)
+    downwards = 1 - 0.012 * z  # the lung is denser towards its base, by 1.2 % for each cm (by eye)
+    squeezed_fraction = rng.uniform(0.1, 0.6)  # of the lung near the fluid that holds no air
+    airless = look_alikes.airless_thickness(rays, patient, lungs.lung) + squeezed_fraction * lungs.squeezed
+    airless = np.minimum(airless, 0.95 * lungs.lung)
+    tissue = patient.lung_attenuation * lungs.density * texture * downwards
+    return (np.minimum(tissue, SOFT) - SOFT) * (lungs.lung - airless)
+
+
+def _nodule_thickness(rays: Rays, patient: Patient, order: Order, lung: np.ndarray) -> np.ndarray:
+    """Return the path length (H, W), in cm, through a round nodule somewhere in a lung.
+
+    Raises
+    ------
+    InputError
+        No place is found for it.
+    """
     if order.finding != "nodule" or not order.amount:
         return np.zeros_like(lung)
     rng, sign = patient.rng("nodule"), 1 if order.side == "left" else -1
-    for _ in range(50):
-        at = (
+    for _ in range(50):  # tries, until nine tenths of its rays pass through more lung than nodule
+        centre = (
             sign * rng.uniform(0.35, 0.72) * patient.width,
             rng.uniform(-0.3, 0.4) * patient.depth,
             rng.uniform(patient.base + 6, patient.apex - 4),
         )
-        way = path(rays, ellipsoid(rays, at, (order.amount / 2,) * 3)[1])
-        if way.any() and (lung[way > 0] > way[way > 0]).mean() > 0.9:
-            return way
+        nodule = path_length(rays, ellipsoid(rays, centre, (order.amount / 2,) * 3).half)
+        if nodule.any() and (lung[nodule > 0] > nodule[nodule > 0]).mean() > 0.9:
+            return nodule
     raise InputError(f"a nodule of {order.amount:g} cm finds no room in this patient's {order.side} lung")

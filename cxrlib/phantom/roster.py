@@ -1,6 +1,7 @@
-"""Who comes to be imaged, when, where, how, and what is then filed about it."""
+"""Draw a cohort: which patients come, when, how they are imaged, and what is filed about each film."""
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,127 +11,157 @@ from cxrlib.cohorts.split import draw_stratified_split
 from cxrlib.errors import InputError
 from cxrlib.phantom.body.devices import DEVICES
 from cxrlib.phantom.body.patient import draw_patient
-from cxrlib.phantom.film import FINDINGS, Order, fitting_ml
+from cxrlib.phantom.film import FINDINGS, Order, fit_volume
 
 MEASURES = {"effusion": "volume_ml", "pneumothorax": "volume_ml", "cardiomegaly": "ctr", "nodule": "diameter_cm"}
-"""The column of cohort.csv that holds how much of a finding there is."""
+"""The column of cohort.csv that holds the amount of a finding."""
 
-MEDIAN_ML, SPREAD, LEAST_ML, MOST_ML = 500.0, 0.855, 20.0, 4000.0
-"""Volumes are log-normal; 5 to 95 % of them lie between about 120 and 2,000 mL."""
+PREVALENCE = 107 / 1107
+"""As in the tutorial that the course grew from: 107 films with an effusion and about 1,000 without."""
 
-SURE_ML = 450.0  # a side of every patient holds this much
-AP_SHARE, RETURNING = 0.4, 0.25
-LATER = 500
-"""Visits between a patient's films and those taken `again`."""
+MEDIAN_ML, SPREAD, MIN_ML, MAX_ML = 500.0, 0.855, 20.0, 4000.0
+"""Volumes are log-normal: 5 to 95 % of them lie between about 120 and 2,000 mL."""
+
+ALWAYS_FITS_ML = 450.0
+"""Each side of every patient's chest holds this much."""
+
+AP_PROBABILITY = 0.4
+"""As in ChestX-ray14, where 44,810 of 112,120 films are AP."""
+
+RETURN_PROBABILITY = 0.25
+"""Probability that a patient comes back."""
+
+LATER_VISIT = 500
+"""Number of the first later visit: no patient has so many films in the roster itself."""
 
 POSTURES_AP = {"upright": 0.35, "semi-erect": 0.35, "supine": 0.30}
-DEVICE_SHARES = {
+"""Probability of each posture on an AP film. PA films are taken upright."""
+
+DEVICE_PROBABILITIES = {
     "AP": {"leads": 0.5, "tube": 0.15, "line": 0.3, "port": 0.05, "pacemaker": 0.06, "drain": 0.04, "portable": 0.5},
     "PA": {"leads": 0.05, "tube": 0.0, "line": 0.04, "port": 0.04, "pacemaker": 0.04, "drain": 0.01, "portable": 0.0},
 }
+"""Chosen: devices are more common at the bedside."""
+
+SHORTCUT_DEVICES = ["leads", "drain", "portable"]
+"""Devices of a film with the finding, where a shortcut decides."""
 
 
 def draw_roster(
     films: int,
     *,
     finding: str = "effusion",
-    prevalence: float = 107 / 1107,
+    prevalence: float = PREVALENCE,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
-    again: bool = False,
+    later_visit: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Draw a cohort's films, one row each, in the columns of cohort.csv.
+    """Draw the films of a cohort, one row each, with the columns of cohort.csv.
 
     Parameters
     ----------
     films : int
     finding : {"effusion", "cardiomegaly", "pneumothorax", "nodule"}
-    prevalence : float
-        Share of the films that are filed under the finding.
-    label_noise : (float, float)
-        Share of the films filed under the finding that do not show it, and
-        share of those filed as nofinding that do.
+    prevalence : float in (0, 1)
+        Fraction of the films that are filed under the finding.
+    label_noise : (float, float), each in [0, 1]
+        Fraction of the films filed under the finding that do not show it, and
+        fraction of the films filed as nofinding that do.
     shortcut : float in [0, 1]
-        0: view, site and devices have nothing to do with the label; 1: the
-        label decides them; between, it decides them for that share of the films.
-    again : bool
-        The same patients at a later visit: another breath, another framing,
-        another exposure. Findings are the same, but for a volume that the chest
+        Fraction of the films whose view, site and devices follow from the label. At 0
+        they have nothing to do with the label. At 1 the label decides all of them.
+    later_visit : bool
+        Draw the same patients at a later visit: with another breath, another framing and
+        another exposure. The findings are the same, except for a volume that the chest
         cannot hold at this breath.
     seed : int
+        The same seed gives the same table.
 
     Returns
     -------
     DataFrame
-        ``label`` is what is filed, ``true_label`` what is there.
+        ``label`` is what is filed: 1 for the finding, 0 for nofinding. ``true_label`` is
+        what the film shows.
 
     Raises
     ------
     InputError
-        An unknown finding, a share outside [0, 1], a class without films.
+        The finding is unknown, a fraction lies outside [0, 1], or a class has no films.
     """
     if finding not in FINDINGS:
-        raise InputError(f"finding is {finding!r}; the simulator knows {', '.join(FINDINGS)}")
+        raise InputError(f"finding is {finding!r}; it must be one of {', '.join(FINDINGS)}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; it must be at least 0 and below 2**32")
-    shares = {"prevalence": prevalence, "shortcut": shortcut}
-    shares |= dict(zip(("label_noise (finding)", "label_noise (nofinding)"), _pair(label_noise), strict=True))
-    for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise InputError(f"{name} is {share}; it must lie between 0 and 1")
+    if len(label_noise) != 2:
+        raise InputError(f"label_noise is {label_noise!r}; two fractions are needed: for {finding}, for {NOFINDING}")
+    fractions = {"prevalence": prevalence, "shortcut": shortcut}
+    fractions |= {"label_noise (finding)": label_noise[0], "label_noise (nofinding)": label_noise[1]}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction <= 1:
+            raise InputError(f"{name} is {fraction}; it must lie between 0 and 1")
     positives = round(films * prevalence)
     if not 0 < positives < films:
         raise InputError(
             f"{films} films at a prevalence of {prevalence:g} are {positives} {finding} and "
             f"{films - positives} {NOFINDING}; at least 1 film of each class is needed"
         )
+    # the order of the draws from this stream is part of the films: keep it
     rng = np.random.default_rng([seed, *b"roster"])
     labels = rng.permutation(np.repeat([1, 0], [positives, films - positives]))
-    visits = 1 + (rng.random(films) < RETURNING) * rng.geometric(0.5, films)
-    patients = np.repeat(np.arange(films), visits)[:films]
-    table = pd.DataFrame({"label": labels, "patient_id": [f"{p:05d}" for p in patients]})
-    visit = table.groupby("patient_id").cumcount() + (LATER if again else 0)
-    folder = np.where(labels == 1, finding, NOFINDING)
-    names = [f"{f}/{p}_{v:03d}.png" for f, p, v in zip(folder, table["patient_id"], visit, strict=True)]
-    table.insert(0, "path", names)
-    table["split"] = draw_stratified_split(table["patient_id"], labels, seed=seed)
-    truth = labels.copy()
-    for label, share in zip((1, 0), _pair(label_noise), strict=True):
-        filed = np.flatnonzero(labels == label)
-        truth[rng.permutation(filed)[: round(share * len(filed))]] = 1 - label
-    told = (rng.random(films) < shortcut, labels == 1)  # where the label decides, and what
-    table["view"] = np.where(np.where(*told, rng.random(films) < AP_SHARE), "AP", "PA")
-    people = [draw_patient(int(p), seed=seed) for p in patients]
-    table["sex"], table["age"] = [p.sex for p in people], [p.age for p in people]
-    table["findings"] = np.where(labels == 1, finding.capitalize(), "No Finding")
-    table["true_label"] = truth
-    table[MEASURES[finding]] = _amounts(rng, finding, truth)
-    sides = rng.choice(["right", "left", "both"], films, p=[0.4, 0.35, 0.25])
-    if finding in ("pneumothorax", "nodule"):  # one side
-        sides = np.where(sides == "both", "right", sides)
-    table["side"] = np.where((truth == 1) & (finding != "cardiomegaly"), sides, "")
-    table["site"] = np.where(
-        told[0], np.where(told[1], 1, 2 * rng.integers(2, size=films)), rng.integers(3, size=films)
+    patients, visits = _draw_visits(rng, films)
+    true_labels = _draw_true_labels(rng, labels, label_noise)
+    by_label = rng.random(films) < shortcut  # the films whose view, site and devices follow from the label
+    views = np.where(np.where(by_label, labels == 1, rng.random(films) < AP_PROBABILITY), "AP", "PA")
+    amounts = _draw_amounts(rng, finding, true_labels)
+    sides = _draw_sides(rng, finding, true_labels)
+    sites = _draw_sites(rng, labels, by_label)
+    postures = np.where(views == "AP", rng.choice(list(POSTURES_AP), films, p=list(POSTURES_AP.values())), "upright")
+    devices = _draw_devices(rng, views, labels, by_label)
+
+    patient_ids = [f"{patient:05d}" for patient in patients]
+    folders = np.where(labels == 1, finding, NOFINDING)
+    visits += LATER_VISIT if later_visit else 0
+    people = [draw_patient(int(patient), seed=seed) for patient in patients]
+    table = pd.DataFrame(
+        {
+            "path": [f"{f}/{p}_{v:03d}.png" for f, p, v in zip(folders, patient_ids, visits, strict=True)],
+            "label": labels,
+            "patient_id": patient_ids,
+            "split": draw_stratified_split(patient_ids, labels, seed=seed),
+            "view": views,
+            "sex": [person.sex for person in people],
+            "age": [person.age for person in people],
+            "findings": np.where(labels == 1, finding.capitalize(), "No Finding"),
+            "true_label": true_labels,
+            MEASURES[finding]: amounts,
+            "side": sides,
+            "site": sites,
+            "posture": postures,
+            "devices": devices,
+        }
     )
-    lying = rng.choice(list(POSTURES_AP), films, p=list(POSTURES_AP.values()))
-    table["posture"] = np.where(table["view"] == "AP", lying, "upright")
-    table["devices"] = _devices(rng, table["view"], *told)
     if MEASURES[finding] == "volume_ml":
-        _make_fit(table, finding, seed)
+        _fit_volumes(table, finding, seed)
     return table.sort_values("path", ignore_index=True)
 
 
-def order_of(row: dict, *, finding: str = "effusion", seed: int = 0) -> Order:
+def order_of(row: dict[str, Any], *, finding: str = "effusion", seed: int = 0) -> Order:
     """Return the order for a film of `draw_roster`, or for a row of a simulated cohort.csv.
 
     Parameters
     ----------
     row : dict
+        Numbers may be text.
     finding : str
-        Of the cohort.
+        The finding of the cohort.
     seed : int
-        Of the cohort.
+        The seed of the cohort.
+
+    Examples
+    --------
+    >>> row = draw_roster(10, prevalence=0.5, seed=4).iloc[0].to_dict()
+    >>> film = take_film(order_of(row, seed=4))  # doctest: +SKIP
     """
     number, visit = PurePosixPath(row["path"]).stem.split("_")
     return Order(
@@ -147,40 +178,65 @@ def order_of(row: dict, *, finding: str = "effusion", seed: int = 0) -> Order:
     )
 
 
-def _pair(label_noise) -> tuple[float, float]:
-    if len(label_noise) != 2:
-        raise InputError(f"label_noise is {label_noise!r}; two shares are needed: of the finding, of nofinding")
-    return tuple(label_noise)
+def _draw_visits(rng: np.random.Generator, films: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the patient and the number of the visit of each film: most patients come once."""
+    counts = 1 + (rng.random(films) < RETURN_PROBABILITY) * rng.geometric(0.5, films)
+    patients = np.repeat(np.arange(films), counts)
+    visits = np.concatenate([np.arange(count) for count in counts])
+    return patients[:films], visits[:films]
 
 
-def _amounts(rng: np.random.Generator, finding: str, truth: np.ndarray) -> np.ndarray:
-    """Draw mL, ratio or cm; a ratio for every film, for every heart has one."""
-    count = len(truth)
-    if finding == "cardiomegaly":
-        return np.round(np.where(truth == 1, rng.uniform(0.53, 0.68, count), rng.uniform(0.37, 0.48, count)), 3)
-    if finding == "nodule":
-        return np.where(truth == 1, np.round(np.clip(np.exp(rng.normal(0.9, 0.4, count)), 0.8, 8), 1), 0.0)
-    drawn = np.round(MEDIAN_ML * np.exp(SPREAD * rng.standard_normal(count)))
-    return np.where(truth == 1, np.clip(drawn, LEAST_ML, MOST_ML), 0.0)
+def _draw_true_labels(rng: np.random.Generator, labels: np.ndarray, label_noise: tuple[float, float]) -> np.ndarray:
+    true_labels = labels.copy()
+    for label, fraction in zip((1, 0), label_noise, strict=True):
+        filed = np.flatnonzero(labels == label)
+        true_labels[rng.permutation(filed)[: round(fraction * len(filed))]] = 1 - label
+    return true_labels
 
 
-def _devices(rng: np.random.Generator, views, where: np.ndarray, label: np.ndarray) -> list[str]:
-    chances = rng.random((len(views), len(DEVICES) + 1))
-    made = []
-    for view, chance, decided, positive in zip(views, chances, where, label, strict=True):
-        names = [
-            name for name, draw in zip((*DEVICES, "portable"), chance, strict=True) if draw < DEVICE_SHARES[view][name]
-        ]
+def _draw_amounts(rng: np.random.Generator, finding: str, true_labels: np.ndarray) -> np.ndarray:
+    """Draw volumes in mL, ratios, or diameters in cm: 0 without the finding, but every heart has a ratio."""
+    count, present = len(true_labels), true_labels == 1
+    if finding == "cardiomegaly":  # normal hearts are below 0.5
+        return np.round(np.where(present, rng.uniform(0.53, 0.68, count), rng.uniform(0.37, 0.48, count)), 3)
+    if finding == "nodule":  # log-normal: the median is 2.5 cm
+        return np.where(present, np.round(np.clip(np.exp(rng.normal(0.9, 0.4, count)), 0.8, 8), 1), 0.0)
+    volumes = np.round(MEDIAN_ML * np.exp(SPREAD * rng.standard_normal(count)))
+    return np.where(present, np.clip(volumes, MIN_ML, MAX_ML), 0.0)
+
+
+def _draw_sides(rng: np.random.Generator, finding: str, true_labels: np.ndarray) -> np.ndarray:
+    """Draw the side of each finding: "" without one, and for the heart."""
+    sides = rng.choice(["right", "left", "both"], len(true_labels), p=[0.4, 0.35, 0.25])
+    if finding in ("pneumothorax", "nodule"):  # these are on one side
+        sides = np.where(sides == "both", "right", sides)
+    return np.where((true_labels == 1) & (finding != "cardiomegaly"), sides, "")
+
+
+def _draw_sites(rng: np.random.Generator, labels: np.ndarray, by_label: np.ndarray) -> np.ndarray:
+    """Draw the site of each film. By the label, site 1 has the films with the finding; sites 0 and 2 the others."""
+    films = len(labels)
+    sites_by_label = np.where(labels == 1, 1, 2 * rng.integers(2, size=films))
+    return np.where(by_label, sites_by_label, rng.integers(3, size=films))
+
+
+def _draw_devices(rng: np.random.Generator, views: np.ndarray, labels: np.ndarray, by_label: np.ndarray) -> list[str]:
+    """Draw the devices of each film, as one text of names."""
+    names = (*DEVICES, "portable")
+    result = []
+    for draws, view, label, decided in zip(rng.random((len(views), len(names))), views, labels, by_label, strict=True):
         if decided:
-            names = ["leads", "drain", "portable"] if positive else []
-        made.append(" ".join(names))
-    return made
+            devices = SHORTCUT_DEVICES if label == 1 else []
+        else:
+            probabilities = DEVICE_PROBABILITIES[view]
+            devices = [name for name, draw in zip(names, draws, strict=True) if draw < probabilities[name]]
+        result.append(" ".join(devices))
+    return result
 
 
-def _make_fit(table: pd.DataFrame, finding: str, seed: int) -> None:
-    """Bring volumes that a patient's chest cannot hold down to what it can."""
-    shares = table["volume_ml"] / np.where(table["side"] == "both", 2, 1)
-    for index in table.index[shares > SURE_ML]:
-        table.loc[index, "volume_ml"] = float(
-            np.floor(fitting_ml(order_of(table.loc[index].to_dict(), finding=finding, seed=seed)))
-        )
+def _fit_volumes(table: pd.DataFrame, finding: str, seed: int) -> None:
+    """Lower the volumes that a patient's chest cannot hold, in place."""
+    volume_per_side = table["volume_ml"] / np.where(table["side"] == "both", 2, 1)
+    for index in table.index[volume_per_side > ALWAYS_FITS_ML]:  # to look into every chest would take long
+        order = order_of(table.loc[index].to_dict(), finding=finding, seed=seed)
+        table.loc[index, "volume_ml"] = float(np.floor(fit_volume(order)))

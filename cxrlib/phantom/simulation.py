@@ -1,17 +1,13 @@
-"""The simulator: chest films with exact truth, free, seeded and small.
-
-Downwards: `rays` from a source to the detector, the `patient`, the `chest` along
-each ray, its `heart`, `fluid` under gravity, `bones`, `vessels`, the `company` of
-look-alikes and devices, the `beam`; `film` puts them together, `signs` measures
-what it shows, `roster` says who comes, and here they become a cohort.
-"""
+"""Write a simulated cohort to a folder: two class folders, cohort.csv, and masks."""
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import joblib
@@ -19,32 +15,40 @@ import numpy as np
 
 from cxrlib.cohorts.cohort import NOFINDING
 from cxrlib.errors import InputError
-from cxrlib.files import LOCK, Progress, atomic, is_empty, locked, no_progress, sweep, write_csv, write_text
-from cxrlib.phantom.film import SIZES, Film, Order, take_film
-from cxrlib.phantom.roster import draw_roster, order_of
-
-__all__ = ["FORMATS", "VERSION", "Film", "Order", "draw_roster", "order_of", "simulate", "take_film"]
+from cxrlib.files import (
+    LOCK,
+    Progress,
+    atomic,
+    is_empty,
+    locked,
+    no_progress,
+    remove_partial_files,
+    write_csv,
+    write_text,
+)
+from cxrlib.phantom.film import check_size, take_film
+from cxrlib.phantom.roster import PREVALENCE, draw_roster, order_of
 
 VERSION = 2
-"""Of the films that a seed makes: another version makes others."""
+"""Version of the films that a seed gives. It changes when the films do."""
 
 FORMATS = ("png", "dicom")
 SETTINGS = "simulation.json"
-"""How a cohort was simulated: the same call again has nothing to do."""
+"""How a cohort was simulated. The same call again finds it and has nothing to do."""
 
-FEW = 24  # films that are not worth the start of other processes
-ORPHANED = 20  # seconds without work after which such a process ends, its parent perhaps killed
+MIN_FILMS_FOR_PROCESSES = 24  # fewer films are simulated sooner than other processes have started
+IDLE_SECONDS = 20  # a worker process ends after so long without work: its parent may have been killed
 
 
 def simulate(
-    out,
+    out: str | os.PathLike[str],
     *,
     films: int = 1107,
     finding: str = "effusion",
-    prevalence: float = 107 / 1107,
+    prevalence: float = PREVALENCE,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
-    again: bool = False,
+    later_visit: bool = False,
     size: int = 128,
     format: str = "png",
     seed: int = 0,
@@ -52,96 +56,103 @@ def simulate(
 ) -> Path:
     """Write a simulated cohort: two class folders, cohort.csv, and masks.
 
+    Until all films are there, they are kept in a hidden folder beside `out`. If a call
+    is interrupted, the same call continues it. If the cohort is complete, the same call
+    has nothing to do.
+
     Parameters
     ----------
     out : path-like
-        A new or empty folder. Until all is there, films are kept in a hidden
-        folder beside it; a call that was cut off is continued by the same call,
-        and one that was not has nothing left to do.
-    films, finding, prevalence, label_noise, shortcut, again, seed
+        A new or empty folder.
+    films, finding, prevalence, label_noise, shortcut, later_visit, seed
         As in `draw_roster`. The same seed gives the same films, on any processor.
     size : int, pixels
-        Side of the films.
+        Side of the films, 32 to 1024.
     format : {"png", "dicom"}
-        16-bit PNG that holds 12 bits, dense bright; or 12-bit DICOM, of which one
-        site's are MONOCHROME1.
+        16-bit PNG that holds 12 bits, dense is bright; or 12-bit DICOM. The DICOM files
+        of one site are MONOCHROME1.
     progress : callable (items, total) -> items
+        Shows how far the work is.
 
     Returns
     -------
     Path
-        The folder. ``masks/`` holds, under the film's own path, an 8-bit PNG of
-        where the finding is seen, for each film that shows it.
+        The folder. ``masks/`` holds a mask for each film that shows the finding, under
+        the path of the film: an 8-bit PNG that is 255 where the finding is visible.
 
     Raises
     ------
     InputError
-        A folder that holds something, impossible sizes, shares or findings, or
-        another process at work; nothing is written then.
+        The folder is not empty, or an option is out of range, or another process is at
+        work. Nothing is written then.
+
+    Examples
+    --------
+    >>> simulate("my/cohort", films=200, prevalence=0.3, seed=1)  # doctest: +SKIP
     """
     out = Path(out).resolve()
-    if not SIZES[0] <= size <= SIZES[1]:
-        raise InputError(f"size is {size}; it must be {SIZES[0]} to {SIZES[1]} pixels")
+    check_size(size)
     if format not in FORMATS:
         raise InputError(f"format is {format!r}; it must be one of {', '.join(FORMATS)}")
-    options = dict(finding=finding, prevalence=prevalence, label_noise=label_noise, shortcut=shortcut, again=again)
-    table = draw_roster(films, **options, seed=seed)
+    options: dict[str, Any] = {"finding": finding, "prevalence": prevalence}
+    options |= {"label_noise": label_noise, "shortcut": shortcut}
+    table = draw_roster(films, **options, later_visit=later_visit, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
-    settings = {"version": VERSION, "films": films} | options | {"size": size, "format": format, "seed": seed}
-    named, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
-    if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(
-        encoding="utf-8"
-    ) == named:  # whole, by an earlier call
-        shutil.rmtree(work, ignore_errors=True)
+    settings = {"version": VERSION, "films": films} | options
+    settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}  # "again": as in earlier folders
+    settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
+    if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(encoding="utf-8") == settings_text:
+        shutil.rmtree(work, ignore_errors=True)  # an earlier call has written all of it
         return out
     if not is_empty(out):
         raise InputError(f"{out}: exists and is not empty, and was not made by this call; choose a new folder")
     with locked(work):
-        folder = work / hashlib.sha256(named.encode()).hexdigest()[:16]
-        for other in work.iterdir():
-            if other.is_dir() and other != folder:
-                shutil.rmtree(other)  # begun with other settings
+        folder = work / hashlib.sha256(settings_text.encode()).hexdigest()[:16]
+        for started in work.iterdir():
+            if started.is_dir() and started != folder:
+                shutil.rmtree(started)  # by a call with other settings
         for name in (finding, NOFINDING):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / "masks" / name).mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        remove_partial_files(folder)
         missing = [row for row in table.to_dict("records") if not (folder / row["path"]).exists()]
         for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
         write_csv(folder / "cohort.csv", table)
-        write_text(folder / SETTINGS, named)
-        if out.exists():  # empty, but for what a process that was killed left behind
-            sweep(out)
+        write_text(folder / SETTINGS, settings_text)
+        if out.exists():  # it holds at most what a killed process left behind
+            remove_partial_files(out)
             (out / LOCK).unlink(missing_ok=True)
             out.rmdir()
-        folder.rename(out)  # whole, or not there
+        folder.rename(out)  # so the cohort is complete or absent
     shutil.rmtree(work)
     return out
 
 
-def _in_processes(function: Callable, rows: list) -> Iterable:
-    """Apply a function to rows on all processors: Python itself is most of the work, so threads would not do."""
-    if len(rows) < FEW:
+def _in_processes(function: Callable[[dict], None], rows: list[dict]) -> Iterable[None]:
+    """Apply a function to rows on all processors. Most of the work is Python's own, so threads would not help."""
+    if len(rows) < MIN_FILMS_FOR_PROCESSES:
         return map(function, rows)
-    work = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8, idle_worker_timeout=ORPHANED)
-    return work(joblib.delayed(function)(row) for row in rows)
+    parallel = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=8, idle_worker_timeout=IDLE_SECONDS)
+    return parallel(joblib.delayed(function)(row) for row in rows)
 
 
-def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict) -> None:
+def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict[str, Any]) -> None:
     film = take_film(order_of(row, finding=finding, seed=seed), size=size)
     path = folder / row["path"]
+    # the mask comes first: a film that is there is not simulated again, so its mask must be there too
     if row["true_label"]:
         _write_png(folder / "masks" / Path(row["path"]).with_suffix(".png"), film.mask.astype(np.uint8) * 255)
-    if path.suffix == ".dcm":  # after its mask: where the film is, all of it is
+    if path.suffix == ".dcm":
         from cxrlib.phantom.dicom import write_dicom  # pydicom takes a while to import
 
-        with atomic(path) as whole:
-            write_dicom(whole, film, row)
+        with atomic(path) as unfinished:
+            write_dicom(unfinished, film, row)
     else:
         _write_png(path, film.pixels)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    with atomic(path) as whole:
-        whole.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    with atomic(path) as unfinished:
+        unfinished.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

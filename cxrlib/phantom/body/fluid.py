@@ -1,14 +1,17 @@
 """Fluid and gas in a pleural space, under gravity and against the lung's elasticity.
 
-The lung is taken for an elastic layer on the chest wall: below the fluid's top the
-pressure grows with the depth, by 1 cm of water for each cm, and the lung yields
-until, at its recoil pressure P, it gives way altogether and floats. With a lung
-that yields by d at the pressure P * d / (d + d0), a point at height h and distance
-d from the wall is reached in the order of h + P * d / (d + d0): the fluid climbs
-at the wall to the height P above its level in mid-chest, and no higher. Fluid
-fills the space in this order until its volume is reached; gas does the same from
-the highest point. The meniscus, the blunted angle and the haze behind a lying
-patient's lung are what rays see of it: nothing is painted.
+The lung is modelled as an elastic layer on the chest wall. Below the top of the fluid
+the pressure grows by 1 cm of water for each cm of depth. The lung yields to it. At its
+recoil pressure P the lung gives way altogether and floats. At the pressure
+P * d / (d + d0) it has yielded by d, where d0 is the yield at half of P.
+
+So a point at height h and at distance d from the wall is reached in the order of
+h + P * d / (d + d0). At the wall, the fluid climbs to the height P above its level in
+mid-chest, and no higher. Fluid fills the space in this order until its volume is
+reached. Gas does the same from the highest point.
+
+The meniscus, the blunted angle, and the haze behind the lung of a supine patient follow
+from the geometry. None of them is painted.
 """
 
 from dataclasses import dataclass
@@ -18,151 +21,172 @@ import numpy as np
 from scipy.optimize import brentq
 
 from cxrlib.errors import InputError
-from cxrlib.phantom.body.chest import CELLS, FAR, Cavity, Pleura, chest_box, cross_wall, fractions, trace
+from cxrlib.phantom.body.chest import CELLS, FAR, Pleura, cell_fractions, chest_box, cross_wall, trace_pleura
 from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.physics.rays import Geometry, Rays
 from cxrlib.phantom.physics.texture import grain
 
 POSTURES = {"upright": (0.0, 1.0), "supine": (-1.0, 0.12), "semi-erect": (-0.6, 0.8)}
-"""Upwards, as parts of y (backwards) and z: lying, the head is a little raised."""
+"""The direction upwards, as parts of y (to the back) and z. Of a supine patient the head is a little raised."""
 
 SIDES = ("right", "left", "both")
-ROUGH = (0.3, 1.6)  # cm by which the order varies from place to place, for no lung is alike all over
-SQUEEZED = 3.0  # cm of fluid above which the lung is pressed airless
-MOST = 0.85  # of a pleural space: some lung stays at the hilum
-SURVEY = 144  # rays a side, to find the level
+
+ROUGHNESS = (0.3, 1.6)
+"""Centimetres by which the filling order varies from place to place, for no lung is alike all over. By eye."""
+
+AIRLESS = 3.0
+"""Centimetres beyond the fluid in which the lung is pressed airless. By eye."""
+
+MAX_FILLED = 0.85
+"""Fraction of a pleural space that can be filled: some lung stays at the hilum."""
+
+SURVEY_SIZE = 144
+"""Rays a side with which the level is found. The volume then holds to 2 % at the film's own size."""
 
 
 @dataclass(frozen=True)
 class Filling:
-    """What fills the pleural spaces, and up to where.
+    """What fills the pleural spaces, and up to which level.
 
     Attributes
     ----------
     gas : bool
         Gas rises; fluid falls.
-    posture : str
+    posture : {"upright", "semi-erect", "supine"}
     levels : (right, left), cm
-        The order up to which each side is filled; -1000 for not at all.
-    shrunk : (right, left)
-        Volume of each lung over what it was before.
+        Level in the filling order up to which each side is filled; -1000 for an empty side.
+    lung_fractions : (right, left)
+        Volume of each lung over its volume without the filling.
     """
 
     gas: bool
     posture: str
     levels: tuple[float, float]
-    shrunk: tuple[float, float]
+    lung_fractions: tuple[float, float]
 
     def excess(self, pleura: Pleura, patient: Patient, unevenness: np.ndarray) -> np.ndarray:
-        """Return by how much (CELLS + 1, H, W), in cm, the level is above a point's place in the order."""
+        """Return how far (CELLS + 1, H, W), in cm, the level is above each point's place in the filling order."""
         level = np.where(pleura.left, np.float32(self.levels[1]), np.float32(self.levels[0]))
-        return level - order(pleura, patient, self.posture, unevenness, gas=self.gas)
+        return level - filling_order(pleura, patient, self.posture, unevenness, gas=self.gas)
 
 
-def uneven(patient: Patient, size: int) -> np.ndarray:
-    """Return by how many cm (H, W) the order varies over the film."""
+def draw_unevenness(patient: Patient, size: int) -> np.ndarray:
+    """Return by how many cm (size, size) the filling order varies over the film. It stays with the patient."""
     rng = patient.rng("adhesions")
-    return np.float32(rng.uniform(*ROUGH)) * grain(rng, size, coarsest=5, octaves=3)
+    return np.float32(rng.uniform(*ROUGHNESS)) * grain(rng, size, coarsest=5, octaves=3)
 
 
-def order(pleura: Pleura, patient: Patient, posture: str, unevenness: np.ndarray, *, gas: bool = False) -> np.ndarray:
-    """Return in which order (CELLS + 1, H, W), in cm, the points of a pleural space are reached."""
+def filling_order(
+    pleura: Pleura, patient: Patient, posture: str, unevenness: np.ndarray, *, gas: bool = False
+) -> np.ndarray:
+    """Return the order (CELLS + 1, H, W), in cm, in which the points of a pleural space are filled: lowest first.
+
+    Parameters
+    ----------
+    pleura : Pleura
+    patient : Patient
+    posture : {"upright", "semi-erect", "supine"}
+    unevenness : ndarray, (H, W), cm
+        As `draw_unevenness` returns it, for these rays.
+    gas : bool
+        Gas fills the space from the top.
+    """
     back, up = POSTURES[posture]
     length = np.hypot(back, up) * (-1 if gas else 1)
-    climbed = pleura.height * np.float32(up / length)
+    climbed: np.ndarray = pleura.z * np.float32(up / length)
     if back:
-        climbed = climbed + pleura.depth * np.float32(back / length)
-    climbed = climbed + pleura.gap * np.float32(patient.recoil) / (pleura.gap + np.float32(patient.yielding))
+        climbed = climbed + pleura.y * np.float32(back / length)
+    climbed = climbed + pleura.gap * patient.recoil_pressure / (pleura.gap + patient.half_yield)
     return climbed + unevenness
 
 
-def fill(patient: Patient, geometry: Geometry, volume_ml: float, *, side: str, posture: str, gas: bool = False):
+def fill(
+    patient: Patient, geometry: Geometry, volume_ml: float, *, side: str, posture: str, gas: bool = False
+) -> Filling:
     """Find the level at which a pleural space holds a volume.
 
     Parameters
     ----------
+    patient : Patient
+    geometry : Geometry
     volume_ml : float
-        With ``side="both"`` each side gets half.
+        With ``side="both"``, each side gets half of it.
     side : {"right", "left", "both"}
-    posture : {"upright", "supine", "semi-erect"}
+    posture : {"upright", "semi-erect", "supine"}
     gas : bool
-
-    Returns
-    -------
-    Filling
 
     Raises
     ------
     InputError
-        A volume below 0 or above what the space can hold, an unknown side or
-        posture.
+        The volume is above what the space can hold.
     """
-    if side not in SIDES:
-        raise InputError(f"side is {side!r}; it must be one of {', '.join(SIDES)}")
-    if posture not in POSTURES:
-        raise InputError(f"posture is {posture!r}; it must be one of {', '.join(POSTURES)}")
-    if not volume_ml >= 0:
-        raise InputError(f"volume is {volume_ml} mL; it must be at least 0")
     rays, pleura, box = _survey(patient, geometry)
-    sequence = order(pleura, patient, posture, uneven(patient, SURVEY)[box], gas=gas)
-    weights = _cell_volumes(rays, pleura, geometry)
-    levels, shrunk = [], []
-    for left, name in ((False, "right"), (True, "left")):
-        wanted = volume_ml / (2 if side == "both" else 1) if side in (name, "both") else 0.0
+    order = filling_order(pleura, patient, posture, draw_unevenness(patient, SURVEY_SIZE)[box], gas=gas)
+    cells = _cell_volumes(rays, pleura, geometry)
+    levels, lung_fractions = [], []
+    for left, volume in zip((False, True), split_volume(volume_ml, side), strict=True):
         inside = np.where(pleura.left == left, pleura.inside, -FAR).reshape(CELLS + 1, -1)
-        near = (inside > -2).any(axis=0)  # rays that may pass the space
+        near = (inside > -2).any(axis=0)  # the other rays cannot cross this space, and cost time
         inside = inside[:, near]
-        reached, weight = (a.reshape(len(a), -1)[:, near] for a in (sequence, weights))
-        whole = _volume(inside, weight)
-        if wanted > MOST * whole:
+        reached, weights = (array.reshape(len(array), -1)[:, near] for array in (order, cells))
+        capacity = _volume(inside, weights)
+        if volume > MAX_FILLED * capacity:
             raise InputError(
-                f"{wanted:,.0f} mL on the {name}: this patient's pleural space holds {whole:,.0f} mL, "
-                f"of which at most {MOST:.0%} can be filled"
+                f"{volume:,.0f} mL on the {'left' if left else 'right'}: this patient's pleural space holds "
+                f"{capacity:,.0f} mL, of which at most {MAX_FILLED:.0%} can be filled"
             )
-        levels.append(_find_level(inside, reached, weight, wanted) if wanted else -FAR)
-        shrunk.append(1 - wanted / whole)
-    return Filling(gas, posture, tuple(levels), tuple(shrunk))
+        levels.append(_find_level(inside, reached, weights, volume) if volume else -FAR)
+        lung_fractions.append(1 - volume / capacity)
+    return Filling(gas, posture, (levels[0], levels[1]), (lung_fractions[0], lung_fractions[1]))
 
 
-def volumes_of(filled: np.ndarray, pleura: Pleura, rays: Rays, geometry: Geometry) -> tuple[float, float]:
-    """Return the volumes in mL (right, left) of where `filled` (CELLS + 1, H, W) is above 0."""
+def split_volume(volume_ml: float, side: str) -> tuple[float, float]:
+    """Return the volumes (right, left), in mL, of a volume on one side or on both."""
+    if side == "both":
+        return volume_ml / 2, volume_ml / 2
+    return (volume_ml, 0.0) if side == "right" else (0.0, volume_ml)
+
+
+def filled_ml(filled: np.ndarray, pleura: Pleura, rays: Rays, geometry: Geometry) -> tuple[float, float]:
+    """Return the volumes (right, left), in mL, of where `filled` (CELLS + 1, H, W) is above 0."""
     weights = _cell_volumes(rays, pleura, geometry)
-    return tuple(_volume(np.where(pleura.left == left, filled, -FAR), weights) for left in (False, True))
+    right, left = (_volume(np.where(pleura.left == left, filled, -FAR), weights) for left in (False, True))
+    return right, left
 
 
-def space_ml(patient: Patient, geometry: Geometry) -> tuple[float, float]:
-    """Return the volumes in mL of the right and the left pleural space."""
+def pleural_space_ml(patient: Patient, geometry: Geometry) -> tuple[float, float]:
+    """Return the volumes, in mL, of the right and the left pleural space."""
     rays, pleura, _ = _survey(patient, geometry)
-    return volumes_of(pleura.inside, pleura, rays, geometry)
+    return filled_ml(pleura.inside, pleura, rays, geometry)
 
 
 def _survey(patient: Patient, geometry: Geometry) -> tuple[Rays, Pleura, tuple[slice, slice]]:
-    """Trace the pleural spaces with few rays; return these, the spaces, and which part of the field they are."""
-    rays = geometry.cast(SURVEY)
+    """Trace the pleural spaces with few rays. Return these rays, the spaces, and their rows and columns."""
+    rays = geometry.cast(SURVEY_SIZE)
     cavity = cross_wall(rays, patient)
     box = chest_box(rays, patient, cavity)
     rays = rays[box]
-    return rays, trace(rays, patient, Cavity(cavity.front[box], cavity.back[box])), box
+    return rays, trace_pleura(rays, patient, cavity[box]), box
 
 
 def _cell_volumes(rays: Rays, pleura: Pleura, geometry: Geometry) -> np.ndarray:
-    """Return the volume of each cell (CELLS, H, W) in mL: the bundle of a pixel narrows towards the source."""
-    y = (pleura.depth[:-1] + pleura.depth[1:]) / 2
-    step = (pleura.depth[-1] - pleura.depth[0]) / np.float32(CELLS)
+    """Return the volume of each cell (CELLS, H, W), in mL. The bundle of a pixel narrows towards the source."""
+    y = (pleura.y[:-1] + pleura.y[1:]) / 2
+    step = (pleura.y[-1] - pleura.y[0]) / CELLS
     c, s = np.float32(cos(radians(geometry.yaw))), np.float32(sin(radians(geometry.yaw)))
-    in_room = (rays.x0 + rays.dx * y) * s + y * c  # the patient is turned; the bundle narrows in the room
-    narrow = np.float32(rays.pixel) * geometry.narrowing(in_room)
-    return narrow * narrow * (step * (rays.dx * s + c))
+    depth = (rays.x0 + rays.dx * y) * s + y * c  # along the beam: the patient is turned, the beam is not
+    width = rays.pixel * geometry.narrowing(depth)
+    return width * width * (step * (rays.dx * s + c))
 
 
-def _volume(inside: np.ndarray, weight: np.ndarray) -> float:
-    return float((fractions(inside) * weight).sum(dtype=np.float64))
+def _volume(inside: np.ndarray, weights: np.ndarray) -> float:
+    return float((cell_fractions(inside) * weights).sum(dtype=np.float64))
 
 
-def _find_level(inside, reached, weight, wanted: float) -> float:
-    """Return the level at which the volume is the one wanted."""
+def _find_level(inside: np.ndarray, reached: np.ndarray, weights: np.ndarray, volume_ml: float) -> float:
+    """Return the level, in cm, up to which a volume fills the space."""
 
     def surplus(level: float) -> float:
-        return _volume(np.minimum(inside, np.float32(level) - reached), weight) - wanted
+        return _volume(np.minimum(inside, np.float32(level) - reached), weights) - volume_ml
 
     return brentq(surplus, float(reached.min()), float(reached.max()), xtol=1e-3, rtol=1e-4)

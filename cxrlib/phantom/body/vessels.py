@@ -1,77 +1,89 @@
-"""The lungs' own markings: a tree of vessels, the airways, and the grain of the tissue."""
+"""The lungs' own markings: a tree of vessels in each lung, and the airways.
+
+Numbers are chosen by eye. Lengths are in cm.
+"""
 
 import cv2
 import numpy as np
 
-from cxrlib.phantom.body.patient import Patient
+from cxrlib.phantom.body.patient import TYPICAL_WIDTH, Patient
+from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
 GENERATIONS = 7
-TRUNK = 0.5  # cm, radius of the vessel that enters a lung
+FIRST_RADIUS = 0.5  # cm, of the vessels that enter a lung
+NARROWING = 0.75  # radius after a fork over the radius before it
+DIRECTIONS = (80, 50, 15, -15, -45, -65, -85)  # degrees above the horizontal, of the vessels that enter a lung
+
+PROFILE = ((1.0, 1.2), (0.6, 1.8))
+"""A vessel's round section in two steps: width over the diameter, and thickness over the radius.
+
+Their area is 3.12 r**2, where a circle's is 3.14 r**2.
+"""
+
+GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 
 
-def branch(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]:
+def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]:
     """Grow the trees of both lungs.
 
     Returns
     -------
     list of (starts, stops, radius)
-        A generation each: (N, 3) points in cm, and the radius of its vessels. At
-        each fork two of three quarters of the radius follow.
+        One entry for each generation: points (N, 3) in cm, and the radius of its vessels.
+        At each fork two vessels follow, with three quarters of the radius.
     """
     rng = patient.rng("vessels")
-    roots, courses = [], []
+    roots, root_courses = [], []
     for side in (-1, 1):
-        hilum = np.array([patient.shift + side * 2.2, 0.5, patient.apex - 10.2 + 0.5 * side])
-        for angle in (80, 50, 15, -15, -45, -65, -85):
-            turn = np.radians(angle + rng.normal(0, 8))
-            course = np.array([side * np.cos(turn), rng.normal(0, 0.45), np.sin(turn)])
+        hilum = np.array([patient.shift + side * 2.2, 0.5, patient.apex - 10.2 + 0.5 * side])  # the left is higher
+        for direction in DIRECTIONS:
+            angle = np.radians(direction + rng.normal(0, 8))
+            course = np.array([side * np.cos(angle), rng.normal(0, 0.45), np.sin(angle)])
             roots.append(hilum + rng.normal(0, 0.4, 3))
-            courses.append(course / np.linalg.norm(course))
-    starts, courses = np.array(roots), np.array(courses)
-    radius, generations = TRUNK * rng.uniform(0.75, 1.2), []
+            root_courses.append(course / np.linalg.norm(course))
+    starts, courses = np.array(roots), np.array(root_courses)
+    radius, generations = FIRST_RADIUS * rng.uniform(0.75, 1.2), []
     for level in range(GENERATIONS):
+        # the first vessels are the longest; each later generation is 7 % shorter
         reach = (3.6 if level == 0 else 2.6) * rng.uniform(0.6, 1.25, (len(starts), 1)) * 0.93**level
         stops = starts + courses * reach
         generations.append((starts, stops, radius))
         starts = np.repeat(stops, 2, axis=0)
         courses = np.repeat(courses, 2, axis=0) + rng.normal(0, 0.33, (len(starts), 3))
         courses /= np.linalg.norm(courses, axis=1, keepdims=True)
-        kept = (np.abs(starts[:, 0]) < patient.width) & (np.abs(starts[:, 2]) < 15)
+        kept = (np.abs(starts[:, 0]) < patient.width) & (np.abs(starts[:, 2]) < 15)  # roughly the chest
         starts, courses = starts[kept], courses[kept]
-        radius *= 0.75
+        radius *= NARROWING
     return generations
 
 
-def vessel_depth(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
-    """Return the way (H, W), in cm, through the vessels, as if there were lung everywhere."""
-    finer = max(1, 512 // size)
-    canvas = np.zeros((size * finer, size * finer), np.uint8)
-    per_cm = canvas.shape[0] / geometry.field * geometry.magnification(0.0)
-    scale = 16 * canvas.shape[0] / geometry.field
-    for starts, stops, radius in reversed(branch(patient)):
-        ends = np.rint(geometry.project(np.stack([starts, stops], axis=1)) * scale).astype(np.int32)
-        width = 2 * radius * per_cm
-        for share, height in ((1.0, 1.2), (0.6, 1.8)):
-            # a line thinner than a pixel is drawn as one pixel, of less
-            value = height * radius * min(1.0, width * share) * 100
-            cv2.polylines(
-                canvas, list(ends), False, round(min(value, 255)), max(1, round(width * share)), cv2.LINE_8, 4
-            )
-    drawn = cv2.resize(canvas.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    return drawn / np.float32(100)
+def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
+    """Return the path length (H, W), in cm, through the vessels, as if there were lung everywhere."""
+    side = canvas_side(size)
+    canvas = np.zeros((side, side), np.uint8)
+    per_cm = side / geometry.field * geometry.magnification(0.0)
+    for starts, stops, radius in reversed(grow_vessels(patient)):  # the large ones are drawn last, over the small
+        lines = canvas_points(geometry, np.stack([starts, stops], axis=1), side)
+        diameter = 2 * radius * per_cm
+        for width, thickness in PROFILE:
+            # a line thinner than a pixel is drawn one pixel wide, and fainter
+            gray = thickness * radius * min(1.0, diameter * width) * GRAY_PER_CM
+            pixels = max(1, round(diameter * width))
+            cv2.polylines(canvas, list(lines), False, round(min(gray, 255)), pixels, cv2.LINE_8, FRACTION_BITS)
+    return shrink(canvas, size) / GRAY_PER_CM
 
 
-def airways(rays: Rays, patient: Patient) -> np.ndarray:
-    """Return the way (H, W), in cm, through the air of trachea and main bronchi."""
-    x, z = rays.at(np.float32(0.18 * patient.depth))
-    carina = patient.apex - 8.6
-    x = x - np.float32(patient.shift + 0.25)
-    width = np.float32(0.78 * patient.width / 13.5)
-    inside = np.sqrt(np.clip(1 - (x / width) ** 2, 0, 1)) * np.clip((z - np.float32(carina)) * 2, 0, 1)
-    for side, fall in ((-1, 1.5), (1, 0.8)):
-        below = np.float32(carina) + np.float32(0.3) - z
-        off = (x - side * below / np.float32(fall)) / np.float32(0.95)
-        along = np.clip(below * 2, 0, 1) * np.clip((np.float32(3.2) - below) * 2, 0, 1)
-        inside = np.maximum(inside, np.sqrt(np.clip(1 - off * off, 0, 1)) * along * np.float32(0.8))
-    return inside * (2 * width)
+def airway_thickness(rays: Rays, patient: Patient) -> np.ndarray:
+    """Return the path length (H, W), in cm, through the air of the trachea and the main bronchi."""
+    x, z = rays.at_depth(0.18 * patient.depth)
+    carina = patient.apex - 8.6  # height of the fork
+    x = x - (patient.shift + 0.25)
+    radius = 0.78 * patient.width / TYPICAL_WIDTH  # of the trachea
+    inside = np.sqrt(np.clip(1 - (x / radius) ** 2, 0, 1)) * np.clip((z - carina) * 2, 0, 1)
+    for side, steepness in ((-1, 1.5), (1, 0.8)):  # the right bronchus is the steeper one
+        below = np.float32(carina) + np.float32(0.3) - z  # added in float32: the films depend on its rounding
+        off = (x - side * below / steepness) / 0.95
+        along = np.clip(below * 2, 0, 1) * np.clip((3.2 - below) * 2, 0, 1)
+        inside = np.maximum(inside, np.sqrt(np.clip(1 - off * off, 0, 1)) * along * 0.8)
+    return inside * (2 * radius)

@@ -1,21 +1,28 @@
 """Diverging rays from a point source to every pixel, and the shapes that they cross.
 
-Lengths in cm, in the patient's own axes: x to the patient's left, y to the back,
-z upwards, the origin in the middle of the chest. Along a ray x and z are linear
-in y, so a ray is four numbers, and what it crosses of an ellipsoid has a closed
-form. Images have rows from the top down and columns from the patient's right to
-the patient's left, whichever the view.
+Lengths are in cm, in the patient's own axes: x to the patient's left, y to the back,
+z upwards. The origin is in the middle of the chest. Along a ray, x and z are linear
+in y. So four numbers describe a ray, and its path through an ellipsoid has a closed
+form. Rows of an image run from the head down. Columns run from the patient's right to
+the patient's left, in both views.
+
+Arrays along rays are float32. A Python float keeps an array's type (NumPy 2), so
+most constants stand as they are. A NumPy float64 would turn it into float64:
+``np.float32`` stands where a number may be one.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import cos, radians, sin
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
 class Rays:
-    """A bundle of rays, one a pixel: x = x0 + dx * y and z = z0 + dz * y.
+    """A bundle of rays, one for each pixel: x = x0 + dx * y and z = z0 + dz * y.
 
     Attributes
     ----------
@@ -33,24 +40,26 @@ class Rays:
     length: np.ndarray
     pixel: float
 
-    def __getitem__(self, rows) -> "Rays":
-        """Return some of the rays."""
-        arrays = (getattr(self, field.name)[rows] for field in fields(self)[:-1])
-        return Rays(*(np.ascontiguousarray(array) for array in arrays), self.pixel)
+    def __getitem__(self, part: tuple[slice, slice]) -> "Rays":
+        """Return the rays of some rows and columns."""
+        x0, dx, z0, dz, length = (
+            np.ascontiguousarray(array[part]) for array in (self.x0, self.dx, self.z0, self.dz, self.length)
+        )
+        return Rays(x0, dx, z0, dz, length, self.pixel)
 
-    def at(self, y) -> tuple[np.ndarray, np.ndarray]:
-        """Return x and z where the rays pass a given y."""
+    def at_depth(self, y: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and z (H, W), in cm, where the rays reach depth y."""
         return self.x0 + self.dx * y, self.z0 + self.dz * y
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where source, patient and detector stand.
+    """The positions of source, patient and detector.
 
     Attributes
     ----------
     view : {"PA", "AP"}
-        The beam enters at the back (PA) or at the front (AP); the detector is
+        The beam enters at the back (PA) or at the front (AP). The detector is
         on the other side.
     distance : float, cm
         From the source to the detector.
@@ -59,11 +68,11 @@ class Geometry:
     field : float, cm
         Side of the square detector.
     centre : (x, z), cm
-        What part of the patient lies before the middle of the detector.
+        The point of the patient in front of the middle of the detector.
     tilt : float, cm
-        How far above the middle of the detector the source stands.
+        Height of the source above the middle of the detector.
     yaw, roll : float, degrees
-        The patient turned about the long axis; the film turned in its plane.
+        Turn of the patient about the long axis; turn of the film in its plane.
     """
 
     view: str = "PA"
@@ -76,17 +85,22 @@ class Geometry:
     roll: float = 0.0
 
     @property
-    def _front(self) -> float:
-        return -1.0 if self.view == "PA" else 1.0
+    def _detector_y(self) -> float:
+        """The detector is in front of the patient for PA, where y is below 0, and behind for AP."""
+        return -self.detector if self.view == "PA" else self.detector
+
+    @property
+    def _to_source(self) -> float:
+        """From the detector to the source, in y."""
+        return self.distance if self.view == "PA" else -self.distance
 
     def magnification(self, y: float) -> float:
-        """Return how much larger than life a thing at depth y is on the detector."""
-        detector = self._front * self.detector
-        return self.distance / (self.distance - abs(y - detector))
+        """Return how many times larger than life an object at depth y appears on the detector."""
+        return self.distance / (self.distance - abs(y - self._detector_y))
 
-    def narrowing(self, y):
-        """Return how much smaller a pixel's bundle is at depth y (scalar or array) than on the detector."""
-        return np.abs(y - np.float32(self._front * self.detector - self._front * self.distance)) / self.distance
+    def narrowing(self, y: np.ndarray) -> np.ndarray:
+        """Return the width of a pixel's bundle of rays at depth y, as a fraction of its width on the detector."""
+        return np.abs(y - (self._detector_y + self._to_source)) / self.distance
 
     def cast(self, size: int) -> Rays:
         """Return the rays to the (size, size) pixels."""
@@ -96,31 +110,28 @@ class Geometry:
         turn = radians(self.roll)
         u = self.centre[0] + across * cos(turn) - down * sin(turn)
         v = self.centre[1] + across * sin(turn) + down * cos(turn)
-        detector = self._front * self.detector
-        to_source = -self._front * self.distance
-        dx, dz = (self.centre[0] - u) / to_source, (self.centre[1] + self.tilt - v) / to_source
-        x0, z0 = u - dx * detector, v - dz * detector
+        dx, dz = (self.centre[0] - u) / self._to_source, (self.centre[1] + self.tilt - v) / self._to_source
+        x0, z0 = u - dx * self._detector_y, v - dz * self._detector_y
         c, s = cos(radians(self.yaw)), sin(radians(self.yaw))
-        stretch = 1 / (c - dx * s)  # y of the room for each y of the patient
+        stretch = 1 / (c - dx * s)  # cm of depth outside for each cm of the turned patient's own y
         turned_dx, turned_dz = (dx * c + s) * stretch, dz * stretch
-        bundle = (
-            x0 * c + turned_dx * x0 * s,
-            turned_dx,
-            z0 + turned_dz * x0 * s,
-            turned_dz,
-            np.sqrt(1 + turned_dx**2 + turned_dz**2),
+        return Rays(
+            x0=(x0 * c + turned_dx * x0 * s).astype(np.float32),
+            dx=turned_dx.astype(np.float32),
+            z0=(z0 + turned_dz * x0 * s).astype(np.float32),
+            dz=turned_dz.astype(np.float32),
+            length=np.sqrt(1 + turned_dx**2 + turned_dz**2).astype(np.float32),
+            pixel=pixel,
         )
-        return Rays(*(array.astype(np.float32) for array in bundle), pixel)
 
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Return where points (..., 3) fall on the detector, (..., 2): column and row in cm from its corner."""
+    def project(self, points: ArrayLike) -> np.ndarray:
+        """Return where points (..., 3) fall on the detector, (..., 2): column and row in cm from its upper left."""
         points = np.asarray(points, float)
         c, s = cos(radians(self.yaw)), sin(radians(self.yaw))
         x = points[..., 0] * c - points[..., 1] * s
         y = points[..., 0] * s + points[..., 1] * c
-        detector = self._front * self.detector
-        source_y = detector - self._front * self.distance
-        reach = (detector - source_y) / (y - source_y)
+        source_y = self._detector_y + self._to_source
+        reach = (self._detector_y - source_y) / (y - source_y)
         u = (x - self.centre[0]) * reach
         v = (points[..., 2] - self.centre[1] - self.tilt) * reach + self.tilt
         turn = radians(self.roll)
@@ -128,34 +139,47 @@ class Geometry:
         return np.stack([across + self.field / 2, self.field / 2 - down], axis=-1)
 
 
-def chord(a, b, c) -> tuple[np.ndarray, np.ndarray]:
-    """Return middle and half-length, in y, of where a*y**2 + 2*b*y + c < 0; the half is 0 where nowhere."""
-    return -b / a, np.sqrt(np.maximum(b * b - a * c, 0)) / a
+class Chord(NamedTuple):
+    """The part of each ray that lies in a shape, in y.
+
+    Attributes
+    ----------
+    middle, half : ndarray, (H, W), cm
+        Middle and half of the length. The half is 0 where the ray misses the shape.
+    """
+
+    middle: np.ndarray
+    half: np.ndarray
 
 
-def ellipsoid(rays: Rays, centre, axes, *, lean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Return middle and half-length, in y, of the rays' way through an ellipsoid.
+def solve_chord(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Chord:
+    """Return where a * y**2 + 2 * b * y + c is below 0."""
+    return Chord(-b / a, np.sqrt(np.maximum(b * b - a * c, 0)) / a)
+
+
+def ellipsoid(rays: Rays, centre: Sequence[float], axes: Sequence[float], *, lean: float = 0.0) -> Chord:
+    """Return the part of each ray that lies in an ellipsoid.
 
     Parameters
     ----------
+    rays : Rays
     centre, axes : (x, y, z), cm
-        Semi-axes.
+        The middle, and the semi-axes.
     lean : float, radians
-        Turn in the x-z plane: positive brings the x axis down on the patient's left.
+        Turn in the x-z plane. Above 0 it brings the x axis down on the patient's left.
     """
     (cx, cy, cz), (ax, ay, az) = centre, axes
     x, z = rays.x0 - np.float32(cx), rays.z0 - np.float32(cz)
+    dx, dz = rays.dx, rays.dz
     if lean:
         c, s = cos(lean), sin(lean)
-        x, z, dx, dz = x * c - z * s, x * s + z * c, rays.dx * c - rays.dz * s, rays.dx * s + rays.dz * c
-    else:
-        dx, dz = rays.dx, rays.dz
+        x, z, dx, dz = x * c - z * s, x * s + z * c, dx * c - dz * s, dx * s + dz * c
     p, dp, q, dq = x * (1 / ax), dx * (1 / ax), z * (1 / az), dz * (1 / az)
     a = dp * dp + dq * dq + 1 / ay**2
     b = p * dp + q * dq - cy / ay**2
-    return chord(a, b, p * p + q * q + (cy * cy / ay**2 - 1))
+    return solve_chord(a, b, p * p + q * q + (cy * cy / ay**2 - 1))
 
 
-def path(rays: Rays, half: np.ndarray) -> np.ndarray:
-    """Return the way (H, W), in cm, of a chord's half-length in y."""
+def path_length(rays: Rays, half: np.ndarray) -> np.ndarray:
+    """Return the length (H, W), in cm, along the ray of a chord with this half-length in y."""
     return 2 * half * rays.length

@@ -45,7 +45,7 @@ def test_the_same_films_on_another_processor():
     """NumPy without AVX-512, which the code asserts, OpenCV without AVX2."""
     features = "np._core._multiarray_umath.__cpu_features__['X86_V4']"
     code = f"import numpy as np; assert not {features}; import sys; sys.path.insert(0, 'tests'); "
-    code += "from test_simulate import films_hash; print(films_hash())"
+    code += "from test_simulation import films_hash; print(films_hash())"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | OTHER_PROCESSOR, capture_output=True, text=True, check=True
     )
@@ -59,7 +59,7 @@ def tree(folder):
 def test_in_one_process_or_in_several_the_files_are_the_same(tmp_path, monkeypatch):
     options = dict(films=30, prevalence=0.4, size=48, seed=1)
     several = tree(simulate(tmp_path / "several", **options))
-    monkeypatch.setattr("cxrlib.phantom.simulation.FEW", 1000)
+    monkeypatch.setattr("cxrlib.phantom.simulation.MIN_FILMS_FOR_PROCESSES", 1000)
     assert tree(simulate(tmp_path / "one", **options)) == several
     assert tree(simulate(tmp_path / "other", **options | {"seed": 2})) != several
 
@@ -176,13 +176,13 @@ def test_dicom_says_what_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"finding": "fracture"}, "finding is 'fracture'; the simulator knows effusion"),
+        ({"finding": "fracture"}, "finding is 'fracture'; it must be one of effusion"),
         ({"prevalence": 1.5}, "prevalence is 1.5; it must lie between 0 and 1"),
         ({"prevalence": 0.0}, "at least 1 film of each class is needed"),
         ({"films": 3, "prevalence": 0.01}, "3 films at a prevalence of 0.01 are 0 effusion and 3 nofinding"),
         ({"films": -5}, "-5 films"),
         ({"label_noise": (0.2, 1.2)}, r"label_noise \(nofinding\) is 1.2"),
-        ({"label_noise": (0.2,)}, "two shares are needed"),
+        ({"label_noise": (0.2,)}, "two fractions are needed"),
         ({"shortcut": -0.1}, "shortcut is -0.1"),
         ({"size": 8}, "size is 8; it must be 32 to 1024"),
         ({"format": "jpeg"}, "format is 'jpeg'; it must be one of png, dicom"),

@@ -1,0 +1,25 @@
+"""Drawing on a canvas that is finer than the film, so that thin things keep their width and their place."""
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cxrlib.phantom.physics.rays import Geometry
+
+FRACTION_BITS = 4
+"""OpenCV takes integer coordinates; their last 4 bits count sixteenths of a pixel (its ``shift`` argument)."""
+
+
+def canvas_side(size: int, wanted: int = 512) -> int:
+    """Return the side of the canvas: the largest multiple of the film's `size` up to `wanted`, or `size` if larger."""
+    return size * max(1, wanted // size)
+
+
+def canvas_points(geometry: Geometry, points: ArrayLike, side: int) -> np.ndarray:
+    """Return where points (..., 3), in cm, fall on a canvas: (..., 2), int32, in sixteenths of a pixel."""
+    return np.rint(geometry.project(points) * (side / geometry.field) * 2**FRACTION_BITS).astype(np.int32)
+
+
+def shrink(canvas: np.ndarray, size: int) -> np.ndarray:
+    """Return a canvas averaged down to a film (size, size), float32."""
+    return cv2.resize(canvas.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
