@@ -118,19 +118,16 @@ def _resume_download(url: str, received: Path, notify: Notify, progress: BytePro
     # without "identity" the server might compress, and the positions of the bytes would be others
     headers = {"User-Agent": "cxrlib", "Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        content_range = response.headers.get(
-            "Content-Range", ""
-        )  # "bytes 100-999/1000", "bytes */1000" (RFC 9110, 14.4)
+        # "bytes 100-999/1000", or "bytes */1000" where nothing can be sent (RFC 9110, 14.4)
+        content_range = response.headers.get("Content-Range", "")
         if response.status_code == 416:  # Range Not Satisfiable: the server has nothing after the part received
             if content_range == f"bytes */{done}":
                 return
             received.unlink()
             raise requests.ConnectionError("more was received than the server has now; the download starts again")
         if 400 <= response.status_code < 500 and response.status_code not in RETRIED_STATUS:
-            raise InputError(
-                f"{host} answers {response.status_code} {response.reason} to {url}: the file cannot be downloaded from "
-                "there; find out whether it has moved"
-            )
+            found = f"{host} answers {response.status_code} {response.reason} to {url}"
+            raise InputError(f"{found}: the file cannot be downloaded from there; find out whether it has moved")
         response.raise_for_status()
         if not content_range.startswith(f"bytes {done}-"):
             done = 0  # the server ignores Range, and sends the file from its start
@@ -181,7 +178,5 @@ def check_space(folder: Path, num_bytes: float) -> None:
     """Refuse to begin what does not fit on the folder's disk."""
     free = shutil.disk_usage(folder).free
     if num_bytes > free:
-        raise InputError(
-            f"{folder}: {format_bytes(num_bytes)} are needed, and {format_bytes(free)} are free; free some space, or "
-            "name a folder on another disk"
-        )
+        found = f"{format_bytes(num_bytes)} are needed, and {format_bytes(free)} are free"
+        raise InputError(f"{folder}: {found}; free some space, or name a folder on another disk")

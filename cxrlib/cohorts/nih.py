@@ -23,7 +23,7 @@ FINDINGS = (
     "Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia", "Pneumothorax",
 )  # fmt: skip
 LABEL_FILES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
-"""The newest first. Where several are present, the first is read."""
+"""The newest first. Where several are present, the first one is read."""
 
 LISTS = {"train_val": "train_val_list.txt", "test": "test_list.txt"}
 """The official split: each file lists the names of its images."""
@@ -134,7 +134,7 @@ def list_images(
     duplicates = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
     if len(duplicates):
         raise InputError(f"{label_file}: {len(duplicates):,} images are listed twice (first: {duplicates.iloc[0]})")
-    # a name may be part of another one, so the labels are compared one by one
+    # an image has one or more labels, such as "Effusion|Mass"; "No Finding" stands alone
     positive = entries["Finding Labels"].str.split("|").map(lambda labels: name in labels)
     negative = ~positive if against == "all" else entries["Finding Labels"] == "No Finding"
     if not positive.any() or not negative.any():
@@ -198,7 +198,7 @@ def _with_official_split(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
         return table
     if len(present) < len(LISTS):
         raise InputError(f"{folder}: only one of {' and '.join(LISTS.values())} is there; both or none are needed")
-    images = {split: _read_names(path) for split, path in present.items()}
+    images = {split: set(read_bytes(path).decode("utf-8", "replace").split()) for split, path in present.items()}
     if in_both := images["train_val"] & images["test"]:
         raise InputError(f"{present['test']}: {len(in_both):,} images are in both lists (first: {min(in_both)})")
     split_of_image = {image: split for split, names in images.items() for image in names}
@@ -207,10 +207,6 @@ def _with_official_split(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
     if len(in_none):
         raise InputError(f"{folder}: {len(in_none):,} images are in neither official list (first: {in_none.iloc[0]})")
     return table.assign(split=split)
-
-
-def _read_names(path: Path) -> set[str]:
-    return set(read_bytes(path).decode("utf-8", "replace").split())
 
 
 def read_boxes(folder: Path) -> pd.DataFrame | None:

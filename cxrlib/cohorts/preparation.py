@@ -140,7 +140,7 @@ def prepare(
 
 def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None:
     if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
-        raise InputError(f"{out}: lies in the source, or the source in it; choose a folder beside {source}")
+        raise InputError(f"{out}: lies in the source or contains it; choose a folder beside {source}")
     if not MIN_SIDE <= size <= MAX_SIDE:
         raise InputError(f"size is {size}; it must be {MIN_SIDE} to {MAX_SIDE:,} pixels")
     if normalize not in NORMALIZATIONS:
@@ -181,14 +181,10 @@ def _is_new(out: Path, settings: dict[str, Any]) -> bool:
     except InputError:
         raise InputError(f"{record}: is damaged; remove {out} and prepare it again") from None
     if earlier.get("films") != settings["films"]:
-        raise InputError(
-            f"{out}: was prepared from other films or labels than the source has now; choose another folder"
-        )
+        raise InputError(f"{out}: was prepared from other films or labels than the source has now; name another folder")
     changes = [f"{k} was {earlier.get(k)!r} and is now {v!r}" for k, v in settings.items() if earlier.get(k) != v]
     if changes:
-        raise InputError(
-            f"{out}: holds a cohort prepared with other settings ({'; '.join(changes)}); choose another folder"
-        )
+        raise InputError(f"{out}: was prepared with other settings ({'; '.join(changes)}); name another folder")
     return False
 
 
