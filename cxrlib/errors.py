@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message says what was found and what is needed."""
+    """The input cannot be used. The message says what was found, what is needed, and where."""

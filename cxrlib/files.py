@@ -1,6 +1,10 @@
-"""Small files of text: tables as CSV, and settings as JSON.
+"""Read and write files so that each is whole or absent, and work on many of them.
 
-Files that are whole or not there, and work on many of them at once.
+In this order: whole files; locks and folders; tables (CSV); settings (JSON); array
+headers (.npy); a parallel map and its progress.
+
+What is read may come from anywhere, so the size of a file is checked first. What
+is written appears under its own name only when it is complete.
 """
 
 import io
@@ -11,11 +15,11 @@ import stat
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -28,30 +32,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-
-class Progress(Protocol):
-    """Shows how far a loop is: ``progress(items, total)`` yields the items, as tqdm does."""
-
-    def __call__(self, items: Iterable[T], total: int) -> Iterable[T]:  # noqa: D102  (said above)
-        ...
-
-
-def no_progress(items: Iterable[T], total: int) -> Iterable[T]:
-    """Yield the items and show nothing."""
-    return items
-
-
 MAX_BYTES = 200_000_000
-"""A larger file is refused before it is read: that of the largest film in 16 bits has 72 million."""
+"""A larger file is refused before it is read. The largest film that is accepted has 72 million bytes in 16 bits;
+NIH's table of 112,120 films has 8 million."""
+
+MAX_JSON_BYTES = 10_000_000
+"""The same for settings: a recipe has less than a thousand bytes."""
+
+LOCK = ".lock"
+"""Name of the file that a process locks while it writes to a folder."""
+
+PARTIAL_PATTERN = ".*.partial*"
+"""Names of files that are not complete yet. A process that is killed leaves some behind."""
 
 
-def check_file(path: Path, most: int) -> None:
-    """Refuse what is no file that can be read, or a larger one than `most` bytes.
+# Whole files
+
+
+def check_file(path: Path, max_bytes: int) -> None:
+    """Refuse a path that is not a readable file of at most `max_bytes` bytes.
 
     Raises
     ------
     InputError
-        It is not there, a folder, a pipe or a device, or larger.
+        The path does not exist; it is a folder, a pipe or a device; or the file
+        is larger.
     """
     try:
         status = path.stat()
@@ -63,100 +68,39 @@ def check_file(path: Path, most: int) -> None:
         raise InputError(f"{path}: cannot be read: it is a folder, and a file is needed")
     if not stat.S_ISREG(status.st_mode):  # reading it might never end
         raise InputError(f"{path}: cannot be read: it is a pipe or a device, and a file is needed")
-    if status.st_size > most:
-        raise InputError(f"{path}: has {status.st_size:,} bytes; at most {most:,} are read")
+    if status.st_size > max_bytes:
+        raise InputError(f"{path}: has {status.st_size:,} bytes; at most {max_bytes:,} are read")
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Return what a file holds, or raise as `check_file` does."""
-    check_file(path, most)
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    InputError
+        The file is refused by `check_file`, or cannot be read.
+    """
+    check_file(path, max_bytes)
     try:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-MOST_CSV, MOST_JSON = 200_000_000, 10_000_000
-"""Bytes; NIH's table of 112,120 films has 8 million, a recipe less than a thousand."""
-
-
-def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, **options) -> "pd.DataFrame":
-    """Read a CSV, as text with empty cells as "" if pandas' options do not say otherwise, and insist on its columns.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, lacks a column, or has no rows.
-    """
-    import pandas as pd  # takes a while, and only tables need it
-
-    options = options or {"dtype": str, "keep_default_na": False}
-    data = io.BytesIO(read_bytes(path, MOST_CSV))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the headings would be dropped
-            table = pd.read_csv(data, encoding="utf-8-sig", index_col=False, low_memory=False, **options)
-    except (ValueError, pd.errors.ParserWarning) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    missing = [column for column in needed if column not in table]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(map(str, table.columns))})")
-    if table.empty and not may_be_empty:
-        raise InputError(f"{path}: has headings but no rows")
-    return table
-
-
-def read_numbers(path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...], may_be_empty: bool = False):
-    """Read a CSV that has columns of text, and of numbers without a gap.
-
-    Raises
-    ------
-    InputError
-        As in `read_csv`, or a number is missing.
-    """
-    import pandas as pd
-
-    empty = {column: [""] for column in numbers}  # in a column of text "NA" and "null" are names
-    options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
-    table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
-    for column in numbers if len(table) else ():
-        if not pd.api.types.is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
-            raise InputError(f"{path}: the column {column} must hold a finite number in each row")
-    return table
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON file of names and values.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or holds something else.
-    """
-    try:
-        data = json.loads(read_bytes(path, MOST_JSON).decode("utf-8"))
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: holds a {type(data).__name__}, where names and values are needed")
-    return data
-
-
-LOCK = ".lock"
-PARTIAL = ".*.partial*"
-"""Names of what a process writes before it is whole; what was killed leaves some behind."""
-
-
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a partial file's path; rename it into place if nothing was raised.
+    """Yield the path of a partial file, and rename the file to `path` if the block raises nothing.
 
     Raises
     ------
     OSError
-        With the file's name, which that of a full disk lacks.
+        The file cannot be written. The error names the file; the system's own
+        error for a full disk does not.
+
+    Examples
+    --------
+    >>> with atomic(Path("scores.csv")) as partial:  # doctest: +SKIP
+    ...     partial.write_text("path,score")
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial{path.suffix}")
     try:
@@ -170,23 +114,35 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all, with the same bytes on every system."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+# Locks and folders
+
+
 @contextmanager
 def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[None]:
-    """Keep other processes from writing to a folder; the lock ends with the process that holds it.
+    """Keep other processes from writing to a folder while the block runs.
+
+    The lock ends with the process that holds it, even if that process is killed.
 
     Parameters
     ----------
     folder : Path
-        Made where it is missing.
+        It is made if it does not exist.
     name : str
-        Of the lock file in it, which goes when all went well.
+        Name of the lock file in the folder. The file is removed at the end,
+        except after an error in a folder that existed before.
     wait : bool
-        Wait for the other process, in place of an error.
+        Wait for the other process instead of raising an error.
 
     Raises
     ------
     InputError
-        Another process holds it; the message says which.
+        Another process holds the lock. The message says which.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -195,15 +151,15 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"{folder}: {_holder(file)} is at work in it; wait until it ends") from None
+        raise InputError(f"{folder}: {_lock_holder(file)} is at work in it; wait until it ends") from None
     try:
-        with suppress(PermissionError):  # Windows lets nobody write what is locked; the name is a help, no more
+        with suppress(PermissionError):  # Windows does not let anyone write to a locked file; the text is only a help
             file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         yield
-        with suppress(OSError):  # Windows removes it itself
+        with suppress(OSError):  # on Windows the file is removed when the lock is released
             file.unlink()
     except BaseException:
-        if is_new and is_empty(folder):  # nothing was begun
+        if is_new and is_empty(folder):  # the work failed before it wrote anything
             with suppress(OSError):
                 file.unlink()
                 folder.rmdir()
@@ -212,7 +168,7 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
         lock.release()
 
 
-def _holder(file: Path) -> str:
+def _lock_holder(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8") or "another process"
     except OSError:
@@ -220,77 +176,139 @@ def _holder(file: Path) -> str:
 
 
 def is_empty(folder: Path) -> bool:
-    """Return whether a folder is missing, or holds nothing but what a process that was killed leaves behind."""
+    """Return whether a folder does not exist, or holds only files that a killed process left behind."""
     if not folder.exists():
         return True
     return folder.is_dir() and all(
-        path.is_file() and (path.name == LOCK or path.match(PARTIAL)) for path in folder.iterdir()
+        path.is_file() and (path.name == LOCK or path.match(PARTIAL_PATTERN)) for path in folder.iterdir()
     )
 
 
-def sweep(folder: Path) -> None:
-    """Remove the partial files of processes that were killed; for whoever has the folder's lock."""
-    for path in folder.rglob(PARTIAL):
-        if path.is_file():  # a folder of such a name holds what `cxr fetch` goes on with
+def remove_partial_files(folder: Path) -> None:
+    """Remove the partial files of killed processes below a folder. The caller must hold the folder's lock."""
+    for path in folder.rglob(PARTIAL_PATTERN):
+        if path.is_file():  # a folder with such a name is a download that `cxr fetch` can continue
             path.unlink(missing_ok=True)
 
 
 def make_once(folder: Path, make: Callable[[], object]) -> Path:
-    """Return a folder that ``make()`` makes where it is missing, while other processes that want it wait."""
+    """Call ``make()`` if the folder does not exist, and return the folder.
+
+    If several processes need the folder, one makes it and the others wait.
+    """
     if not folder.exists():
         with locked(folder.parent, name=f".{folder.name}{LOCK}", wait=True):
-            if not folder.exists():
+            if not folder.exists():  # another process may have made it while this one waited
                 make()
     return folder
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file, whole or not at all."""
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+# Tables
 
 
-def write_csv(path: Path, table) -> None:
-    """Write a DataFrame as CSV, whole or not at all, with the same bytes on every system."""
-    write_text(path, csv_text(table))
+def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, **options: Any) -> "pd.DataFrame":
+    """Read a CSV file with certain columns.
+
+    Parameters
+    ----------
+    path : Path
+    needed : tuple of str
+        Columns that the table must have.
+    may_be_empty : bool
+        Accept a table without rows.
+    **options
+        Options of `pandas.read_csv`. Without any, every cell is text, and an
+        empty cell is "".
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a column is missing, or there are no rows.
+    """
+    import pandas as pd  # takes a while to import, and only tables need it
+
+    options = options or {"dtype": str, "keep_default_na": False}
+    data = io.BytesIO(read_bytes(path))
+    try:
+        with warnings.catch_warnings():
+            # pandas only warns when a row has more cells than there are columns, and drops the cells
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(data, encoding="utf-8-sig", index_col=False, low_memory=False, **options)
+    except (ValueError, pd.errors.ParserWarning) as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    missing = [column for column in needed if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(map(str, table.columns))})")
+    if table.empty and not may_be_empty:
+        raise InputError(f"{path}: has headings but no rows")
+    return table
 
 
-def csv_text(table) -> str:
-    """Return a DataFrame as CSV."""
+def read_numbers(
+    path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...], may_be_empty: bool = False
+) -> "pd.DataFrame":
+    """Read a CSV file whose columns `text` hold text and whose columns `numbers` hold finite numbers.
+
+    Raises
+    ------
+    InputError
+        As in `read_csv`, or a number is missing or infinite.
+    """
+    import pandas as pd
+
+    empty = {column: [""] for column in numbers}  # only there: in a column of text "NA" and "null" may be names
+    options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
+    table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
+    for column in numbers if len(table) else ():  # without rows, pandas has no type for a column
+        if not pd.api.types.is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():
+            raise InputError(f"{path}: the column {column} must hold a finite number in each row")
+    return table
+
+
+def csv_text(table: "pd.DataFrame") -> str:
+    """Return a table as CSV text, without its index."""
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
-    """Apply a function on threads, yield results in order, and hold few of them at a time.
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table as a CSV file, whole or not at all, with the same bytes on every system."""
+    write_text(path, csv_text(table))
 
-    Decoding, resizing and compressing release Python's lock, so threads do for
-    them what processes would.
+
+# Settings
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object: names and values.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds something else.
     """
-    workers = workers or os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    data = read_bytes(path, MAX_JSON_BYTES)
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # a RecursionError for brackets that are nested too deeply
+        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a {type(values).__name__}, where names and values are needed")
+    return values
+
+
+# Array headers
 
 
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return the shape, the order (True for Fortran's) and the dtype of an array in the .npy format.
 
-    Nothing of the array itself is read, so a header that declares a huge array
-    costs nothing. See ``numpy.lib.format`` for the format.
+    The array itself is not read. So a header that declares a huge array costs
+    nothing. See ``numpy.lib.format`` for the format.
 
     Parameters
     ----------
     stream : binary file
-        At its start; afterwards at the first byte of the array's values.
+        At its start. Afterwards it is at the first byte of the array's values.
 
     Raises
     ------
@@ -301,3 +319,47 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)
     return np.lib.format.read_array_header_2_0(stream)
+
+
+# Parallel map and progress
+
+
+class Progress(Protocol):
+    """Shows how far a loop has come: ``progress(items, total)`` yields the items, as tqdm does."""
+
+    def __call__(self, items: Iterable[T], total: int) -> Iterable[T]:
+        """Yield the items."""
+        ...
+
+
+def no_progress(items: Iterable[T], total: int) -> Iterable[T]:
+    """Return the items and show nothing."""
+    return items
+
+
+def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+    """Apply a function in several threads, and yield the results in the order of the items.
+
+    Threads suffice, because decoding, resizing and compressing release Python's
+    lock. At most four results for each worker are held in memory at a time.
+
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+    workers : int, optional
+        Number of threads; by default one for each processor core.
+    """
+    workers = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # after an error, or when the caller stops early
+            for future in waiting:
+                future.cancel()

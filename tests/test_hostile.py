@@ -9,13 +9,16 @@ import logging
 import os
 import re
 import shutil
+import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
 import zipfile
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -28,19 +31,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
-from cxrlib import files as headers
 from cxrlib.cli.commands import app
 from cxrlib.cohorts import nih
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
-from cxrlib.images.decoder_process import decode_apart
+from cxrlib.files import MAX_BYTES
+from cxrlib.images import decoder_process
+from cxrlib.images.decoder_process import decode_in_child
 from cxrlib.images.pixels import minmax, percentile, resize_to_square
 from cxrlib.images.radiograph import open_radiograph, read_image
 from cxrlib.model.backend import keras
 from cxrlib.model.network import build_network
 from cxrlib.model.network_file import CONFIG, WEIGHTS, load_network, pack_network, read_network
-from cxrlib.model.recipe import LIMITS, Recipe, read_recipe, recipe_text
+from cxrlib.model.recipe import Recipe, read_recipe, recipe_text
 from cxrlib.training.run import open_run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither pipes nor a count of a process's memory")
@@ -226,51 +230,141 @@ def test_a_compressed_or_rewritten_dicom_file_reads_as_the_plain_one(name):
     np.testing.assert_array_equal(read(films[name], ".dcm"), read(films["plain.dcm"], ".dcm"))
 
 
-# damaged files by the thousand; tests/slow has ten times as many
+# thousands of damaged files; tests/slow has ten times as many
 
 
 @pytest.mark.parametrize(("kind", "count"), [("films", 2000), ("tables", 100), ("networks", 8)])
-def test_nothing_but_images_and_refusals_comes_of_damage(tmp_path, kind, count):
-    told = fuzz.run(kind, tmp_path, count)
-    read = sum(n for what, n in told["outcomes"].items() if what.endswith(" read"))
-    assert 0.02 * count < read < 0.6 * sum(told["outcomes"].values())  # else the damage is too much, or too little
+def test_damaged_files_become_images_or_refusals(tmp_path, kind, count):
+    outcomes = fuzz.run(kind, tmp_path, count)["outcomes"]
+    num_read = sum(n for name, n in outcomes.items() if name.endswith(" read"))
+    assert 0.02 * count < num_read < 0.6 * sum(outcomes.values())  # otherwise there is too much damage, or too little
 
 
-def test_a_decoder_that_dies_takes_nothing_with_it(monkeypatch):
-    """As GDCM does on many a damaged stream, but not on the same one each time: so here it is made to."""
-    films = fuzz.simulated_films()
+# the child process that decodes
 
-    class Death:
-        def __init__(self, seconds, kill):
-            self.start, self.cancel = kill, lambda: None
 
-    with monkeypatch.context() as patch:
-        patch.setattr("cxrlib.images.decoder_process.threading.Timer", Death)
-        with pytest.raises(ValueError, match="its decoder broke down"):
-            decode_apart(films["lossless.dcm"])
+@pytest.fixture(scope="module")
+def films():
+    return fuzz.simulated_films()
+
+
+def assert_decodes(films):
     np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))
 
 
-def test_after_each_damaged_stream_the_next_film_is_read():
-    films = fuzz.simulated_films()
+@pytest.mark.parametrize("death", ["SIGABRT", "SIGSEGV", "SIGKILL"])
+def test_a_child_that_ends_during_a_film_ends_nothing_else(monkeypatch, films, death):
+    """GDCM crashes on much damaged data, but not each time. So the child is ended on purpose."""
+    send = decoder_process._send
+
+    def send_and_end(stream, block):
+        decoder_process._child.send_signal(signal.Signals[death])
+        decoder_process._child.wait()
+        send(stream, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder_process, "_send", send_and_end)
+        with pytest.raises(ValueError, match="the decoder crashed"):
+            decode_in_child(films["lossless.dcm"])
+    assert_decodes(films)
+
+
+def test_a_child_that_ended_between_two_films_is_started_again(films):
+    assert_decodes(films)
+    decoder_process._child.kill()
+    decoder_process._child.wait()
+    assert_decodes(films)
+
+
+def test_a_child_that_hangs_is_ended(monkeypatch, films):
+    assert_decodes(films)
+    hanging = decoder_process._child
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder_process, "TIME_LIMIT", 0.2)
+        hanging.send_signal(signal.SIGSTOP)
+        with pytest.raises(ValueError, match=r"the decoder took more than 0\.2 s"):
+            decode_in_child(films["lossless.dcm"])
+    assert hanging.returncode == -signal.SIGKILL
+    assert_decodes(films)
+
+
+def test_after_each_damaged_stream_the_next_film_is_read(films):
     for seed in range(60):
         with contextlib.suppress(ValueError):
             damaged = fuzz.mutate(films["lossless.dcm"], films["lossless.dcm"], np.random.default_rng(seed), text=False)
-            decode_apart(damaged)
+            decode_in_child(damaged)
         assert read(films["lossless.dcm"], ".dcm") is not None
 
 
-def test_an_interrupted_film_does_not_answer_for_the_next(monkeypatch):
-    films = fuzz.simulated_films()
-
-    def interrupt(text):
+def test_the_answer_for_an_interrupted_film_is_not_given_for_the_next(monkeypatch, films):
+    def interrupt(stream):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("cxrlib.images.decoder_process.json.loads", interrupt)
+        patch.setattr(decoder_process, "_receive", interrupt)
         with pytest.raises(KeyboardInterrupt):
             read(films["jpeg.dcm"], ".dcm")
-    np.testing.assert_array_equal(read(films["lossless.dcm"], ".dcm"), read(films["plain.dcm"], ".dcm"))
+    assert_decodes(films)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of the child is limited only on Linux")
+def test_the_memory_of_the_child_is_limited(films):
+    decoder_process.stop_child()
+    child = decoder_process._running_child()
+    assert decode_in_child(films["lossless.dcm"]).shape == (52, 44)
+    limits = Path(f"/proc/{child.pid}/limits").read_text()
+    assert re.search(rf"Max data size +{decoder_process.MEMORY_LIMIT} ", limits)
+
+
+FORK = """
+import os, sys
+from cxrlib.images import decoder_process
+from cxrlib.images.decoder_process import decode_in_child
+data = open(sys.argv[1], "rb").read()
+expected = decode_in_child(data).tobytes()
+pid = os.fork()
+assert decode_in_child(data).tobytes() == expected
+if pid:
+    assert os.waitpid(pid, 0)[1] == 0
+    assert decode_in_child(data).tobytes() == expected
+assert "tensorflow" not in sys.modules
+"""
+KILLED = """
+import os, signal, sys
+from cxrlib.images import decoder_process
+decoder_process.decode_in_child(open(sys.argv[1], "rb").read())
+print(decoder_process._child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL if sys.argv[2] == "killed" else 0)
+"""
+
+
+def test_both_processes_decode_after_a_fork(tmp_path, films):
+    (tmp_path / "film.dcm").write_bytes(films["ls.dcm"])
+    done = subprocess.run([sys.executable, "-c", FORK, tmp_path / "film.dcm"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("end", ["ended", "killed"])
+def test_no_child_is_left_behind(tmp_path, films, end):
+    (tmp_path / "film.dcm").write_bytes(films["ls.dcm"])
+    words = [sys.executable, "-c", KILLED, tmp_path / "film.dcm", end]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+    for _ in range(600):  # the child sees that its input is closed, and ends
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            time.sleep(0.1)
+            continue
+        return
+    raise AssertionError("the child still runs")
+
+
+def test_modules_in_the_current_folder_are_not_imported(tmp_path, films, monkeypatch):
+    for name in ("json", "numpy", "pydicom", "pickle", "threading"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    decoder_process.stop_child()
+    assert_decodes(films)
 
 
 # what is small and declares to be large
@@ -309,9 +403,9 @@ def bombs() -> dict[str, bytes]:
 def test_bombs_take_neither_memory_nor_time(tmp_path):
     for name, data in bombs().items():
         (tmp_path / name).write_bytes(data)
-    told = fuzz.read_apart(tmp_path)
+    results = fuzz.read_in_process(tmp_path)
     expected = {
-        "size.png": "pixels; a side",
+        "size.png": "pixels; each side",
         "side.png": "6001x6001",
         "text.png": r"\(52, 44\)",
         "profile.png": r"\(52, 44\)",
@@ -322,29 +416,28 @@ def test_bombs_take_neither_memory_nor_time(tmp_path):
         "codestream-lossless.dcm": "60000x60000",
         "codestream-ls.dcm": "60000x60000",
     }
-    assert told.keys() == expected.keys()
-    for name, (said, seconds, memory, _) in told.items():
-        assert re.search(expected[name], said), said
-        assert seconds < fuzz.SLOWEST, name
+    assert results.keys() == expected.keys()
+    for name, (outcome, cost, memory, _) in results.items():
+        assert re.search(expected[name], outcome), outcome
+        assert cost < fuzz.MAX_COST, name
         assert memory < 400_000_000, name
 
 
-def test_what_is_no_file_or_too_large_is_refused_at_once(tmp_path):
+def test_what_is_no_file_or_too_large_is_refused_before_it_is_opened(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.dcm").mkdir()
     (tmp_path / "device.png").symlink_to("/dev/zero")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     with (tmp_path / "large.png").open("wb") as file:
-        file.truncate(headers.MAX_BYTES + 1)
-    said = {"pipe.png": "a pipe or a device", "device.png": "a pipe or a device", "folder.dcm": "it is a folder"}
-    said |= {"large.png": "bytes; at most", "loop.png": "cannot be read", "zero\0byte.png": "cannot be read"}
-    clock = time.perf_counter()
-    for name, message in said.items():
+        file.truncate(MAX_BYTES + 1)
+    messages = {"pipe.png": "a pipe or a device", "device.png": "a pipe or a device", "folder.dcm": "it is a folder"}
+    messages |= {"large.png": "bytes; at most", "loop.png": "cannot be read", "zero\0byte.png": "cannot be read"}
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was opened"))
+    for name, message in messages.items():
         with pytest.raises(InputError, match=message):
             open_radiograph(tmp_path / name)
         with pytest.raises(InputError, match=message):
             read_recipe(tmp_path / name)
-    assert time.perf_counter() - clock < 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -507,7 +600,10 @@ def test_doctored_packed_weights_are_refused(tmp_path, doctor, message):
         load_network(tmp_path, Recipe(width=4, size=32, standardize=False))
 
 
-@pytest.mark.parametrize("knob", LIMITS)
+NUMBERS = [knob.name for knob in fields(Recipe) if type(knob.default) in (int, float)] + ["weight", "confidence"]
+
+
+@pytest.mark.parametrize("knob", NUMBERS)
 def test_absurd_recipes_are_refused(tmp_path, knob):
     for value in ("1" + "0" * 40, "1e400", "-1e400", "NaN", "Infinity", '"1"', "[1]", "{}", "true", "9" * 5000):
         (tmp_path / "recipe.json").write_text(f'{{"{knob}": {value}}}')
@@ -557,7 +653,7 @@ def test_the_library_neither_unpickles_nor_runs_what_it_reads():
                 assert name not in forbidden or (name == "compile" and is_method), f"{path}: {name}"
                 assert name not in ("Lambda", "read_pickle", "enable_unsafe_deserialization"), path
                 for keyword in node.keywords:
-                    assert keyword.arg != "allow_pickle", path
+                    assert keyword.arg != "allow_pickle" or keyword.value.value is False, path
                     assert not (keyword.arg in ("safe_mode", "shell") and not isinstance(keyword.value, ast.Name)), path
 
 

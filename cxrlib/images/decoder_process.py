@@ -1,139 +1,157 @@
-"""Compressed DICOM pixels, decoded in a process apart.
+"""Decode compressed DICOM pixels in a child process.
 
-GDCM, the one decoder of lossless JPEG and JPEG-LS here, ends the process that
-it runs in on many a damaged stream (SIGABRT, SIGSEGV). So it runs in one of its
-own, which is kept for the next film, is started anew where it ended, and may
-neither take long nor much memory. This file is its program, too.
+GDCM decodes lossless JPEG and JPEG-LS. On damaged data it often ends the process
+that it runs in (SIGABRT, SIGSEGV). So it runs in a child process, which has a limit
+of time and, on Linux, a limit of memory. The child is kept for the next film. A new
+one is started when it has ended.
+
+This file is also the child's program. Parent and child exchange blocks of bytes: an
+8-byte length, then that many bytes. The parent sends a DICOM file. The child answers
+with an array in the .npy format: the pixels, or the name of an error as text. The
+parent never unpickles what the child sends, because a damaged file may have corrupted
+the child. A process pool such as joblib's would unpickle it. It also imports modules
+from the current folder, and leaves its workers behind when the parent is killed.
 """
 
 import atexit
 import contextlib
-import json
+import io
+import logging
 import os
-import struct
 import subprocess
 import sys
 import threading
+import warnings
+from typing import IO
 
-PATIENCE = 60
-"""Seconds after which a film cannot be decoded."""
+import numpy as np
+import pydicom
 
-MOST_MEMORY = 1_000_000_000
-"""Bytes that the process may fill (on Linux; elsewhere what a film declares is the only limit)."""
+TIME_LIMIT = 60
+"""Seconds that one film may take. Chosen: a film of normal size takes well below one second."""
+
+MEMORY_LIMIT = 1_000_000_000
+"""Bytes that the child may use, on Linux. Elsewhere the size that a film declares is the only limit."""
 
 _lock = threading.Lock()
-_process: subprocess.Popen | None = None
+_child: subprocess.Popen[bytes] | None = None
 
 
-def decode_apart(data: bytes) -> tuple[bytes, str, tuple[int, ...]]:
-    """Return the bytes, dtype and shape of pydicom's ``pixel_array`` of a DICOM file.
+def decode_in_child(data: bytes) -> np.ndarray:
+    """Return pydicom's ``pixel_array`` of a DICOM file, decoded in the child process.
 
     Parameters
     ----------
     data : bytes
         The whole file.
 
+    Returns
+    -------
+    ndarray, (H, W) or (H, W, 3), of 8 or 16 bits
+
     Raises
     ------
     ValueError
-        It could not be decoded; the message is the kind of error alone, for
-        pydicom's own may repeat what the header says of the patient.
+        The file cannot be decoded. The message is only the kind of error, because
+        pydicom's own message may repeat what the header says about the patient.
     """
     with _lock:
-        process = _started()
-        clock = threading.Timer(PATIENCE, process.kill)
-        clock.start()
+        child = _running_child()
+        assert child.stdin is not None  # both are pipes
+        assert child.stdout is not None
+        timer = threading.Timer(TIME_LIMIT, child.kill)
+        timer.start()
         try:
-            process.stdin.write(struct.pack(">Q", len(data)))
-            process.stdin.write(data)
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            pixels = process.stdout.read(answer["bytes"])
-            if len(pixels) < answer["bytes"]:
-                raise OSError
-        except BaseException as error:  # an interrupt too, for the rest of this answer must not be the next film's
-            _stop(process)
-            if not isinstance(error, OSError | ValueError):
+            _send(child.stdin, data)
+            answer = np.load(io.BytesIO(_receive(child.stdout)), allow_pickle=False)
+        except BaseException as error:
+            # Also after KeyboardInterrupt: the rest of this answer must not become the answer for the next film.
+            _stop(child)
+            if not isinstance(error, OSError | EOFError | ValueError):
                 raise
-            raise ValueError(f"its decoder broke down, or took more than {PATIENCE} s") from None
+            fault = f"took more than {TIME_LIMIT} s" if timer.finished.is_set() else "crashed"
+            raise ValueError(f"the decoder {fault}") from None
         finally:
-            clock.cancel()
-    if "error" in answer:
-        raise ValueError(answer["error"])
-    return pixels, answer["dtype"], tuple(answer["shape"])
+            timer.cancel()
+    if answer.dtype.kind == "U":
+        raise ValueError(str(answer))
+    return answer
 
 
-def _started() -> subprocess.Popen:
-    global _process
-    if _process is None or _process.poll() is not None:
-        quiet = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # each thread would reserve memory
-        _process = subprocess.Popen(
-            [sys.executable, "-P", __file__],
+def stop_child() -> None:
+    """End the child process, if there is one. The next film starts a new one."""
+    if _child is not None:
+        _stop(_child)
+
+
+def _running_child() -> subprocess.Popen[bytes]:
+    global _child
+    if _child is None or _child.poll() is not None:
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory
+        _child = subprocess.Popen(
+            [sys.executable, "-P", __file__],  # -P: import no modules from this file's folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | quiet,
+            stderr=subprocess.DEVNULL,  # GDCM's messages may quote the header
+            env=os.environ | one_thread,
         )
-    return _process
+    return _child
 
 
-def _stop(process: subprocess.Popen) -> None:
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    with contextlib.suppress(OSError):  # what was not yet written cannot be
-        process.stdin.close()
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError), child:  # closes the pipes; what was not yet sent to the child cannot be
+        child.kill()
 
 
-def _close() -> None:
-    if _process is not None:
-        _stop(_process)
+def _send(stream: IO[bytes], block: bytes | memoryview) -> None:
+    stream.write(len(block).to_bytes(8, "big"))
+    stream.write(block)
+    stream.flush()
 
 
-def _forget() -> None:
-    """After a fork: that process is the parent's, and two cannot share its pipes."""
-    global _process, _lock
-    if _process is not None:
-        _process.returncode = 0  # not ours to wait for
-        for pipe in (_process.stdin, _process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()
-    _process, _lock = None, threading.Lock()
+def _receive(stream: IO[bytes]) -> bytes:
+    length = int.from_bytes(stream.read(8), "big")
+    block = stream.read(length)
+    if not block or len(block) < length:
+        raise EOFError
+    return block
+
+
+def _forget_after_fork() -> None:
+    """Let a forked process start its own child: two processes cannot use the same pipes."""
+    global _child, _lock
+    if _child is not None:
+        _child.returncode = 0  # the parent's child must not be killed here: `_stop` only closes the pipes
+        _stop(_child)
+    _child, _lock = None, threading.Lock()  # another thread may have held the lock during the fork
 
 
 def _serve() -> None:
-    """Decode what comes through standard input, until it is closed."""
-    import io
-    import logging
-    import warnings
-
-    import pydicom
-
+    """Decode the files that come through standard input, until it is closed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what compiled code prints must not come among the answers
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # output of compiled code must not mix with the answers
     warnings.simplefilter("ignore")
     logging.disable()
     if sys.platform == "linux":
-        import resource
+        import resource  # only Unix has it
 
-        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    while head := sys.stdin.buffer.read(8):
-        data = sys.stdin.buffer.read(struct.unpack(">Q", head)[0])
-        try:
-            array = pydicom.dcmread(io.BytesIO(data)).pixel_array
-            pixels, answer = array.tobytes(), {"dtype": array.dtype.str, "shape": array.shape}
-        except Exception as error:  # pydicom raises many kinds for broken files
-            pixels, answer = b"", {"error": type(error).__name__}
-        answers.write(json.dumps(answer | {"bytes": len(pixels)}).encode() + b"\n")
-        answers.write(pixels)
-        answers.flush()
-        del data, pixels
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a memory dump would hold the film
+    with contextlib.suppress(EOFError):
+        while data := _receive(sys.stdin.buffer):
+            try:
+                answer = pydicom.dcmread(io.BytesIO(data)).pixel_array
+            except Exception as error:  # pydicom raises many kinds of error for broken files
+                answer = np.array(type(error).__name__)
+            block = io.BytesIO()
+            np.save(block, answer, allow_pickle=False)
+            _send(answers, block.getbuffer())
+            del data, answer, block  # their memory is free for the next film
 
 
 if __name__ == "__main__":
     _serve()
 else:
-    atexit.register(_close)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget)
+    atexit.register(stop_child)
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=_forget_after_fork)

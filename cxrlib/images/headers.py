@@ -1,97 +1,117 @@
-"""Files before anything in them is decoded: what they are, and what a PNG, JPEG or JPEG 2000 declares."""
+"""Read what a PNG, JPEG or JPEG 2000 file declares, before anything in it is decoded.
+
+The decoders would take as much memory as a file declares. So the size is read and
+checked first. Pillow's `Image.open` also reads only headers, but it does not limit
+the number of chunks or scans, refuses a film for a long text in it, and cannot read
+the JPEG streams of DICOM.
+"""
 
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlib.errors import InputError
 
 MAX_SIDE = 6000
-"""Pixels; a larger film is refused before it is decoded. Detectors and digitisers have up to about 5,000 (43 cm at
-0.085 mm), and with more the steps of one film would not stay below 1 GB of memory."""
-
-AT_ONCE = 1 << 20
-"""Pixels of a part, where a film is worked on in parts: that needs less memory, and is faster."""
+"""Pixels. A larger film is refused before it is decoded. Detectors and digitisers have up to about 5,000 (43 cm at
+0.085 mm). With more pixels, the steps of one film would need more than 1 GB of memory."""
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
-MOST_PARTS = 100_000
-"""Chunks of a PNG or segments of a JPEG above this are no picture, but a way to keep its reader busy."""
 
-MOST_SCANS = 100
-"""A progressive JPEG has about ten scans; each costs as much time as a whole picture, however few bytes it has."""
+MAX_PARTS = 100_000
+"""Chunks of a PNG, or segments of a JPEG. A file with more is not a picture; reading them would only cost time."""
+
+MAX_SCANS = 100
+"""A progressive JPEG has about 10 scans. Each costs as much time as a whole picture, however few bytes it has."""
 
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_IHDR_BYTES = 25  # length, kind, 13 bytes of content, checksum
+_MAX_TEXT = 80  # characters that are read of a text
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-_NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the start of frame markers C0 to CF
+_NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the start-of-frame markers C0 to CF
+_JPEG_LS_FRAME = 0xF7
+_NO_SIZE = "it does not say how large the picture is"
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a picture declares of itself."""
+    """What a picture declares about itself. `channels` is None where it is not read."""
 
     columns: int
     rows: int
-    channels: int
+    channels: int | None = None
 
 
 def check_size(path: Path, columns: int, rows: int) -> None:
-    """Refuse a film of no pixels, or of too many, by the size that its file declares."""
+    """Refuse a film that declares no pixels, or too many.
+
+    Raises
+    ------
+    InputError
+        A side is not between 1 and `MAX_SIDE` pixels.
+    """
     if not 1 <= min(columns, rows) <= max(columns, rows) <= MAX_SIDE:
-        raise InputError(f"{path}: {columns}x{rows} pixels; a side of 1 to {MAX_SIDE:,} is read")
+        raise InputError(f"{path}: has {columns}x{rows} pixels; each side must have 1 to {MAX_SIDE:,}")
 
 
 def read_png(data: bytes, keyword: str) -> tuple[Size, str | None, bytes]:
-    """Check every chunk of a PNG (ISO/IEC 15948) and keep those that the pixels come from.
+    """Check every chunk of a PNG (ISO/IEC 15948), and keep the chunks that its pixels need.
 
-    Colour profiles, texts and animations are left out: a decoder would inflate them, to any size.
+    Colour profiles, texts and animations are dropped, because a decoder would
+    inflate them to any size.
 
     Parameters
     ----------
     data : bytes
-        Beginning with `PNG_START`.
+        The whole file. It begins with `PNG_START`.
     keyword : str
-        Of a text that is looked for.
+        Keyword of the text to look for.
 
     Returns
     -------
     size : Size
     text : str or None
-        The text of that keyword, if there is one.
+        The text with that keyword, if there is one.
     kept : bytes
-        The same picture with the chunks IHDR, PLTE, tRNS, IDAT and IEND alone.
+        The same picture with only the chunks IHDR, PLTE, tRNS, IDAT and IEND.
 
     Raises
     ------
     ValueError
         The file is damaged or cut off.
     """
-    view, place, kept, text = memoryview(data), len(PNG_START), [PNG_START], None
-    wanted = keyword.encode() + b"\0"
-    for _ in range(MOST_PARTS):
-        if place + 12 > len(data):
-            break
-        length, kind = struct.unpack_from(">I4s", data, place)
-        end = place + 12 + length
-        if end > len(data):
-            break
-        if place == len(PNG_START) and (kind, length) != (b"IHDR", 13):
+    kept: list[bytes | memoryview] = [PNG_START]
+    text_start, text = keyword.encode() + b"\0", None
+    for chunk in _png_chunks(data):
+        kind = bytes(chunk[4:8])
+        if len(kept) == 1 and (kind, len(chunk)) != (b"IHDR", _IHDR_BYTES):
             raise ValueError("it does not begin with the size of the picture")
-        if zlib.crc32(view[place + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-            raise ValueError(f"the checksum of its part at byte {place:,} is wrong")
         if kind in _PIXEL_CHUNKS:
-            kept.append(view[place:end])
-        elif kind == b"tEXt" and data.startswith(wanted, place + 8):
-            text = data[place + 8 + len(wanted) : end - 4][:80].decode("latin-1")
-        if kind == b"IEND":
-            columns, rows = struct.unpack_from(">II", data, 16)
-            return Size(columns, rows, {2: 3, 3: 3, 4: 2, 6: 4}.get(data[25], 1)), text, b"".join(kept)
-        place = end
-    else:
-        raise ValueError(f"it has more than {MOST_PARTS:,} parts")
-    raise ValueError("it is cut off")
+            kept.append(chunk)
+        elif kind == b"tEXt" and (content := bytes(chunk[8:-4])).startswith(text_start):
+            text = content.removeprefix(text_start)[:_MAX_TEXT].decode("latin-1")
+    columns, rows = struct.unpack_from(">II", kept[1], 8)
+    return Size(columns, rows), text, b"".join(kept)
+
+
+def _png_chunks(data: bytes) -> Iterator[memoryview]:
+    """Yield each chunk of a PNG: its length (4 bytes), its kind (4 bytes), its content, its checksum (4 bytes)."""
+    view, start = memoryview(data), len(PNG_START)
+    for _ in range(MAX_PARTS):
+        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
+        if end > len(data):
+            raise ValueError("it is cut off")
+        if zlib.crc32(view[start + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+            raise ValueError(f"the checksum of its part at byte {start:,} is wrong")
+        yield view[start:end]
+        if view[start + 4 : start + 8] == b"IEND":
+            return
+        start = end
+    raise ValueError(f"it has more than {MAX_PARTS:,} parts")
 
 
 def read_jpeg(data: bytes) -> Size:
@@ -100,24 +120,24 @@ def read_jpeg(data: bytes) -> Size:
     Raises
     ------
     ValueError
-        It has none, or too many scans.
+        There is no frame header, or there are too many scans.
     """
-    if data.count(b"\xff\xda") > MOST_SCANS:
-        raise ValueError(f"it has more than {MOST_SCANS} scans")
-    place = 2
-    for _ in range(MOST_PARTS):
-        marker = _JPEG_MARKER.search(data, place)
+    if data.count(b"\xff\xda") > MAX_SCANS:
+        raise ValueError(f"it has more than {MAX_SCANS} scans")
+    position = 2
+    for _ in range(MAX_PARTS):
+        marker = _JPEG_MARKER.search(data, position)
         if marker is None or len(data) < marker.end() + 8:
             break
-        code, place = marker[1][0], marker.end()
-        if code == 0xF7 or (0xC0 <= code <= 0xCF and code not in _NOT_FRAMES):
-            rows, columns, channels = struct.unpack_from(">HHB", data, place + 3)
+        code, position = marker[1][0], marker.end()
+        if code == _JPEG_LS_FRAME or (0xC0 <= code <= 0xCF and code not in _NOT_FRAMES):
+            rows, columns, channels = struct.unpack_from(">HHB", data, position + 3)
             return Size(columns, rows, channels)
-        if code in (0xD9, 0xDA):  # the end, or a scan
+        if code in (0xD9, 0xDA):  # the end of the picture, or the start of a scan
             break
-        if not (code == 0x01 or 0xD0 <= code <= 0xD8):  # these have no length
-            place += struct.unpack_from(">H", data, place)[0]
-    raise ValueError("it does not say how large the picture is")
+        if not (code == 0x01 or 0xD0 <= code <= 0xD8):  # these markers have no length
+            position += struct.unpack_from(">H", data, position)[0]
+    raise ValueError(_NO_SIZE)
 
 
 def read_jpeg2000(data: bytes) -> Size:
@@ -126,10 +146,10 @@ def read_jpeg2000(data: bytes) -> Size:
     Raises
     ------
     ValueError
-        It has none.
+        There is no SIZ marker.
     """
     start = data.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(data) < start + 42:
-        raise ValueError("it does not say how large the picture is")
+        raise ValueError(_NO_SIZE)
     right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
     return Size(right - left, bottom - top, struct.unpack_from(">H", data, start + 40)[0])

@@ -1,4 +1,8 @@
-"""How much an image looks like a chest film, as it stands and as if it were turned or inverted."""
+"""Measure how much an image resembles a chest film: as it is, turned, and inverted.
+
+The image is made small, and each gray level is replaced by its rank. Then it is
+correlated with a template, the mean of many chest films.
+"""
 
 import cv2
 import numpy as np
@@ -6,19 +10,26 @@ from scipy import stats
 
 from cxrlib.images.pixels import as_float
 
-SIDE, EDGE, SHIFT = 32, 4, 3
-"""Pixels: of a film made small; left out at each border; that a chest may be off its place."""
+SIDE = 32
+"""Side of a thumbnail in pixels. Chosen on real films, where 16 was tried too (benchmarks/README.md)."""
+
+EDGE = 4
+"""Pixels of a thumbnail that are left out at each border. Chosen."""
+
+SHIFT = 3
+"""Pixels of a thumbnail by which a chest may lie off its place: 7 x 7 positions are tried. Chosen."""
 
 LEAD = 0.1
-"""By how much a turned or inverted image must be more like a chest film than it is as it stands."""
+"""By how much the likeness of a turned or inverted image must exceed that of the image as it is. Chosen on real films;
+benchmarks/README.md measures how often the warnings are right."""
 
 UPRIGHT = ""
-LOOKS = (
-    UPRIGHT,
+CHANGED_LOOKS = (
     "inverted; dense must be bright: if so, invert it",
     "upside down: if so, turn it",
     "turned by a quarter: if so, turn it upright",
 )
+"""What an image may look like, in the words of the warning."""
 
 
 def thumbnail_of(image: np.ndarray) -> np.ndarray:
@@ -26,60 +37,75 @@ def thumbnail_of(image: np.ndarray) -> np.ndarray:
     return cv2.resize(as_float(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def ranks_of(thumbnail: np.ndarray) -> np.ndarray:
-    """Return the middle of a small film, each gray level replaced by its rank: brightness and gamma do not count."""
+def _central_ranks(thumbnail: np.ndarray) -> np.ndarray:
+    """Return the ranks of a thumbnail's gray levels, without its border.
+
+    Ranks do not change with brightness or gamma.
+    """
     ranks = stats.rankdata(thumbnail).reshape(thumbnail.shape) / thumbnail.size
     return ranks[EDGE:-EDGE, EDGE:-EDGE].astype(np.float32)
 
 
-def _correlate(film: np.ndarray, template: np.ndarray) -> np.ndarray:
-    """Return the correlations at all places of the template in the film; 0 where one of them is constant."""
-    found = cv2.matchTemplate(np.ascontiguousarray(film), template, cv2.TM_CCOEFF_NORMED)
+def _correlations(ranks: np.ndarray, template: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation at each position of the template in the ranks; 0 where one of them is constant."""
+    found = cv2.matchTemplate(np.ascontiguousarray(ranks), template, cv2.TM_CCOEFF_NORMED)
     return np.clip(np.nan_to_num(found), -1, 1)
 
 
 def make_template(thumbnails: list[np.ndarray]) -> np.ndarray:
-    """Return the mean of thumbnails of upright chest films, made symmetric: the template that images are compared with.
+    """Return the template that images are compared with: the mean of upright chest films, made symmetric.
 
     Parameters
     ----------
     thumbnails : list of ndarray, (SIDE, SIDE)
         As `thumbnail_of` returns them.
+
+    Returns
+    -------
+    ndarray, (N, N), float32, with N = SIDE - 2 EDGE - 2 SHIFT
+        It is smaller than the ranks of a thumbnail, so that it can be shifted by
+        SHIFT pixels.
     """
-    mean = np.mean([ranks_of(thumbnail) for thumbnail in thumbnails], axis=0)
+    mean = np.mean([_central_ranks(thumbnail) for thumbnail in thumbnails], axis=0)
     return ((mean + mean[:, ::-1]) / 2)[SHIFT:-SHIFT, SHIFT:-SHIFT].round(4)
 
 
 def likenesses(thumbnail: np.ndarray, template: np.ndarray) -> dict[str, float]:
-    """Return the likeness in [-1, 1] to a chest film, as the image stands and as if it were turned or inverted.
+    """Return the likeness of an image to a chest film: as it is, and as if it were turned or inverted.
 
     Parameters
     ----------
     thumbnail : ndarray, (SIDE, SIDE)
-    template : ndarray, as `make_template` returns it
+    template : ndarray
+        As `make_template` returns it.
 
     Returns
     -------
     dict
-        One correlation for each of `LOOKS`.
+        One correlation in [-1, 1] for `UPRIGHT` and for each of `CHANGED_LOOKS`.
     """
-    film = ranks_of(thumbnail)
-    maps = [_correlate(np.rot90(film, turns), template.astype(np.float32)) for turns in range(4)]
-    turned = [float(each.max()) for each in maps]
-    negative = -float(min(maps[0].min(), maps[2].min()))
-    return dict(zip(LOOKS, (turned[0], negative, turned[2], max(turned[1], turned[3])), strict=True))
+    ranks = _central_ranks(thumbnail)
+    maps = [_correlations(np.rot90(ranks, turns), template.astype(np.float32)) for turns in range(4)]
+    upright, left, half, right = (float(each.max()) for each in maps)
+    inverted = -float(min(maps[0].min(), maps[2].min()))  # a negative: upright or upside down
+    return dict(zip((UPRIGHT, *CHANGED_LOOKS), (upright, inverted, half, max(left, right)), strict=True))
 
 
 def orientation_warning(likeness: dict[str, float]) -> str | None:
-    """Return a warning where an image looks more like a chest film turned or inverted than as it stands.
+    """Return a warning if an image resembles a chest film more when it is turned or inverted.
 
     Parameters
     ----------
     likeness : dict
         As `likenesses` returns it.
+
+    Returns
+    -------
+    str or None
+        None if the image as it is resembles a chest film about as much or more.
     """
-    others = {look: value for look, value in likeness.items() if look != UPRIGHT}
-    look, upright = max(others, key=others.get), likeness[UPRIGHT]
-    if others[look] <= upright + LEAD:
+    look = max(CHANGED_LOOKS, key=lambda look: likeness[look])
+    upright, changed = likeness[UPRIGHT], likeness[look]
+    if changed <= upright + LEAD:
         return None
-    return f"looks {look} (its likeness to a chest film is {upright:.2f}, {others[look]:.2f} then)"
+    return f"looks {look} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"

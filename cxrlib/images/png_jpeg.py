@@ -1,4 +1,4 @@
-"""The pixels of one PNG or JPEG: decoded, in their own depth, one channel."""
+"""Read the pixels of one PNG or JPEG: decoded, in the file's own depth, one channel."""
 
 import io
 from pathlib import Path
@@ -8,23 +8,49 @@ import numpy as np
 from PIL import Image
 
 from cxrlib.errors import InputError
-from cxrlib.images.headers import AT_ONCE, JPEG_START, PNG_START, check_size, read_jpeg, read_png
+from cxrlib.images.headers import JPEG_START, PNG_START, check_size, read_jpeg, read_png
+from cxrlib.images.pixels import BLOCK_PIXELS
 
-COLOR_SPREAD, COLOR_SHARE = 0.1, 0.001
+COLOR_SPREAD = 0.1
+"""A pixel counts as coloured if its channels differ by more than this fraction of the full range. Chosen."""
+
+MAX_COLOR_FRACTION = 0.001
+"""A picture with a larger fraction of coloured pixels is a picture in colour. Chosen."""
 
 
-def decode_picture(path: Path, data: bytes, allow_color: bool, keyword: str):
-    """Return pixels (H, W), uint8 or uint16, warnings, and the PNG text of that keyword, if it still holds.
+def decode_picture(
+    path: Path, data: bytes, allow_color: bool, keyword: str
+) -> tuple[np.ndarray, tuple[str, ...], str | None]:
+    """Return the pixels of a PNG or JPEG, warnings, and a text from the file.
+
+    Parameters
+    ----------
+    path : Path
+        Only for messages.
+    data : bytes
+        The whole file.
+    allow_color : bool
+        Read a picture in colour by its luminance.
+    keyword : str
+        Keyword of the PNG text to return.
+
+    Returns
+    -------
+    pixels : ndarray, (H, W), uint8 or uint16
+    warnings : tuple of str
+    text : str or None
+        None if there is no such text, or if the pixels are not 16-bit gray: then
+        another program has changed the file since the text was written.
 
     Raises
     ------
     InputError
-        Neither PNG nor JPEG, too large, damaged, or in colour.
+        The file is neither PNG nor JPEG, too large, damaged, or in colour.
     """
-    mark = None
+    text = None
     try:
         if data.startswith(PNG_START):
-            size, mark, data = read_png(data, keyword)
+            size, text, data = read_png(data, keyword)
         elif data.startswith(JPEG_START):
             size = read_jpeg(data)
         else:
@@ -41,50 +67,50 @@ def decode_picture(path: Path, data: bytes, allow_color: bool, keyword: str):
     except cv2.error:
         pixels = None
     if pixels is None or pixels.shape[:2] != (size.rows, size.columns):
-        raise InputError(f"{path}: the file is damaged or cut off: {_reason_of_pillow(data)}")
-    if mark is not None and pixels.dtype != np.uint16:
-        mark = None  # the text survived an edit that the pixels did not
+        raise InputError(f"{path}: the file is damaged or cut off: {_damage(data)}")
     if pixels.ndim == 2:
-        return pixels, (), mark
-    gray, warnings = _to_gray(path, pixels, allow_color)
-    return gray, warnings, None
+        return pixels, (), text if pixels.dtype == np.uint16 else None
+    return *_to_gray(path, pixels, allow_color), None
 
 
-def _reason_of_pillow(data: bytes) -> str:
-    """Say in Pillow's words what OpenCV passes over in silence."""
+def _damage(data: bytes) -> str:
+    """Return Pillow's message about a file that OpenCV refuses without a message."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             picture.load()
-    except Exception as error:  # Pillow raises many kinds for broken files
+    except Exception as error:  # Pillow raises many kinds of error for broken files
         return str(error)
     return "it could not be decoded"
 
 
 def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Reduce BGR or BGRA of (nearly) equal channels to one channel, some rows at a time."""
+    """Reduce BGR or BGRA pixels to one channel, in blocks of rows. Refuse or warn of colour."""
     full = np.iinfo(pixels.dtype).max
+    rows = max(1, BLOCK_PIXELS // pixels.shape[1])
+    blocks = [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
+    num_colored = sum(int((_channel_spread(block) > COLOR_SPREAD * full).sum()) for block in blocks)
+    fraction = num_colored / pixels[..., 0].size
     warnings: tuple[str, ...] = ()
-    step = max(1, AT_ONCE // pixels.shape[1])
-    parts = [pixels[start : start + step] for start in range(0, len(pixels), step)]
-    share = sum(int((_spread(part) > COLOR_SPREAD * full).sum()) for part in parts) / pixels[..., 0].size
-    if share <= COLOR_SHARE:
-        gray = cv2.extractChannel(pixels, 1)  # green: equal to the others, and kept best by JPEG
+    if fraction <= MAX_COLOR_FRACTION:
+        gray = cv2.extractChannel(pixels, 1)  # green: it equals the others, and JPEG preserves it best
     elif allow_color:
-        gray = np.concatenate([cv2.cvtColor(np.ascontiguousarray(part[..., :3]), cv2.COLOR_BGR2GRAY) for part in parts])
-        warnings += (f"in colour ({share:.0%} of the pixels): read by its luminance",)
+        to_gray = lambda block: cv2.cvtColor(np.ascontiguousarray(block[..., :3]), cv2.COLOR_BGR2GRAY)
+        gray = np.concatenate([to_gray(block) for block in blocks])
+        warnings += (f"in colour ({fraction:.0%} of the pixels): read by its luminance",)
     else:
         raise InputError(
-            f"{path}: a picture in colour (red, green and blue differ in {share:.1%} of the pixels); "
+            f"{path}: a picture in colour (red, green and blue differ in {fraction:.1%} of the pixels); "
             "a radiograph has one channel, or three that are equal"
         )
     if pixels.shape[2] == 4 and (alpha := cv2.extractChannel(pixels, 3)).min() < full:
-        for start in range(0, len(gray), step):
-            part, opacity = gray[start : start + step], alpha[start : start + step] / np.float32(full)
-            part[:] = (part.astype(np.float32) * opacity).astype(gray.dtype)
+        for start in range(0, len(gray), rows):
+            block, opacity = gray[start : start + rows], alpha[start : start + rows] / np.float32(full)
+            block[:] = (block.astype(np.float32) * opacity).astype(gray.dtype)
         warnings += (f"partly transparent ({float((alpha < full).mean()):.0%}): laid on black",)
     return gray, warnings
 
 
-def _spread(part: np.ndarray) -> np.ndarray:
-    blue, green, red, *_ = cv2.split(part)
+def _channel_spread(block: np.ndarray) -> np.ndarray:
+    """Return the largest minus the smallest of red, green and blue at each pixel."""
+    blue, green, red, *_ = cv2.split(block)
     return cv2.max(cv2.max(blue, green), red) - cv2.min(cv2.min(blue, green), red)

@@ -1,10 +1,17 @@
-"""One file -> one image: PNG, JPEG or DICOM, min-max normalised, one resolution.
+"""Read one file as one image: PNG, JPEG or DICOM, min-max normalised, of one resolution.
 
-The order of the steps changes pixels, so it is fixed: decode; modality and VOI
-look-up tables and inversion (DICOM); min-max at full resolution; pad with 0 to
-a square; resize by area. Preparation, training and prediction all pass here.
+The order of the steps changes pixels, so it is fixed:
+
+1. decode;
+2. modality and VOI look-up tables, and inversion (DICOM);
+3. min-max at full resolution;
+4. pad with 0 to a square;
+5. resize by area.
+
+Preparation, training and prediction all read their films here.
 """
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,25 +23,29 @@ import numpy as np
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes
 from cxrlib.images.headers import JPEG_START, PNG_START
-from cxrlib.images.pixels import NORMALIZATIONS, as_float, minmax, percentile, quantize, resize_to_square
+from cxrlib.images.pixels import NORMALIZATIONS, as_float, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-"""File name endings that are taken for radiographs, in lower case."""
-MARK = "cxrlib"  # the PNG text chunk that says: already normalised and padded
-_PNG_HEAD = 8 + 25  # bytes of the signature and of the first chunk, which must stay first
+DICOM_SUFFIXES = (".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM_SUFFIXES)
+"""Endings of file names that are taken for radiographs, in lower case."""
+
+MARK = "cxrlib"
+"""Keyword of the PNG text that marks a prepared copy: it is already normalised and padded."""
+
+_IHDR_END = 8 + 25  # bytes of the PNG signature and of the chunk IHDR, which must come first
 
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One image, and what its reader should know of it.
+    """One image, and what its reader should know about it.
 
     Attributes
     ----------
     image : ndarray, (H, W), float32 in [0, 1]
         Dense is bright.
     warnings : tuple of str
-        Empty when there was nothing unusual.
+        Empty if nothing is unusual.
     """
 
     image: np.ndarray
@@ -42,24 +53,24 @@ class Radiograph:
 
 
 def open_radiograph(
-    path, *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
+    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
 ) -> Radiograph:
     """Read one chest radiograph.
 
     Parameters
     ----------
     path : path-like
-        PNG (8 or 16 bit), JPEG or DICOM, recognised by content, not by name.
+        PNG (8 or 16 bit), JPEG or DICOM. The content decides, not the name.
     size : int, optional
-        Side of the square result in pixels. A non-square film is padded with 0
-        to a square, never cropped and never stretched. Without it the film
-        keeps its own shape.
+        Side of the square result in pixels. A film that is not square is padded
+        with 0 to a square. It is never cropped or stretched. Without `size` the
+        film keeps its own shape.
     normalize : {"minmax", "percentile"}
-        Per image: (x - min) / (max - min), or the same between the 0.5th and
-        the 99.5th percentile, clipped.
+        How each image is normalised: (x - min) / (max - min); or the same with
+        the 0.5th and the 99.5th percentile, clipped.
     allow_color : bool
-        Read a picture in colour by its luminance, with a warning, instead of
-        refusing it.
+        Read a picture in colour by its luminance, with a warning. Without it,
+        such a picture is refused.
 
     Raises
     ------
@@ -68,30 +79,34 @@ def open_radiograph(
 
     Notes
     -----
-    A copy written by `write_prepared` carries a mark and is not normalised a
-    second time: area averaging shrinks the range, and stretching it again would
-    make the copy score differently from its original.
+    A copy written by `write_prepared` carries a mark and is not normalised again.
+    Area averaging shrinks the range of the pixels. If the copy were stretched to
+    [0, 1] again, it would get another score than its original.
     """
     path = Path(path)
     if normalize not in NORMALIZATIONS:
-        raise InputError(f"normalize is {normalize!r}; it must be one of {NORMALIZATIONS}")
+        raise InputError(f"normalize is {normalize!r}; it must be one of {', '.join(NORMALIZATIONS)}")
     data = read_bytes(path)
-    named_dicom = path.suffix.lower() in (".dcm", ".dicom") and not data.startswith((PNG_START, JPEG_START))
-    if data[128:132] == b"DICM" or named_dicom:
+    mark = None
+    # A DICOM file may lack the preamble and "DICM"; then its name decides
+    is_dicom = path.suffix.lower() in DICOM_SUFFIXES and not data.startswith((PNG_START, JPEG_START))
+    if data[128:132] == b"DICM" or is_dicom:
         from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
 
         pixels, warnings = decode_dicom(path, data)
-        mark = None
     else:
         pixels, warnings, mark = decode_picture(path, data, allow_color, MARK)
     if mark is None:
-        image = _normalize(path, pixels, normalize)
-    elif mark != normalize and mark in NORMALIZATIONS:
-        raise InputError(f"{path}: was prepared with normalize={mark!r}, but {normalize!r} is wanted")
-    elif mark != normalize:
-        raise InputError(f"{path}: was prepared in a way that this version of cxrlib does not know")
-    else:
+        try:
+            image = NORMALIZATIONS[normalize](pixels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    elif mark == normalize:
         image = as_float(pixels)
+    elif mark in NORMALIZATIONS:
+        raise InputError(f"{path}: was prepared with normalize={mark!r}, but {normalize!r} is wanted")
+    else:
+        raise InputError(f"{path}: was prepared in a way that this version of cxrlib does not know")
     if size is not None:
         if max(image.shape) < size:
             warnings += (f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing",)
@@ -99,22 +114,25 @@ def open_radiograph(
     return Radiograph(image, warnings)
 
 
-def read_image(path, *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False) -> np.ndarray:
-    """Return the image of `open_radiograph` alone: (H, W), float32 in [0, 1]."""
+def read_image(
+    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
+) -> np.ndarray:
+    """Return only the image of `open_radiograph`: (H, W), float32 in [0, 1]."""
     return open_radiograph(path, size=size, normalize=normalize, allow_color=allow_color).image
 
 
-def _normalize(path: Path, pixels: np.ndarray, normalize: str) -> np.ndarray:
-    try:
-        return minmax(pixels) if normalize == "minmax" else percentile(pixels)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+def write_prepared(path: str | os.PathLike[str], image: np.ndarray, *, normalize: str = "minmax") -> None:
+    """Write an image (H, W) in [0, 1] as a 16-bit gray PNG that `read_image` reads back unchanged.
 
-
-def write_prepared(path, image: np.ndarray, *, normalize: str = "minmax") -> None:
-    """Write an image (H, W) in [0, 1] as 16-bit gray PNG that reads back as it is."""
+    Parameters
+    ----------
+    path : path-like
+    image : ndarray, (H, W), floats in [0, 1]
+    normalize : {"minmax", "percentile"}
+        How the image was normalised. It is written into the file as a text.
+    """
     fast = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     data = cv2.imencode(".png", quantize(image), fast)[1].tobytes()
     text = b"tEXt" + MARK.encode() + b"\0" + normalize.encode()
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
-    Path(path).write_bytes(data[:_PNG_HEAD] + chunk + data[_PNG_HEAD:])
+    Path(path).write_bytes(data[:_IHDR_END] + chunk + data[_IHDR_END:])
