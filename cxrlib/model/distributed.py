@@ -1,37 +1,42 @@
 """One training on several processes or GPUs, by Keras' data parallelism on JAX.
 
-Each process has every n-th film and makes its share of each batch; gradients and
-the statistics of batch normalisation are those of the whole batch. What knows of
-JAX in this library is here.
+Of n processes, each reads every n-th training film and fills every n-th position
+of each batch. Gradients and the statistics of batch normalisation are those of the
+whole batch. All code of this library that needs JAX is in this module.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cxrlib.errors import InputError
 
-JOIN = ("KERAS_DISTRIBUTION_JOB_ADDRESSES", "KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
-"""What each process is told by its environment: host:port of process 0, how many there are, which one it is."""
+JOIN_VARIABLES = (
+    "KERAS_DISTRIBUTION_JOB_ADDRESSES",
+    "KERAS_DISTRIBUTION_NUM_PROCESSES",
+    "KERAS_DISTRIBUTION_PROCESS_ID",
+)
+"""Keras' environment variables: host:port of process 0, how many processes there are, and which one this is."""
 
-LAUNCHERS = ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri")
-"""What Slurm and Open MPI set; JAX reads the rest from them by itself."""
+LAUNCHER_VARIABLES = ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri")
+"""Variables that Slurm and Open MPI set. JAX reads the rest from them by itself."""
 
-PATIENCE = 20
-"""Seconds without a sign of life after which a process counts as dead."""
+HEARTBEAT_TIMEOUT = 20
+"""Seconds without a sign of life after which a process counts as dead (chosen; JAX waits 100 s by default)."""
 
 
 def join_processes() -> None:
     """Join the other processes, if the environment names any, and train on all devices of all of them.
 
-    The environment holds either the three variables of `JOIN`, which are Keras'
-    own, or what Slurm or Open MPI set, which JAX reads. In a process
-    of its own this takes all GPUs of the machine, or its processor.
+    The environment holds either all of `JOIN_VARIABLES`, or what Slurm or Open MPI
+    set. A process without others takes all GPUs of the machine, or its processor.
 
     Raises
     ------
     InputError
-        Keras runs on another backend, or only some of the variables are set.
+        Keras runs on another backend; only some of the variables are set; or the
+        other processes cannot be reached.
     """
     from cxrlib.model.backend import keras
 
@@ -39,24 +44,30 @@ def join_processes() -> None:
         raise InputError(
             f"distributed training needs Keras on JAX; it runs on {keras.backend.backend()}: set KERAS_BACKEND=jax"
         )
-    told = [name for name in JOIN if os.environ.get(name)]
-    if told and len(told) < len(JOIN):
-        missing = ", ".join(name for name in JOIN if name not in told)
+    given = {name: os.environ[name] for name in JOIN_VARIABLES if os.environ.get(name)}
+    if given and len(given) < len(JOIN_VARIABLES):
+        missing = ", ".join(name for name in JOIN_VARIABLES if name not in given)
         raise InputError(f"to join other processes, {missing} must be set too")
-    if told or any(name in os.environ for name in LAUNCHERS):
+    if given or any(name in os.environ for name in LAUNCHER_VARIABLES):
         import jax
 
         try:
-            address, count, index = (os.environ.get(name) for name in JOIN)
-            numbers = (int(count), int(index)) if told else (None, None)
-            jax.distributed.initialize(address, *numbers, heartbeat_timeout_seconds=PATIENCE)
+            place: dict[str, Any] = {}
+            if given:
+                address, num_processes, process_id = given.values()
+                place = dict(coordinator_address=address, num_processes=int(num_processes), process_id=int(process_id))
+            jax.distributed.initialize(**place, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"cannot join the other processes: {error}") from None
+    # Keras' own sharding of the data is off, because `cxrlib.training.batches` gives each process its films
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 
 
 def shard() -> tuple[int, int]:
-    """Return which process this is, from 0, and how many there are; (0, 1) where there is but one."""
+    """Return (shard_index, num_shards): which process this is, from 0, and how many there are.
+
+    It is (0, 1) if there is only one.
+    """
     from cxrlib.model.backend import keras
 
     distribution = keras.distribution.distribution()
@@ -65,21 +76,23 @@ def shard() -> tuple[int, int]:
     return distribution.data_shard_id, distribution.num_processes
 
 
-def check_batch(batch: int, films: int) -> None:
-    """Refuse a batch that cannot be shared out evenly among the devices."""
+def check_batch(batch: int, num_films: int) -> None:
+    """Refuse a batch that cannot be divided evenly among the devices, or that has more films than the training."""
     from cxrlib.model.backend import keras
 
     distribution = keras.distribution.distribution()
-    devices = 1 if distribution is None else distribution.num_model_replicas
-    if batch % devices:
-        raise InputError(f"a batch of {batch} films cannot be shared evenly by {devices} devices")
-    if shard()[1] > 1 and films < batch:
-        raise InputError(f"{films} training films are fewer than a batch of {batch}; too few to share among processes")
+    num_devices = 1 if distribution is None else distribution.num_model_replicas
+    if batch % num_devices:
+        raise InputError(f"a batch of {batch} films cannot be shared evenly by {num_devices} devices")
+    if shard()[1] > 1 and num_films < batch:
+        raise InputError(
+            f"{num_films} training films are fewer than a batch of {batch}; too few to share among processes"
+        )
 
 
 @contextmanager
 def single_process() -> Iterator[None]:
-    """Compute in this process alone: the others need not do the same. Also a decorator."""
+    """Compute in this process alone, whatever the others do. Usable as a decorator too."""
     from cxrlib.model.backend import keras
 
     distribution = keras.distribution.distribution()
@@ -92,15 +105,16 @@ def single_process() -> Iterator[None]:
 
 @contextmanager
 def explain_lost_process() -> Iterator[None]:
-    """Say it in a sentence where another process of the training has ended.
+    """Explain the error that JAX raises when another process of the training has ended.
 
-    JAX raises an error of its own then, or a ValueError that names Gloo, by which processors talk to each other.
+    It is an error of JAX's own, or a ValueError that names Gloo, the library by
+    which processes without GPUs exchange numbers.
     """
     try:
         yield
     except Exception as error:
-        lost = type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") or "Gloo" in str(error)
-        if shard()[1] == 1 or not lost:
+        is_lost = type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") or "Gloo" in str(error)
+        if shard()[1] == 1 or not is_lost:
             raise
         raise InputError(
             "another process of this training has ended; start all of them again with --resume "
@@ -109,7 +123,7 @@ def explain_lost_process() -> Iterator[None]:
 
 
 def wait_for_all(step: str) -> None:
-    """Wait until every process has come here."""
+    """Wait until every process has reached this step. Without other processes, do nothing."""
     if shard()[1] > 1:
         from jax.experimental import multihost_utils
 

@@ -1,14 +1,19 @@
-"""Keras' own legacy augmentation, for a comparison side by side."""
+"""Keras' own legacy augmentation, for comparison."""
+
+from typing import TYPE_CHECKING
 
 from cxrlib.images.augmentation import Augmentation
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def keras_generator(augmentation: Augmentation):
-    """Return Keras' legacy ``ImageDataGenerator`` with the same ranges.
 
-    For use side by side. It differs in three ways: it draws the zoom for x and
-    y separately, so that it also stretches; it draws from NumPy's global state;
-    and it has no gamma. ``probability`` has no counterpart either.
+def keras_generator(augmentation: Augmentation) -> "tf.keras.preprocessing.image.ImageDataGenerator":
+    """Return Keras' legacy ``ImageDataGenerator`` with the same ranges, for comparison.
+
+    It differs in three ways. It draws the zoom for x and y separately, so it also
+    stretches. It draws from NumPy's global state. It has no counterpart of gamma
+    and ``probability``.
     """
     from cxrlib.model.backend import tf
 

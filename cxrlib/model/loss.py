@@ -1,25 +1,30 @@
-"""Class weights, weighted cross-entropy, and what they do to probabilities.
+"""The weighted cross-entropy, and how its weight changes probabilities.
 
-Calling an effusion normal is worse than the reverse, so its error weighs more:
+To call an effusion normal is worse than the reverse, so that error has a weight w:
 
     loss = -w y log p - (1 - y) log(1 - p),   p = sigmoid(logit)
 
-A network trained so does not put out the probability of a finding but one
-whose odds are w times too high (Elkan, "The foundations of cost-sensitive
-learning", IJCAI 2001); `score` divides them by w again.
+The p of a network trained with this loss is not the probability of the finding: its
+odds are w times too high (Elkan, "The foundations of cost-sensitive learning",
+IJCAI 2001). `score` divides the odds by w.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def class_weight(weight: float | str, labels: np.ndarray) -> float:
+def class_weight(weight: float | str, labels: ArrayLike) -> float:
     """Return the weight of the finding's errors as a number.
 
     Parameters
     ----------
     weight : float or "balanced"
-        "balanced" is n0 / n1, which gives both classes the same say.
-    labels : ndarray, (N,), 1 = the finding
+        "balanced" is n0 / n1: all films with the finding together then weigh as much
+        as all films without it.
+    labels : array_like, (N,), 1 = the finding
 
     Examples
     --------
@@ -32,29 +37,35 @@ def class_weight(weight: float | str, labels: np.ndarray) -> float:
     return float((labels == 0).sum() / (labels == 1).sum())
 
 
-def initial_bias(labels: np.ndarray, weight: float) -> float:
+def initial_bias(labels: ArrayLike, weight: float) -> float:
     """Return the logit of a network that knows only how frequent the classes are.
 
-    log(w n1 / n0): the constant at which the weighted loss is least; 0 when w
+    It is log(w n1 / n0), the constant with the smallest weighted loss. It is 0 if w
     balances the classes.
+
+    Parameters
+    ----------
+    labels : array_like, (N,), 1 = the finding
+    weight : float
+        The weight w of the errors on the finding.
     """
     labels = np.asarray(labels)
     return float(np.log(weight * (labels == 1).sum() / (labels == 0).sum()))
 
 
-def weighted_cross_entropy(weight: float):
+def weighted_cross_entropy(weight: float) -> Callable[[Any, Any], Any]:
     """Return the weighted binary cross-entropy as a loss for ``model.compile``.
 
     Parameters
     ----------
     weight : float
-        Weight w of the errors on the finding (label 1).
+        The weight w of the errors on the finding (label 1).
 
     Returns
     -------
     callable
-        (labels (N, 1) in {0, 1}, logits (N, 1)) -> (N,): per film
-        w y softplus(-z) + (1 - y) softplus(z), the loss above in a form that
+        (labels (N, 1) in {0, 1}, logits z (N, 1)) -> (N,). For each film it is
+        w y softplus(-z) + (1 - y) softplus(z): the loss above in a form that
         does not overflow. With w = 1 it is Keras' own
         ``BinaryCrossentropy(from_logits=True)``.
     """
@@ -62,7 +73,7 @@ def weighted_cross_entropy(weight: float):
 
     ops = keras.ops
 
-    def loss(labels, logits):
+    def loss(labels: Any, logits: Any) -> Any:  # tensors of Keras' backend
         labels = ops.cast(labels, logits.dtype)
         per_film = weight * labels * ops.softplus(-logits) + (1 - labels) * ops.softplus(logits)
         return ops.mean(per_film, axis=-1)
@@ -70,10 +81,10 @@ def weighted_cross_entropy(weight: float):
     return loss
 
 
-def score(logit, weight: float) -> np.ndarray:
+def score(logit: ArrayLike, weight: float) -> np.ndarray:
     """Return the probability of the finding, corrected for the loss weight.
 
-    sigmoid(logit - log w), in [0, 1], float64.
+    It is sigmoid(logit - log w), float64 in [0, 1], in the shape of the logits.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The network of a recipe: build it, and ask it for logits."""
+"""The network of a recipe: build it, and compute logits with it."""
 
 import os
 from pathlib import Path
@@ -11,16 +11,21 @@ from cxrlib.model.distributed import single_process
 from cxrlib.model.recipe import Recipe
 from cxrlib.model.resnet import build_resnet
 
+BATCH = 64
+"""Films that are scored at once. It is even, because odd batches are a danger (see `cxrlib.model.recipe.RULES`)."""
+
 
 def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = False) -> keras.Model:
     """Return the recipe's network with its initial weights.
 
     Parameters
     ----------
+    output_bias : float
+        The initial bias of the logit.
     fast : bool
-        For training: in the recipe's precision, with fused kernels, as far as
-        the backend and the processor have them. Its weights fit the network
-        without, which is the one that scores and is saved: that loads anywhere.
+        Build the network that is trained: in the recipe's precision and with fused
+        kernels, if the backend and the processor have them. Its weights fit the
+        other network, which scores and is saved, and which loads on any machine.
     """
     return build_resnet(
         depth=recipe.depth,
@@ -36,37 +41,37 @@ def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = Fals
 
 
 def has_bfloat16() -> bool:
-    """Return whether there is a GPU, or TensorFlow on an x86 Linux whose processor multiplies bfloat16 and may use it.
+    """Return whether this machine multiplies bfloat16 in hardware, and may do so.
 
-    Elsewhere the format would be emulated, slowly, or not be there at all.
-    ``ONEDNN_MAX_CPU_ISA`` (oneDNN's own switch) can forbid it.
+    It does with a GPU, and with TensorFlow on an x86 processor under Linux that has
+    the instructions. Elsewhere the format is emulated, slowly, or missing.
+    oneDNN's own variable ``ONEDNN_MAX_CPU_ISA`` can forbid it.
     """
     if any(device.lower().startswith("gpu") for device in keras.distribution.list_devices()):
         return True
     if keras.backend.backend() != "tensorflow":
         return False
-    described = Path("/proc/cpuinfo")
+    cpuinfo = Path("/proc/cpuinfo")
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
-    able = described.exists() and "avx512_bf16" in described.read_text()
-    return able and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
+    has_instructions = cpuinfo.exists() and "avx512_bf16" in cpuinfo.read_text()
+    return has_instructions and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
 
 
 @single_process()
-def predict_logits(model, images: np.ndarray, *, mirror: bool = False, batch: int = 64) -> np.ndarray:
-    """Return the logits (N,), float32, of cached images (N, S, S).
+def predict_logits(model: keras.Model, images: np.ndarray, *, mirror: bool = False) -> np.ndarray:
+    """Return the logits (N,), float32, of images.
 
     Parameters
     ----------
-    images : ndarray, uint8 or uint16 of full range
+    images : ndarray, (N, S, S), uint8 or uint16 of full range
     mirror : bool
-        Return the mean of the logits of a film and of its mirror image.
+        Return the mean of the logits of each film and of its mirror image.
     """
     if mirror:
-        both = [predict_logits(model, view, batch=batch) for view in (images, images[:, :, ::-1])]
-        return (both[0] + both[1]) / 2
+        return (predict_logits(model, images) + predict_logits(model, images[:, :, ::-1])) / 2
     logits = []
-    for start in range(0, len(images), batch):
-        chunk = as_float(images[start : start + batch])[..., None]
-        even = np.concatenate([chunk, chunk[-1:]]) if len(chunk) % 2 else chunk  # see Recipe
-        logits.append(model.predict_on_batch(even)[: len(chunk), 0])
+    for start in range(0, len(images), BATCH):
+        films = as_float(images[start : start + BATCH])[..., None]
+        even = np.concatenate([films, films[-1:]]) if len(films) % 2 else films
+        logits.append(model.predict_on_batch(even)[: len(films), 0])
     return np.concatenate(logits)

@@ -1,4 +1,4 @@
-"""The network of a recipe: built, asked, read from a file, and packed small to be shipped."""
+"""A network on disk: Keras' own file, and small packed weights that come with the library."""
 
 import json
 import math
@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,79 +24,91 @@ MODEL = "model.keras"
 PACKED = "weights.npz"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
-MOST_BYTES = 2_000_000_000
-"""Of a ``.keras`` file; the largest network of a recipe has about 1.5 billion."""
+"""The files in a ``.keras`` archive."""
+
+MAX_BYTES = 2_000_000_000
+"""A larger ``.keras`` file is refused. The largest network of a recipe has about 1.5 billion bytes."""
 
 
 @single_process()
 def load_network(folder: Path, recipe: Recipe) -> keras.Model:
-    """Load a run's network, from Keras' own file or from packed weights."""
-    packed = folder / PACKED
-    if not packed.is_file():
-        return read_network(folder / MODEL)
-    model = build_network(recipe)
-    try:
-        with packed.open("rb") as file, np.load(file) as saved:  # refuses pickles
-            model.set_weights([saved[name].astype(np.float32) for name in _fitting(saved, model)])
-    except Exception as error:  # zipfile and NumPy raise many kinds for broken files
-        raise InputError(f"{packed}: cannot be loaded: {error}") from None
-    return _finite(model, packed)
-
-
-def _fitting(saved: np.lib.npyio.NpzFile, model: keras.Model) -> list[str]:
-    """Return the names of the packed weights, if they are declared as the model needs them: before any is read."""
-    names = [f"weight_{i:03d}" for i in range(len(model.weights))]
-    if saved.files != names:
-        raise ValueError(
-            f"it holds {len(saved.files)} arrays; this network has {len(names)}, {names[0]} to {names[-1]}"
-        )
-    for info, weight in zip(saved.zip.infolist(), model.weights, strict=True):
-        if info.file_size > 4 * math.prod(weight.shape) + 1000:
-            raise ValueError(f"{info.filename} is declared to have {info.file_size:,} bytes, far more than it needs")
-        with saved.zip.open(info) as member:
-            shape, _, kind = read_npy_header(member)
-        if shape != weight.shape or kind not in (np.float16, np.float32):
-            raise ValueError(f"{info.filename} is {kind} of shape {shape}; needed are floats of shape {weight.shape}")
-    return names
-
-
-def _finite(model: keras.Model, path: Path) -> keras.Model:
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise InputError(f"{path}: has weights that are not finite numbers")
-    return model
-
-
-@single_process()
-def read_network(path: Path) -> keras.Model:
-    """Read a ``.keras`` file that `build_resnet` and Keras made.
-
-    No object that the file describes is made, and no code in it is run: from
-    its description is learned which of our networks it is, which is then
-    built, and given the weights of the file.
+    """Load a run's network, from packed weights or from Keras' own file.
 
     Raises
     ------
     InputError
-        It is no ``.keras`` file, or holds another network, or anything beside one.
+        The file is damaged, or holds another network.
     """
-    check_file(path, MOST_BYTES)
+    path = folder / PACKED
+    if not path.is_file():
+        return read_network(folder / MODEL)
+    model = build_network(recipe)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = _check_packed(archive, model)
+        with path.open("rb") as file, np.load(file) as saved:  # NumPy refuses pickles
+            model.set_weights([saved[name].astype(np.float32) for name in names])
+    except Exception as error:  # zipfile and NumPy raise many kinds for broken files
+        raise InputError(f"{path}: cannot be loaded: {error}") from None
+    _check_finite(model, path)
+    return model
+
+
+def _check_packed(archive: zipfile.ZipFile, model: keras.Model) -> list[str]:
+    """Return the names of the packed weights; refuse other ones than the model needs, before any is read."""
+    names = [f"weight_{i:03d}" for i in range(len(model.weights))]
+    if [info.filename for info in archive.infolist()] != [f"{name}.npy" for name in names]:
+        raise ValueError(
+            f"it holds {len(archive.infolist())} arrays; this network has {len(names)}, {names[0]} to {names[-1]}"
+        )
+    for info, weight in zip(archive.infolist(), model.weights, strict=True):
+        if info.file_size > 4 * math.prod(weight.shape) + 1000:  # 4 bytes a number, and a header
+            raise ValueError(f"{info.filename} is declared to have {info.file_size:,} bytes, far more than it needs")
+        with archive.open(info) as member:
+            shape, _, dtype = read_npy_header(member)
+        if shape != weight.shape or dtype not in (np.float16, np.float32):
+            raise ValueError(f"{info.filename} is {dtype} of shape {shape}; needed are floats of shape {weight.shape}")
+    return names
+
+
+def _check_finite(model: keras.Model, path: Path) -> None:
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise InputError(f"{path}: has weights that are not finite numbers")
+
+
+@single_process()
+def read_network(path: Path) -> keras.Model:
+    """Read a ``.keras`` file that holds a network of `build_resnet`.
+
+    No object that the file describes is created, and no code in it is run. Its
+    description only tells which of this library's networks it is. That network is
+    built, and gets the weights of the file.
+
+    Raises
+    ------
+    InputError
+        It is not a ``.keras`` file, or holds another network, or anything else
+        besides one.
+    """
+    check_file(path, MAX_BYTES)
     try:
         if path.suffix != ".keras":
             raise ValueError("the name of the file must end in .keras")
         with zipfile.ZipFile(path) as archive:
             _check_members(archive)
-            model = _described(json.loads(archive.read(CONFIG)))
+            model = _network_of_config(json.loads(archive.read(CONFIG)))
             with archive.open(WEIGHTS) as member, h5py.File(member) as file:
-                sizes = []
+                sizes: list[int] = []
                 file.visititems(lambda name, item: sizes.append(getattr(item, "size", 0)))
-        if sum(sizes) != model.count_params():  # few bytes may declare many numbers
+        if sum(sizes) != model.count_params():  # a compressed array of few bytes may have any number of values
             raise ValueError(f"it holds {sum(sizes):,} numbers; this network has {model.count_params():,}")
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras passes over weights that are not there
+            warnings.simplefilter("error", UserWarning)  # for a missing weight, Keras only warns
             model.load_weights(path)
     except Exception as error:  # zipfile, HDF5 and Keras raise many kinds for broken files
         raise InputError(f"{path}: cannot be loaded: {error}") from None
-    return _finite(model, path)
+    _check_finite(model, path)
+    return model
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
@@ -106,54 +119,55 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"{info.filename} is compressed, which Keras never does")
-    damaged = archive.testzip()
-    if damaged:
+    if damaged := archive.testzip():
         raise ValueError(f"the checksum of {damaged} is wrong")
 
 
-def _described(config: dict) -> keras.Model:
-    """Return our network that a file's config.json describes, if it is one of ours."""
+def _network_of_config(config: dict[str, Any]) -> keras.Model:
+    """Return the network of this library that a file's config.json describes; refuse any other."""
     name, layers = config["config"]["name"], config["config"]["layers"]
-    found = re.fullmatch(r"resnet(\d{2})_width(\d{1,3})", name)
-    kinds = [layer["class_name"] for layer in layers]
-    if not found:
+    match = re.fullmatch(r"resnet(\d{2})_width(\d{1,3})", name)
+    if not match:
         raise ValueError(f"it holds the network {name!r:.50}, which this library did not make")
+    layer_types = [layer["class_name"] for layer in layers]
     recipe = Recipe(
-        depth=int(found[1]),
-        width=int(found[2]),
+        depth=int(match[1]),
+        width=int(match[2]),
         size=layers[0]["config"]["batch_shape"][1] or Recipe.size,
-        skip="Add" in kinds,
-        standardize="LayerNormalization" in kinds,
+        skip="Add" in layer_types,
+        standardize="LayerNormalization" in layer_types,
     )
     model = build_network(recipe)
-    known = set(_kinds(json.loads(model.to_json())))
-    foreign = [f"{module}.{kind}" for module, kind in _kinds(config) if (module, kind) not in known]
+    own_types = set(_object_types(json.loads(model.to_json())))
+    foreign = [".".join(map(str, kind)) for kind in _object_types(config) if kind not in own_types]
     if foreign:
         raise ValueError(f"it holds {foreign[0]:.80}, which no network of this library has")
-    if kinds != [type(layer).__name__ for layer in model.layers]:
+    if layer_types != [type(layer).__name__ for layer in model.layers]:
         raise ValueError(f"its layers are not those of {name}")
     return model
 
 
-def _kinds(node) -> Iterator[tuple[str | None, str]]:
-    """Yield the module and the class of every object that a description would have Keras make."""
+def _object_types(node: object) -> Iterator[tuple[str | None, str]]:
+    """Yield the module and the class of every object that Keras would create from a description."""
     if isinstance(node, dict):
         if "class_name" in node:
             yield node.get("module"), node["class_name"]
-        yield from chain.from_iterable(map(_kinds, node.values()))
+        yield from chain.from_iterable(map(_object_types, node.values()))
     elif isinstance(node, list):
-        yield from chain.from_iterable(map(_kinds, node))
+        yield from chain.from_iterable(map(_object_types, node))
 
 
 def pack_network(model: keras.Model, path: Path) -> None:
-    """Write a network's weights in half precision, which is half the size and costs three to four digits.
+    """Write a network's weights in half precision.
+
+    The file is half the size. The weights keep three to four digits.
 
     Raises
     ------
     ValueError
         A weight is too large for half precision (65,504).
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # overflow is found in the next lines
         packed = [weight.astype(np.float16) for weight in model.get_weights()]
     if not all(np.isfinite(weight).all() for weight in packed):
         raise ValueError("a weight is not finite in half precision")

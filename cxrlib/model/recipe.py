@@ -1,11 +1,10 @@
-"""A Recipe: every knob of a training in one frozen place, and the two named ones."""
+"""The recipe: every knob of a training in one frozen dataclass, and the two named recipes."""
 
 import json
-import math
-import types
-import typing
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from cxrlib.errors import InputError
 from cxrlib.files import read_json
@@ -13,23 +12,73 @@ from cxrlib.images.augmentation import Augmentation
 from cxrlib.images.pixels import NORMALIZATIONS
 
 FORMAT = 1
-"""Version of the run folder; a run of another format is refused."""
+"""Version of the run folder. A run of another format is refused."""
 
-DEPTHS = (18, 34, 50)
-CHOICES = {
-    "depth": DEPTHS,
-    "normalize": NORMALIZATIONS,
-    "optimizer": ("sgd", "adamw"),
-    "schedule": ("none", "halving", "cosine"),
-    "keep": ("best", "last"),
-    "precision": ("float32", "bfloat16"),
+
+class _Rule(NamedTuple):
+    """What a knob must be: a test, and its words for an error."""
+
+    accepts: Callable[[Any], bool]
+    needed: str
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole(low: int, high: int) -> _Rule:
+    return _Rule(lambda value: _is_whole(value) and low <= value <= high, f"a whole number from {low:,} to {high:,}")
+
+
+def _one_of(*choices: str | int) -> _Rule:
+    return _Rule(
+        lambda value: isinstance(value, type(choices[0])) and value in choices,
+        f"one of {', '.join(map(str, choices))}",
+    )
+
+
+_TEXT = _Rule(lambda value: isinstance(value, str), "a text")
+_FLAG = _Rule(lambda value: isinstance(value, bool), "true or false")
+_ABOVE_0 = _Rule(lambda value: _is_number(value) and 0 < value <= 1e30, "a number above 0 and at most 1e30")
+_FRACTION = _Rule(lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1")
+_SEED = _whole(0, 4_000_000)  # `build_resnet` makes a thousand of Keras' seeds, which have 32 bits, of each of ours
+
+RULES = {
+    "name": _TEXT,
+    "depth": _one_of(18, 34, 50),
+    "width": _whole(1, 256),  # a wider ResNet-50 would have more than 2 GB of weights
+    "size": _whole(32, 4096),  # the network halves the side five times, so 32 pixels become one
+    "skip": _FLAG,
+    "normalize": _one_of(*NORMALIZATIONS),
+    "standardize": _FLAG,
+    "augmentation": _Rule(lambda value: isinstance(value, Augmentation), "an Augmentation"),
+    "epochs": _whole(1, 100_000),
+    "batch": _Rule(
+        lambda value: _is_whole(value) and 2 <= value <= 65_536 and value % 2 == 0,
+        "an even whole number from 2 to 65,536 (an odd batch makes TensorFlow 2.21 write past its memory on processors "
+        "with AVX-512)",
+    ),
+    "optimizer": _one_of("sgd", "adamw"),
+    "learning_rate": _ABOVE_0,
+    "weight_decay": _Rule(lambda value: _is_number(value) and 0 <= value <= 1e30, "a number from 0 to 1e30"),
+    "schedule": _one_of("none", "halving", "cosine"),
+    "hold": _whole(0, 100_000),
+    "weight": _Rule(lambda value: _ABOVE_0.accepts(value) or value == "balanced", f"{_ABOVE_0.needed}, or 'balanced'"),
+    "start": _TEXT,
+    "precision": _one_of("float32", "bfloat16"),
+    "keep": _one_of("best", "last"),
+    "mirror": _FLAG,
+    "sensitivity": _FRACTION,
+    "confidence": _Rule(lambda value: value is None or _FRACTION.accepts(value), f"{_FRACTION.needed}, or none"),
+    "seed": _SEED,
+    "split_seed": _SEED,
 }
-LIMITS = {
-    "width": 256, "size": 4096, "epochs": 100_000, "hold": 100_000, "batch": 65_536, "learning_rate": 1e30,
-    "weight": 1e30, "weight_decay": 1e30, "seed": 4_000_000, "split_seed": 4_000_000,
-}  # fmt: skip
-"""A recipe may come from anywhere: a width above this asks for more than 2 GB of weights; a thousand seeds of Keras,
-which have 32 bits, are made of one of ours."""
+"""What each knob must be. A recipe.json may come from anywhere, so every number has an upper limit. Those without a
+comment are chosen: far above what anybody needs."""
 
 
 @dataclass(frozen=True)
@@ -39,53 +88,57 @@ class Recipe:
     Attributes
     ----------
     name : str
-    depth, width, size : int
-        ResNet layers (18, 34 or 50), channels of its first stage, and the side
-        of the images in pixels.
+    depth : {18, 34, 50}
+        Layers of the ResNet.
+    width : int
+        Channels of its first stage.
+    size : int
+        Side of the images in pixels.
     skip : bool
-        Whether each residual block adds its input to its output; without, it is
-        no residual network, which is here to be compared.
+        Whether each residual block adds its input to its output. A network without
+        is not a residual network; it is here for comparison.
     normalize : {"minmax", "percentile"}
     standardize : bool
-        Whether the network begins by bringing each film to mean 0 and standard
-        deviation 1.
+        Whether the first layer scales each film to mean 0 and standard deviation 1.
     augmentation : Augmentation
     epochs, batch : int
     optimizer : {"sgd", "adamw"}
     learning_rate : float
     weight_decay : float
-        AdamW's; not applied to SGD.
+        For AdamW only.
     schedule : {"none", "halving", "cosine"}
-        Constant; halved each epoch; or along half a cosine to 0.
+        The learning rate is constant, is halved each epoch, or falls along half a
+        cosine to 0.
     hold : int
-        Epochs by which the decay is put off: at the full rate for "halving", in
-        a linear warm-up for "cosine".
+        Epochs before the decay begins. "halving" keeps the full rate in them,
+        "cosine" raises the rate from 0 in a straight line.
     weight : float or "balanced"
-        Weight of a missed finding in the loss; "balanced" is n0 / n1.
+        Weight of a missed finding in the loss; "balanced" is n0 / n1, films without
+        the finding over films with it.
     start : str
         Where training begins: "scratch" (random weights), "simulated" (the
-        weights that come with the library, made from simulated films alone), a
-        run folder or a ``.keras`` file. A network of another shape than theirs
-        begins from scratch, and needs about 40 epochs.
+        weights that come with the library, trained on simulated films alone), a
+        run folder or a ``.keras`` file. A network of another shape must begin
+        from scratch, and needs about 40 epochs.
     precision : {"float32", "bfloat16"}
-        What a training computes in. bfloat16 has two to three digits, and falls
-        back to float32 where there is no hardware for it; weights are float32,
-        and so is all scoring.
+        The format that a training computes in. bfloat16 has two to three digits. It
+        is replaced by float32 where the hardware does not have it. Weights are
+        always float32, and so is all scoring.
     keep : {"best", "last"}
-        The epoch that is kept: of the highest validation AUC, or the last.
+        The epoch whose weights are kept: the one with the highest validation AUC, or the last.
     mirror : bool
-        Whether a film is scored together with its mirror image: by the mean of
-        the two logits.
+        Whether the score of a film comes from the mean of two logits: of the film
+        and of its mirror image.
     sensitivity : float
-        Floor of the operating point.
+        The smallest sensitivity that the operating point may have.
     confidence : float, optional
-        How sure it must be that the floor holds on new films; by default the
-        floor need hold on the validation films only.
+        How sure it must be that this sensitivity is reached on new films. By
+        default it must be reached on the validation films only.
     seed : int
-        Of weights, shuffling and augmentation.
+        The seed of the weights, the shuffling and the augmentation.
     split_seed : int
-        Of the split, where the cohort brings none: apart from `seed`, so that
-        trainings that differ in it are tested on the same films.
+        The seed of the split, if the cohort has none. It is separate from `seed`, so
+        that trainings with different seeds are tested on the same films.
     """
 
     name: str = "default"
@@ -115,44 +168,15 @@ class Recipe:
     seed: int = 0
     split_seed: int = 0
 
-    def __post_init__(self):
-        hints = typing.get_type_hints(type(self))
-        for knob in fields(self):
-            value, hint = getattr(self, knob.name), hints[knob.name]
-            allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-            allowed += (int,) if float in allowed else ()
-            if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-                raise InputError(f"recipe: {knob.name} is {value!r}; it must be of type {hint}")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be one of {choices}")
-        if isinstance(self.weight, str) and self.weight != "balanced":
-            raise InputError(f"recipe: weight is {self.weight!r}; it must be a number or 'balanced'")
-        positive = ("width", "epochs", "batch", "learning_rate") + (("weight",) if self.weight != "balanced" else ())
-        for name in positive:
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be above 0")
-        for name in ("weight_decay", "hold", "seed", "split_seed"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"recipe: {name} is {getattr(self, name)!r}; it must be at least 0")
-        for name, limit in LIMITS.items():
-            if getattr(self, name) != "balanced" and getattr(self, name) > limit:
-                raise InputError(f"recipe: {name} is {getattr(self, name):.6g}; it must be at most {limit:.6g}")
-        if self.batch % 2:
-            raise InputError(
-                f"recipe: batch is {self.batch}; it must be even (with odd ones TensorFlow 2.21 "
-                "writes past its memory on processors with AVX-512)"
-            )
-        if self.size < 32:
-            raise InputError(f"recipe: size is {self.size}; a ResNet needs at least 32 pixels")
-        for name in ("sensitivity", "confidence"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise InputError(f"recipe: {name} is {value!r}; it must lie between 0 and 1")
+    def __post_init__(self) -> None:
+        for knob, rule in RULES.items():
+            value = getattr(self, knob)
+            if not rule.accepts(value):
+                raise InputError(f"recipe: {knob} is {value!r:.80}; it must be {rule.needed}")
 
 
 DEFAULT = Recipe()
-"""The course's own, begun from the weights that come with the library."""
+"""The course's own recipe. It starts from the weights that come with the library."""
 
 CLASSIC = Recipe(
     name="classic",
@@ -172,16 +196,26 @@ CLASSIC = Recipe(
     keep="best",
     mirror=False,
 )
-"""The recipe of the tutorial that this course grew from, as its code really ran:
-its callback set 0.01, 0.01, 0.005, 0.0025 ... over the 0.005 that its text names."""
+"""The recipe of the tutorial that this course grew from, as its code really ran. Its text names a learning rate of
+0.005, but its callback set 0.01, 0.01, 0.005, 0.0025 ..."""
 
 NAMED = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC)}
 
 
-def find_recipe(name_or_file: str, **changes) -> Recipe:
+def find_recipe(name_or_file: str, **changes: Any) -> Recipe:
     """Return a named recipe, or one from a JSON file, with some knobs changed.
 
-    Changes that are None are passed over.
+    Parameters
+    ----------
+    name_or_file : str
+        "default", "classic" or the path of a ``.json`` file.
+    **changes
+        Knobs and their new values. A value of None changes nothing.
+
+    Raises
+    ------
+    InputError
+        There is no such recipe or file, or a knob has a value that is not allowed.
     """
     changes = {knob: value for knob, value in changes.items() if value is not None}
     if name_or_file in NAMED:
@@ -193,26 +227,34 @@ def find_recipe(name_or_file: str, **changes) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read recipe.json; knobs that it does not name keep their default values."""
+    """Read a recipe.json. Knobs that it does not name have their default values.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is of another format, or has an unknown knob or a
+        value that is not allowed.
+    """
     data = read_json(path)
     if data.pop("format", FORMAT) != FORMAT:
         raise InputError(f"{path}: is of another version of cxrlib; this one reads format {FORMAT}")
     try:
         if "augmentation" in data:
-            data["augmentation"] = Augmentation(**_known(Augmentation, data["augmentation"], path))
-        return Recipe(**_known(Recipe, data, path))
+            data["augmentation"] = Augmentation(**_checked_knobs(Augmentation, data["augmentation"], path))
+        return Recipe(**_checked_knobs(Recipe, data, path))
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:  # where a number or a list stands in the place of the augmentation
         raise InputError(f"{path}: {error}") from None
 
 
-def _known(kind: type, data: dict, path: Path) -> dict:
-    knobs = [knob.name for knob in fields(kind)]
+def _checked_knobs(kind: type, data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the knobs of a dataclass, under their present names; refuse unknown ones."""
     for knob in fields(kind):
         former = knob.metadata.get("former_name")  # in files of older versions
         if former in data and knob.name not in data:
             data[knob.name] = data.pop(former)
+    knobs = [knob.name for knob in fields(kind)]
     unknown = [name for name in data if name not in knobs]
     if unknown:
         raise InputError(f"{path}: unknown knob {unknown[0]!r}; there are {', '.join(knobs)}")

@@ -1,4 +1,4 @@
-"""Process-wide switches, set by the command line and by a notebook's first cell."""
+"""Settings of the whole process, made by the command line and by a notebook's first cell."""
 
 import os
 from importlib.util import find_spec
@@ -7,15 +7,21 @@ from importlib.util import find_spec
 def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     """Load TensorFlow without its start-up messages, and make what follows repeatable.
 
-    Seeds Python, NumPy and Keras, and asks TensorFlow for deterministic
-    operations: on one machine, the same seed gives the same weights, bit for
+    It seeds Python, NumPy and Keras, and asks TensorFlow for deterministic
+    operations. On one machine, the same seed then gives the same weights, bit for
     bit. On another processor the last digits differ.
 
     Parameters
     ----------
     seed : int, at least 0
     distributed : bool
-        Put Keras on JAX, and join the other processes (`cxrlib.model.distributed`).
+        Run Keras on JAX, and join the other processes of the training
+        (`cxrlib.model.distributed`).
+
+    Raises
+    ------
+    InputError
+        `distributed` without the package jax, or the processes cannot be joined.
     """
     if distributed:
         if find_spec("jax") is None:
@@ -23,14 +29,14 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
 
             raise InputError("--distributed needs the package jax: pip install jax")
         os.environ.setdefault("KERAS_BACKEND", "jax")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
-    from cxrlib.model.backend import keras, tf, unasked_silence
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorFlow is loaded
+    from cxrlib.model.backend import keras, quiet_tensorflow, tf
 
     if distributed:
         from cxrlib.model.distributed import join_processes
 
-        with unasked_silence():
+        with quiet_tensorflow():
             join_processes()
-    tf.get_logger().setLevel("ERROR")  # "retracing" is no news where sizes differ
+    tf.get_logger().setLevel("ERROR")  # hides warnings of retracing, which images of several sizes cause
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

@@ -144,7 +144,8 @@ def train(
     """
     recipe, folder = recipe or Recipe(), Path(folder)
     cohort = with_split(cohort if isinstance(cohort, Cohort) else read_cohort(cohort), recipe.split_seed)
-    split = _split_table(cohort)
+    sizes = [path.stat().st_size for path in cohort.files]
+    split = cohort.table[["path", "patient_id", "split"]].assign(bytes=sizes)
     if _is_complete(folder, recipe, split, resume=resume):
         return open_run(folder)
     parts = _checked_parts(cohort)
@@ -299,11 +300,6 @@ def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:
     return parts
 
 
-def _split_table(cohort: Cohort) -> pd.DataFrame:
-    """Return the table of split.csv: path, patient_id and split of each film, and the size of its file in bytes."""
-    return cohort.table[["path", "patient_id", "split"]].assign(bytes=[path.stat().st_size for path in cohort.files])
-
-
 def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndarray]) -> None:
     """Write the network, the scores of val and test, and the operating point.
 
@@ -318,7 +314,11 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
         tables.append(columns.assign(logit=logits, score=losses.score(logits, training.weight)))
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
-    check_varied(val["logit"], f"{folder}: the network has learned nothing")
+    if are_constant(val["logit"]):
+        raise InputError(
+            f"{folder}: the network has learned nothing: the logits of all {len(val):,} validation films are "
+            f"{val['logit'].mean():.4f}; train into a new folder, with a smaller learning rate or for more epochs"
+        )
     point = choose_by_sensitivity(val["label"], val["score"], floor=recipe.sensitivity, confidence=recipe.confidence)
     with atomic(folder / MODEL) as partial:
         network.save(partial)
@@ -327,22 +327,6 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
     record = {"finding": training.cohort.finding, "weight": training.weight} | asdict(point)
     write_text(folder / OPERATING_POINT, json.dumps(record, indent=2) + "\n")
     (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def check_varied(logits: np.ndarray | pd.Series | list[float], problem: str) -> None:
-    """Refuse the logits of validation films that are all the same.
-
-    Parameters
-    ----------
-    logits : array_like, (N,)
-    problem : str
-        The first words of the error: what is wrong if they are all the same.
-    """
-    if np.size(logits) > 1 and are_constant(logits):
-        raise InputError(
-            f"{problem}: the logits of all {np.size(logits):,} validation films are {np.mean(logits):.4f}; "
-            "train into a new folder, with a smaller learning rate or for more epochs"
-        )
 
 
 def _environment(cohort: Cohort) -> dict[str, object]:
