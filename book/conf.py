@@ -1,22 +1,27 @@
-"""The site: ``make book``.
+"""Sphinx' settings for the site: ``make book``.
 
-Its source is the whole folder of the project, so that a link which leads somewhere in Jupyter
-or in a checkout leads to the same page here; this folder holds the pages that are only here.
+The source of the site is the whole folder of the project. So a link that works in
+Jupyter or in a checkout leads to the same page here. This folder holds the pages
+that only the site has.
 """
 
+import importlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "book")]
 from explorers import save_explorers  # noqa: E402
 
-import cxrlib  # noqa: E402  (from this checkout, whatever is installed)
+import cxrlib  # noqa: E402  (from this checkout, whatever version is installed)
 
 project = "cxrlib"
 author = "The cxrlib developers"
@@ -28,10 +33,12 @@ root_doc = "book/index"
 include_patterns = ["book/**.md", "notebooks/*.ipynb", "data/README.md", "benchmarks/*.md", "CHANGELOG.md"]
 exclude_patterns = [".*", "build", "book/_build", "data/cache", "tests", "*.egg-info"]
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!cxrlib\.).*")]  # types of others are not linked; our own have to be found
-nitpick_ignore = [("py:obj", "cxrlib.phantom.film.Order")]  # it stands where it is defined, in cxrlib.phantom.film
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!cxrlib\.).*")
+]  # types of other packages are not linked; every name of our own must resolve
+nitpick_ignore = [("py:class", "cxrlib.files.T"), ("py:class", "cxrlib.files.R")]  # type variables have no entry
 
-# Furo: the whole course stands in its side bar, it reads well on a phone, and it loads nothing from another host.
+# Furo shows the whole course in its side bar, reads well on a phone, and loads nothing from another host.
 html_theme = "furo"
 html_title = "Find an effusion"
 html_static_path = ["_static"]
@@ -39,14 +46,14 @@ html_css_files = ["book.css"]
 html_js_files = ["book.js", "explorers.js"]
 pygments_dark_style = "github-dark"
 templates_path = ["_templates"]
-html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, as its source does
+html_additional_pages = {"index": "redirect.html"}  # the first page lies in book/, where its source is
 html_copy_source = False
-html_domain_indices = False  # modules stand in the side bar
+html_domain_indices = False  # the side bar lists the modules
 html_show_sourcelink = False
 
-nb_execution_mode = "off"  # pages are as the notebooks were saved, which the tests compare
+nb_execution_mode = "off"  # pages show the saved outputs, which the tests compare
 nb_merge_streams = True
-nb_ipywidgets_js = {}  # widgets need a kernel, and their scripts would come from another host
+nb_ipywidgets_js = {}  # widgets need a kernel, and their scripts come from another host
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
@@ -58,84 +65,92 @@ napoleon_use_rtype = False
 default_role = "py:obj"
 
 TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "film", "finding", "score", "mask"}
-"""Terms of the glossary that are ordinary words too: a link on the first of them would lead astray."""
+"""Terms of the glossary that are ordinary words too. Their first mention on a page often means something else."""
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*Sliders and buttons move where a kernel runs: open this notebook with `make lab`.*"
 ONE_SETTING = re.compile(r" ?\(Without a running kernel you see one setting[^)]*\)")
-"""What a notebook says of its sliders, and what is not so here."""
+"""A remark in the notebooks about their sliders. On the site the sliders work, so it is left out."""
+
 EXPLORERS = {path.stem: path for path in (ROOT / "book" / "_templates").glob("*_explorer.html")}
-"""What a notebook draws when its sliders move, and the page's part that stands for it here."""
+"""By the name of the function that a notebook's sliders call: the HTML that replaces these sliders on the site."""
+
 SECTION_OF_README = re.compile(r"^\{\{README: (.+?)\}\}$", re.MULTILINE)
 
 
-def outputs(notebook: dict):
+def outputs(notebook: dict) -> Iterator[tuple[dict, dict]]:
     """Yield each code cell of a notebook with each of its outputs."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             yield cell, output
 
 
-def alt_of(output: dict) -> str:
-    """Return the words that a picture carries for who cannot see it."""
+def alt_text(output: dict) -> str:
+    """Return the alt text of a picture, or "" for an output without one."""
     return next((v["alt"] for v in output.get("metadata", {}).values() if isinstance(v, dict) and "alt" in v), "")
 
 
-def without_kernel(code: str) -> dict:
-    """Return what stands in a widget's place: the site's own sliders where it has them, else a note."""
-    drawn = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
-    return {"text/html": drawn[0].read_text()} if drawn else {"text/markdown": NO_KERNEL}
+def widget_replacement(code: str) -> dict[str, str]:
+    """Return the output that replaces a widget: the site's own sliders if it has them, otherwise a note."""
+    explorers = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
+    return {"text/html": explorers[0].read_text()} if explorers else {"text/markdown": NO_KERNEL}
 
 
 def adapt_notebook(text: str) -> str:
-    """Return a notebook with its alt texts where myst-nb looks for them, and without what needs a kernel."""
+    """Return a notebook with its alt texts where myst-nb looks for them, and without widgets, which need a kernel."""
     notebook = json.loads(text)
     for cell, output in outputs(notebook):
-        if alt_of(output):
-            cell["metadata"]["mystnb"] = {"image": {"alt": alt_of(output)}}
+        if alt_text(output):
+            cell["metadata"]["mystnb"] = {"image": {"alt": alt_text(output)}}
         if WIDGET in output.get("data", {}):
-            output["data"] = without_kernel("".join(cell["source"]))
+            output["data"] = widget_replacement("".join(cell["source"]))
     adapted = json.dumps(notebook).replace("](../cxrlib/__init__.py)", "](../book/reference/index.md)")
     return ONE_SETTING.sub("", adapted)
 
 
-def section_of_readme(match: re.Match) -> str:
-    """Return a section of the README, its links as seen from book/."""
+def readme_section(match: re.Match[str]) -> str:
+    """Return the section of the README that a page names. Its links are changed to start in book/."""
     readme = (ROOT / "README.md").read_text()
-    body = re.search(rf"^## {re.escape(match[1])}\n(.+?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)[1]
-    return re.sub(r"\]\((?!https:|#)", "](../", body).replace("](../book/", "](").strip()
+    section = re.search(rf"^## {re.escape(match[1])}\n(.+?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    if section is None:
+        raise LookupError(f"The README has no section {match[1]!r}, which a page of the site asks for.")
+    return re.sub(r"\]\((?!https:|#)", "](../", section[1]).replace("](../book/", "](").strip()
 
 
-def read_source(app, docname: str, source: list[str]) -> None:
-    """Adapt notebooks; put sections of the README where a page asks for them."""
+def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Adapt notebooks, and insert sections of the README where a page asks for them."""
     if docname.startswith("notebooks/"):
         source[0] = adapt_notebook(source[0])
         for path in (Path(__file__), *EXPLORERS.values()):
-            app.env.note_dependency(path)  # a lesson is read again when one of these has changed
+            app.env.note_dependency(path)  # Sphinx reads the lesson again when one of these files changes
     if docname.startswith("book/"):
-        source[0] = SECTION_OF_README.sub(section_of_readme, source[0])
+        source[0] = SECTION_OF_README.sub(readme_section, source[0])
     source[0] = source[0].replace("](../README.md)", "](../book/own_films.md)")
 
 
-def terms() -> dict[str, re.Pattern]:
-    """Return the glossary's terms, longest first, each with what finds it in a text."""
+def glossary_terms() -> dict[str, re.Pattern[str]]:
+    """Return the glossary's terms, each with the pattern that finds it in a text.
+
+    The longest come first, so that "mined labels" is linked before "label".
+    """
     text = (ROOT / "book" / "glossary.md").read_text()
-    found = [line for block in text.split("```{glossary}\n")[1:] for line in block.split("```")[0].splitlines()]
-    found = [line for line in found if re.match(r"\S", line) and line not in TOO_COMMON]
-    return {t: re.compile(rf"(?<![\w-]){re.escape(t)}(?![\w-])") for t in sorted(found, key=len, reverse=True)}
+    lines = [line for block in text.split("```{glossary}\n")[1:] for line in block.split("```")[0].splitlines()]
+    terms = [line for line in lines if re.match(r"\S", line) and line not in TOO_COMMON]
+    return {t: re.compile(rf"(?<![\w-]){re.escape(t)}(?![\w-])") for t in sorted(terms, key=len, reverse=True)}
 
 
-def link_terms(app, doctree: nodes.document) -> None:
+def link_terms(app: Sphinx, doctree: nodes.document) -> None:
     """Link the first mention of each term in a notebook's text to the glossary."""
     if not app.env.docname.startswith("notebooks/"):
         return
-    within = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, pending_xref, nodes.raw)
-    for term, pattern in terms().items():
+    # no link inside a link, code or a heading
+    excluded = (nodes.reference, nodes.literal, nodes.literal_block, nodes.title, pending_xref, nodes.raw)
+    for term, pattern in glossary_terms().items():
         for text in list(doctree.findall(nodes.Text)):
-            up, match = text.parent, pattern.search(str(text))
-            while match and up is not None and not isinstance(up, within):
-                up = up.parent
-            if match and up is None:
+            parent, match = text.parent, pattern.search(str(text))
+            while match and parent is not None and not isinstance(parent, excluded):
+                parent = parent.parent
+            if match and parent is None:
                 before, after = str(text)[: match.start()], str(text)[match.end() :]
                 link = pending_xref("", nodes.inline("", term, classes=["glossary-word"]), refdomain="std")
                 link["reftype"], link["reftarget"], link["refdoc"] = "term", term, app.env.docname
@@ -144,14 +159,30 @@ def link_terms(app, doctree: nodes.document) -> None:
                 break
 
 
-def skip_member(app, what, name, member, skip, options) -> bool | None:
-    """Leave out what `collections.namedtuple` writes of each field."""
+def resolve_public_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Node
+) -> nodes.Node | None:
+    """Link a name of a package, such as `cxrlib.evaluation.auc`, to the module that defines it."""
+    package, _, name = node["reftarget"].rpartition(".")
+    if node.get("refdomain") != "py" or not package.startswith("cxrlib"):
+        return None
+    try:
+        defined_in = getattr(importlib.import_module(package), name).__module__
+    except (ImportError, AttributeError):
+        return None
+    domain, target = env.domains["py"], f"{defined_in}.{name}"
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, content)
+
+
+def skip_member(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+    """Leave out the docstrings that `collections.namedtuple` writes for its fields."""
     return True if (getattr(member, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
-def setup(app) -> None:
-    """Connect the steps above to Sphinx' own."""
+def setup(app: Sphinx) -> None:
+    """Connect the functions above to the steps of Sphinx."""
     app.connect("builder-inited", lambda app: save_explorers(Path(app.outdir) / "_static" / "explorers"))
     app.connect("source-read", read_source)
     app.connect("doctree-read", link_terms)
+    app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-skip-member", skip_member)

@@ -1,6 +1,7 @@
-"""After the tests: the seconds that each notebook names, beside those that it took, and the most memory of any.
+"""After the tests, print the seconds that each notebook states and the seconds that it took.
 
-Two side by side take longer than each would alone.
+Also print the largest memory of a process. Two notebooks that run at the same time
+take longer than each alone.
 """
 
 import re
@@ -9,12 +10,12 @@ from collections import defaultdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMED = re.compile(r"about (\d+) seconds to run")
+STATED = re.compile(r"about (\d+) seconds to run")
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter) -> None:
     """Print a line for each notebook that ran."""
-    taken = defaultdict(float)
+    taken: defaultdict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
             name = getattr(report, "nodeid", "").split("::")[0]
@@ -22,13 +23,13 @@ def pytest_terminal_summary(terminalreporter):
                 taken[Path(name).name] += getattr(report, "duration", 0)
     if not taken:
         return
-    terminalreporter.section("seconds of each notebook: named, taken")
+    terminalreporter.section("seconds of each notebook: stated, taken")
     for name, seconds in sorted(taken.items()):
-        named = NAMED.search((HERE / name).read_text(encoding="utf-8"))
-        terminalreporter.write_line(f"{name:32} {named[1] if named else '?':>5} {seconds:5.0f}")
+        stated = STATED.search((HERE / name).read_text(encoding="utf-8"))
+        terminalreporter.write_line(f"{name:32} {stated[1] if stated else '?':>5} {seconds:5.0f}")
     terminalreporter.write_line(f"{'all':32} {'':>5} {sum(taken.values()):5.0f}")
     if sys.platform == "linux":
-        import resource  # there is none on Windows; elsewhere it counts in other units
+        import resource  # Windows does not have it, and other systems count in other units
 
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
-        terminalreporter.write_line(f"the largest process of all that the tests started held {largest:.1f} GB")
+        terminalreporter.write_line(f"The largest process that the tests started used {largest:.1f} GB.")

@@ -1,7 +1,7 @@
-"""Run every notebook end to end, and say what came of it: ``make walkthrough``.
+"""Run every notebook from end to end, and print the results: ``make walkthrough``.
 
-The executed pages go to build/walkthrough/; what the notebooks make on the way
-is kept in the cache (data/cache, or CXR_CACHE), so a second call is quick.
+The executed pages are saved in build/walkthrough/. What the notebooks simulate and
+train is kept in the cache (data/cache, or CXR_CACHE), so a second call is quick.
 """
 
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import ExecutePreprocessor
+from nbformat import NotebookNode
 from tqdm import tqdm
 
 from cxrlib.cohorts.cohort import read_cohort
@@ -23,22 +24,22 @@ PAGES = HERE.parent / "build" / "walkthrough"
 
 
 class Runner(ExecutePreprocessor):
-    """Executes a notebook and moves a bar with each cell."""
+    """Execute a notebook, and move a progress bar with each cell."""
 
-    def __init__(self, bar: tqdm):
-        quiet = ["--IPKernelApp.log_level=40"]  # errors alone: the kernel warns of its own ports on this machine
+    def __init__(self, bar: tqdm) -> None:
+        quiet = ["--IPKernelApp.log_level=40"]  # errors only, without the kernel's warning of its open ports
         super().__init__(timeout=1800, kernel_name="python3", extra_arguments=quiet)
         self.bar = bar
 
-    def preprocess_cell(self, cell, resources, index):
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
         """Execute one cell."""
-        done = super().preprocess_cell(cell, resources, index)
+        executed = super().preprocess_cell(cell, resources, index)
         self.bar.update()
-        return done
+        return executed
 
 
 def execute(path: Path) -> tuple[Path, float]:
-    """Execute one notebook; return its page and the seconds it took."""
+    """Execute one notebook. Return its page and the seconds that it took."""
     notebook = nbformat.read(path, as_version=4)
     start = time.perf_counter()
     with tqdm(total=len(notebook.cells), desc=path.stem, unit="cell") as bar:
@@ -49,10 +50,10 @@ def execute(path: Path) -> tuple[Path, float]:
 
 
 def main() -> None:
-    """Run the course and print its result."""
+    """Run all notebooks, and print the test result of the first lesson's network."""
     start_session()
     PAGES.mkdir(parents=True, exist_ok=True)
-    made = [execute(path) for path in sorted(HERE.glob("[0-9][0-9]_*.ipynb"))]
+    pages = [execute(path) for path in sorted(HERE.glob("[0-9][0-9]_*.ipynb"))]
     cohort = read_cohort(course_cohort())
     run = open_run(cache_folder() / "runs" / f"walk-{cohort.folder.name}")
     result = run.evaluate(cohort)
@@ -63,8 +64,8 @@ def main() -> None:
         "operating point": f"score >= {run.threshold:.4f}",
         "  sensitivity": test.sensitivity,
         "  specificity": test.specificity,
-        "minutes": f"{sum(seconds for _, seconds in made) / 60:.1f}",
-        "pages": ", ".join(str(page.relative_to(HERE.parent)) for page, _ in made),
+        "minutes": f"{sum(seconds for _, seconds in pages) / 60:.1f}",
+        "pages": ", ".join(str(page.relative_to(HERE.parent)) for page, _ in pages),
     }
     sys.stdout.write("\n" + "\n".join(f"{name:16} {value}" for name, value in rows.items()) + "\n")
 

@@ -1,4 +1,4 @@
-"""The site, built as `make book` builds it, but somewhere else."""
+"""Build the site as `make book` does, but in another folder."""
 
 import re
 import subprocess
@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def build_site(out: Path) -> Path:
-    """Build the site by the Makefile's own recipe, without a warning, and return its folder."""
-    recipe = re.search(r"^book:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    words = recipe.replace("$(BIN)/python", sys.executable).replace("book/_build", str(out)).split()
+    """Build the site by the command in the Makefile, and return its folder. A warning is an error."""
+    command = re.search(r"^book:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    words = command.replace("$(BIN)/python", sys.executable).replace("book/_build", str(out)).split()
     assert {"--nitpicky", "--fail-on-warning"} <= set(words)
     built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr

@@ -1,4 +1,4 @@
-"""The tests' one option; a small simulated cohort with one trained run, and the site, made once for all tests."""
+"""The option --short, and fixtures that several files use: a simulated cohort, a trained run, the site, films."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def site(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def film() -> np.ndarray:
-    """A film-like picture (96, 80), uint8: smooth, from 10 to 240."""
+    """A smooth image like a film, (96, 80), uint8, from 10 to 240."""
     rows, columns = np.mgrid[0:96, 0:80]
     wave = np.sin(rows / 17) * np.cos(columns / 11)
     return (10 + 115 * (1 + wave)).astype(np.uint8)
@@ -49,7 +49,7 @@ def film() -> np.ndarray:
 
 @pytest.fixture
 def two_folders(tmp_path):
-    """A bare two-folder cohort of six films a class, clouds of which no two are alike."""
+    """A cohort without a table: six different films of clouds in each of the two class folders."""
     folder, rng = tmp_path / "bare", np.random.default_rng(0)
     for name in ("effusion", "nofinding"):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The smallest training that still learns."""
+"""The smallest recipe whose network still learns: most tests that need a run train it."""
 
 from cxrlib.images.augmentation import Augmentation
 from cxrlib.model.recipe import Recipe
