@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from cxrlib.cli.progress import epoch_bar, film_bar
+from cxrlib.cli.progress import Console
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.files import write_csv, write_text
 from cxrlib.model.recipe import Recipe, recipe_text
@@ -44,15 +44,16 @@ def main(build: Path = BUILD) -> None:
     from cxrlib.training.fitting import train
     from cxrlib.training.unusual import MAX_FILMS, write_reference
 
+    console = Console()
     films = build / f"films-v{VERSION}"
     if not films.exists():
-        simulate(films, **FILMS, progress=film_bar("simulating"))
+        simulate(films, **FILMS, progress=console.film_bar("simulating"))
     cohort = read_cohort(films)
     reference_images = load_images(
-        cohort.part("train").files[:MAX_FILMS], size=RECIPE.size, progress=film_bar("reading")
+        cohort.part("train").files[:MAX_FILMS], size=RECIPE.size, progress=console.film_bar("reading")
     )
     write_reference(SIMULATED, reference_images)
-    run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(epoch_bar(RECIPE.epochs),))
+    run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(console.epoch_bar(RECIPE.epochs),))
 
     # The scores are those of the packed network, whose weights are rounded to half precision: it is the one that ships.
     pack_network(run.model, SIMULATED / PACKED)
@@ -60,7 +61,7 @@ def main(build: Path = BUILD) -> None:
     scores = {}
     for split in ("val", "test"):
         part = cohort.part(split)
-        images = load_images(part.files, size=RECIPE.size, progress=film_bar(f"scoring {split}"))
+        images = load_images(part.files, size=RECIPE.size, progress=console.film_bar(f"scoring {split}"))
         scores[split] = part.table.assign(score=score(predict_logits(packed, images, mirror=RECIPE.mirror), run.weight))
     val, test = scores["val"], scores["test"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=RECIPE.sensitivity)

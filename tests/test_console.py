@@ -4,20 +4,21 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
 
 import pytest
+from in_process import cxr
 from tiny import TINY
 
+from cxrlib.cli import progress
 from cxrlib.model.backend import keras
 from cxrlib.training.fitting import train
 
 CXR = [sys.executable, "-m", "cxrlib.cli"]
 STEPS = 5  # of an epoch of TINY on the simulated cohort
-BUSY = "from cxrlib.cli import commands, progress; progress.EVERY = 0; commands.main()"
-"""The command line, for which all work is long."""
 
 
 def in_terminal(*words):
@@ -44,8 +45,8 @@ def read(terminal):
 
 def bar(what, done, total, unit, left):
     """Return a pattern of a bar in one of its states."""
-    share = re.escape(f"{100 * done / total:3.0f}%")
-    return rf"{what}: {share}\|.*\| {done:,} of {total:,} {unit}, {left} left"
+    percent = re.escape(f"{100 * done / total:3.0f}%")
+    return rf"{what}: {percent}\|.*\| {done:,} of {total:,} {unit}, {left} left"
 
 
 def first_and_last(lines, what):
@@ -66,12 +67,24 @@ class StopAfterTwo(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.fixture
-def cut(sim_cohort, tmp_path):
-    """A training that was cut off after two epochs of eight."""
+@pytest.fixture(scope="module")
+def cut_off_once(sim_cohort, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "cut"
     with pytest.raises(KeyboardInterrupt):
-        train(sim_cohort, tmp_path / "cut", TINY, callbacks=(StopAfterTwo(),))
-    return tmp_path / "cut"
+        train(sim_cohort, folder, TINY, callbacks=(StopAfterTwo(),))
+    return folder
+
+
+@pytest.fixture
+def cut(cut_off_once, tmp_path):
+    """A training that was cut off after two epochs of eight."""
+    return shutil.copytree(cut_off_once, tmp_path / "cut")
+
+
+@pytest.fixture
+def long_work(monkeypatch):
+    """All work counts as long."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
 
 
 def test_a_terminal_has_a_bar_with_the_time_left(sim_cohort, tmp_path):
@@ -93,11 +106,11 @@ def test_a_resumed_training_is_shown_from_where_it_was(cut, sim_cohort, recipe):
     assert any(re.fullmatch(bar("reading", 66, 66, "films", "00:00"), line) for line in lines)
     first, last = first_and_last(lines, "training")
     assert re.fullmatch(bar("training", 2 * STEPS, total, "batches", r"\?"), first)
-    told = r", loss \d\.\d{3}, AUC on val \d\.\d{3}"
-    assert re.fullmatch(bar("training, epoch 8 of 8", total, total, "batches", "00:00") + told, last)
+    figures = r", loss \d\.\d{3}, AUC on val \d\.\d{3}"
+    assert re.fullmatch(bar("training, epoch 8 of 8", total, total, "batches", "00:00") + figures, last)
 
 
-def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_cohort, recipe, tmp_path):
+def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(long_work, cut, sim_cohort, recipe, tmp_path):
     for words, pattern in (
         (
             ("simulate", tmp_path / "sim", "--films", 100, "--size", 32),
@@ -108,24 +121,20 @@ def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(cut, sim_co
             r"training(?:, epoch [3-8] of 8)?: (\d+) of 40 batches, (\d\d:\d\d|\?) left(?:, loss .*, AUC on val .*)?",
         ),
     ):
-        done = subprocess.run(
-            [sys.executable, "-c", BUSY, *map(str, words)], capture_output=True, text=True, check=True
-        )
+        done = cxr(*words)
         lines = [line for line in done.stderr.splitlines() if not line.startswith("reading: ")]
-        told = [re.fullmatch(pattern, line) for line in lines]
-        assert all(told), lines
-        counts = [int(match[1]) for match in told]
+        matches = [re.fullmatch(pattern, line) for line in lines]
+        assert all(matches), lines
+        counts = [int(match[1]) for match in matches]
         assert counts == sorted(set(counts))
         assert 3 <= len(counts) <= 10
-        assert [match[2] for match in told].count("?") <= 2  # the rest know how long it takes
+        assert [match[2] for match in matches].count("?") <= 2  # the rest know how long it takes
         assert "left" not in done.stdout
 
 
 def test_the_first_batch_does_not_count_in_the_time_left():
     """It compiles, and takes as long as many that follow; nor do epochs before a resume."""
-    from cxrlib.cli.progress import epoch_bar
-
-    shown = epoch_bar(4)
+    shown = progress.Console().epoch_bar(4)
     shown.set_params({"steps": 10})
     shown.on_epoch_begin(2)
     shown.bar.start_t -= 1000  # as if the first batch had taken so long
@@ -136,20 +145,36 @@ def test_the_first_batch_does_not_count_in_the_time_left():
     shown.on_train_end()
 
 
-def test_quiet_is_quiet(two_folders, sim_cohort, recipe, tmp_path):
-    """Nothing but the result, where all work counts as long and there is something to note."""
-    film = next((sim_cohort / "effusion").iterdir())
-    run = tmp_path / "run"
-    for words in (
-        ("simulate", tmp_path / "sim", "--films", 10, "--prevalence", 0.5, "--size", 32),
-        ("prepare", two_folders, tmp_path / "cohort", "--size", 32),
-        ("train", sim_cohort, run, "--recipe", recipe, "--epochs", 1),
-        ("evaluate", run, sim_cohort),
-        ("compare", run, run, sim_cohort),
-        ("predict", film, "--run", run),
-        ("report", run),
+def test_quiet_is_quiet(long_work, tiny_run, two_folders, sim_cohort, recipe, tmp_path):
+    """Nothing but the result, where all work counts as long and there is something to note.
+
+    test_cli.py looks at a quiet process, to which TensorFlow writes by itself.
+    """
+    run = tiny_run.folder
+    for words, has_notes in (
+        (("simulate", tmp_path / "sim", "--films", 10, "--prevalence", 0.5, "--size", 32), True),
+        (("prepare", two_folders, tmp_path / "cohort", "--size", 32), True),
+        (("train", sim_cohort, tmp_path / "run", "--recipe", recipe, "--epochs", 1), False),
+        (("evaluate", run, sim_cohort), True),
+        (("compare", run, run, sim_cohort), False),
+        (("predict", next((sim_cohort / "effusion").iterdir()), "--run", run), False),
+        (("report", run, tmp_path / "page.html"), False),
     ):
-        command = [sys.executable, "-c", BUSY, *map(str, words), "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = cxr(*words, "--quiet")
         assert done.stderr == "", words[0]
         assert done.stdout
+        if has_notes:  # without --quiet the same work is shown
+            if words[0] in ("simulate", "prepare"):
+                shutil.rmtree(words[2] if words[0] == "prepare" else words[1])
+            assert re.search(r"^(simulating|preparing|reading|note): ", cxr(*words).stderr, re.MULTILINE), words[0]
+
+
+def test_a_bar_that_an_error_leaves_open_is_closed():
+    """Its line would go on in the error's message."""
+    console = progress.Console()
+    films = console.film_bar("reading")(range(3), 3)
+    next(films)
+    (bar,) = console._bars
+    assert not bar.disable
+    console.close()
+    assert bar.disable  # as tqdm marks a bar that is closed

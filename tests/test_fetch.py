@@ -356,7 +356,7 @@ COMMAND = """
 import sys
 from cxrlib.cli import commands, progress
 from cxrlib.cohorts import download, fetching
-progress.EVERY = 0  # all work is long
+progress.SECONDS_BETWEEN_LINES = 0  # all work is long
 fetching.ZENODO, fetching.CHESTMNIST[28] = sys.argv[1], ("chestmnist.npz", sys.argv[2])
 download.CHUNK = 4096
 sys.argv = ["cxr", "fetch", *sys.argv[3:]]

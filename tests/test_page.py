@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from test_cli import cxr
+from in_process import cxr
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError

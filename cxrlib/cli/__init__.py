@@ -1,1 +1,7 @@
-"""The command ``cxr``."""
+"""The command ``cxr``.
+
+- `cxrlib.cli.commands`: the commands, each a few lines over the library
+- `cxrlib.cli.options`: the options that several commands share
+- `cxrlib.cli.output`: results as tables and JSON on stdout
+- `cxrlib.cli.progress`: notes and progress bars on stderr
+"""

@@ -1,46 +1,24 @@
-"""``cxr fetch``: public films, ready for ``cxr prepare``.
+"""The commands of ``cxr``. Each is a few lines over the library.
 
-``cxr``: the command line. Each command is a few lines over the library.
+A command imports the library inside its function, so ``cxr --help`` does not wait for
+TensorFlow and pandas. Results go to stdout. Notes, progress, warnings and errors go to
+stderr.
 """
 
-import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrlib.cli import options, output, progress
-from cxrlib.cli.options import Quiet
-from cxrlib.cli.progress import byte_bar, note
+from cxrlib.cli import options, output
+from cxrlib.cli.progress import Console, tensorboard_logs
 from cxrlib.model.session import start_session
 
-Public = StrEnum("Public", {"chestmnist": "chestmnist", "nih_sample": "nih-sample", "nih": "nih"})
-
-
-def fetch(
-    name: Annotated[Public, typer.Argument(help="ChestMNIST from Zenodo, or NIH's sample or full set from Kaggle.")],
-    out: Annotated[Path, typer.Argument(help="A folder.")],
-    size: Annotated[int, typer.Option(help="ChestMNIST: side in pixels, 28, 64, 128 or 224.")] = 28,
-    quiet: Quiet = False,
-):
-    """Fetch public films, or check those that are there; what was cut off goes on."""
-    if quiet:  # before kagglehub and its tqdm are imported, who read it then
-        os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}
-    import pooch
-
-    from cxrlib.cohorts.fetching import fetch as run
-
-    pooch.get_logger().setLevel("WARNING")
-    made = run(name.value, out, size=size, notify=note, progress=byte_bar("fetching"))
-    for terms in made.terms:
-        typer.echo(f"terms: {terms}", err=True)
-    sized = f" --size {size}" if name is Public.chestmnist else ""
-    typer.echo(f"{made.path}: {'was there, and is whole' if made.was_there else 'fetched and checked'}")
-    typer.echo(f"next: cxr prepare {made.path} COHORT{sized}")
-
+if TYPE_CHECKING:
+    from cxrlib.cohorts.cohort import Cohort
+    from cxrlib.training.run import Run
 
 app = typer.Typer(
     help="Find an anomaly in chest X-rays: from a folder of films to an operating point.",
@@ -49,17 +27,44 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(fetch)
 
-UNSEEN = (
+SIMULATED_ONLY = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
-UNTESTED = "the test films are not of both classes, so there is no test figure"
+NO_TEST_SCORES = "the test films are not of both classes, so there is no test figure"
+
+
+@app.command()
+def fetch(
+    context: typer.Context,
+    name: Annotated[
+        options.Collection, typer.Argument(help="ChestMNIST from Zenodo, or NIH's sample or full set from Kaggle.")
+    ],
+    out: Annotated[Path, typer.Argument(help="A folder.")],
+    size: Annotated[int, typer.Option(help="ChestMNIST: side in pixels, 28, 64, 128 or 224.")] = 28,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch public films, or check those that are there; what was cut off goes on."""
+    if quiet:  # kagglehub and its tqdm read these when they are imported
+        os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}
+    import pooch
+
+    from cxrlib.cohorts.fetching import fetch as fetch_films
+
+    console: Console = context.obj
+    pooch.get_logger().setLevel("WARNING")
+    fetched = fetch_films(name.value, out, size=size, notify=console.note, progress=console.byte_bar("fetching"))
+    for terms in fetched.terms:
+        typer.echo(f"terms: {terms}", err=True)  # even if quiet: whoever uses the films must know them
+    size_option = f" --size {size}" if name is options.Collection.chestmnist else ""
+    typer.echo(f"{fetched.path}: {'was there, and is whole' if fetched.was_there else 'fetched and checked'}")
+    typer.echo(f"next: cxr prepare {fetched.path} COHORT{size_option}")
 
 
 @app.command()
 def prepare(
+    context: typer.Context,
     source: Annotated[
         Path, typer.Argument(help="NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class folders.")
     ],
@@ -72,11 +77,12 @@ def prepare(
     allow_missing: options.AllowMissing = False,
     allow_color: options.AllowColor = False,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
-    from cxrlib.cohorts.preparation import prepare as run
+    from cxrlib.cohorts.preparation import prepare as prepare_cohort
 
-    made = run(
+    console: Console = context.obj
+    prepared = prepare_cohort(
         source,
         out,
         finding=finding,
@@ -86,15 +92,17 @@ def prepare(
         seed=seed,
         allow_missing=allow_missing,
         allow_color=allow_color,
-        progress=progress.film_bar("preparing"),
+        progress=console.film_bar("preparing"),
     )
-    progress.note(*made.notes)
-    told = ", ".join(f"{count:,} {name}" for name, count in made.counts.items())
-    typer.echo(f"{out}: {told}; {len(made.rejected):,} rejected" + (" (rejected.csv)" if len(made.rejected) else ""))
+    console.note(*prepared.notes)
+    counts = ", ".join(f"{count:,} {name}" for name, count in prepared.counts.items())
+    rejected = f"{len(prepared.rejected):,} rejected" + (" (rejected.csv)" if len(prepared.rejected) else "")
+    typer.echo(f"{out}: {counts}; {rejected}")
 
 
 @app.command()
 def simulate(
+    context: typer.Context,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
     films: Annotated[int, typer.Option(min=2, help="How many.")] = 1107,
     finding: options.SimulatedOption = options.Simulated.effusion,
@@ -105,12 +113,13 @@ def simulate(
     format: options.FilmFormatOption = options.FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Simulate a cohort of chest films with exact truth."""
     from cxrlib.cohorts.cohort import NOFINDING
-    from cxrlib.phantom.simulation import simulate as run
+    from cxrlib.phantom.simulation import simulate as simulate_cohort
 
-    run(
+    console: Console = context.obj
+    simulate_cohort(
         out,
         films=films,
         finding=finding.value,
@@ -120,7 +129,7 @@ def simulate(
         size=size,
         format=format.value,
         seed=seed,
-        progress=progress.film_bar("simulating"),
+        progress=console.film_bar("simulating"),
     )
     positives = round(films * prevalence)
     typer.echo(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
@@ -128,6 +137,7 @@ def simulate(
 
 @app.command()
 def train(
+    context: typer.Context,
     cohort: Annotated[Path, typer.Argument(help="Two class folders, with or without cohort.csv.")],
     run: Annotated[Path, typer.Argument(help="A new folder for the run.")],
     recipe: Annotated[str, typer.Option(help="default, classic or a .json file.")] = "default",
@@ -142,42 +152,38 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
     distributed: options.Distributed = False,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Train a network and choose its operating point on the validation films."""
-    from cxrlib.cohorts.cohort import read_cohort
     from cxrlib.model.recipe import find_recipe
 
-    changes = dict(epochs=epochs, size=size, width=width, seed=seed, sensitivity=sensitivity)
-    changes |= dict(confidence=confidence, start=start)
+    changes: dict[str, Any] = dict(epochs=epochs, size=size, width=width, seed=seed)
+    changes |= dict(sensitivity=sensitivity, confidence=confidence, start=start)
     chosen = find_recipe(recipe, **changes)
-    films = read_cohort(cohort)
-    progress.note(*films.notes)
+    console: Console = context.obj
+    films = _read_cohort(cohort, console)
     start_session(chosen.seed, distributed=distributed)
-    from cxrlib.model.distributed import shard
-    from cxrlib.training.fitting import train as fit
+    from cxrlib.model.distributed import shard  # after start_session, which chooses the backend
+    from cxrlib.training.fitting import train as train_run
 
-    callbacks = [progress.epoch_bar(chosen.epochs), *([progress.tensorboard_logs(run)] if tensorboard else [])]
-    leads = shard()[0] == 0
-    made = fit(
-        films,
-        run,
-        chosen,
-        resume=resume,
-        callbacks=tuple(callbacks) if leads else (),
-        progress=progress.film_bar("reading"),
-    )
-    if not leads:
-        return  # the first process tells the result
-    value = made.history["val_auc"][made.kept_epoch - 1]
-    typer.echo(f"{run}: epoch {made.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
-    if made.is_tested:
-        output.print_evaluation(made.evaluate(films).as_dict())
+    shard_index, _ = shard()
+    callbacks = [console.epoch_bar(chosen.epochs)] if shard_index == 0 else []
+    if tensorboard and shard_index == 0:
+        callbacks.append(tensorboard_logs(run))
+    reading = console.film_bar("reading")
+    trained = train_run(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=reading)
+    if shard_index != 0:
+        return  # the first process shows the result
+    value = trained.history["val_auc"][trained.kept_epoch - 1]
+    typer.echo(f"{run}: epoch {trained.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
+    if trained.is_tested:
+        output.print_evaluation(trained.evaluate(films))
     else:
-        progress.note(f"{UNTESTED}; `cxr evaluate {run} {cohort} --split val` reports on those of validation")
+        console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on those of validation")
 
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: options.SplitOption = options.Split.test,
@@ -185,87 +191,108 @@ def evaluate(
     prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Report AUC, sensitivity, specificity and predictive values, with intervals."""
-    opened, films = _open(run), _read(cohort)
-    result = opened.evaluate(
-        films, split=split.value, threshold=threshold, prevalence=prevalence, progress=progress.film_bar("reading")
-    ).as_dict()
-    if as_json:
-        typer.echo(json.dumps(result))
-    else:
-        output.print_evaluation(result)
+    console: Console = context.obj
+    opened, films = _open_run(run), _read_cohort(cohort, console)
+    settings: dict[str, Any] = dict(split=split.value, threshold=threshold, prevalence=prevalence)
+    evaluation = opened.evaluate(films, **settings, progress=console.film_bar("reading"))
+    output.print_evaluation(evaluation, as_json=as_json)
 
 
 @app.command()
 def compare(
+    context: typer.Context,
     run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
     run_b: Annotated[str, typer.Argument(help="Another.")],
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: options.SplitOption = options.Split.test,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Compare the AUCs of two runs on the same films."""
-    from cxrlib.training.comparison import compare as hold_against
+    from cxrlib.training.comparison import compare as compare_runs
 
-    result = hold_against(
-        _open(run_a), _open(run_b), _read(cohort), split=split.value, progress=progress.film_bar("reading")
-    )
-    output.print_comparison(result, as_json)
+    console: Console = context.obj
+    runs, films = (_open_run(run_a), _open_run(run_b)), _read_cohort(cohort, console)
+    comparison = compare_runs(*runs, films, split=split.value, progress=console.film_bar("reading"))
+    output.print_comparison(comparison, as_json=as_json)
 
 
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    run: options.Asked = "simulated",
+    run: options.RunOrSimulated = "simulated",
     threshold: options.Threshold = None,
     allow_color: options.AllowColor = False,
     explain: options.Explain = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Score films, one line each. Exit code 1 where some could not be read."""
     from cxrlib.errors import InputError
 
-    opened, failed = _open(run), False
+    opened, failed = _open_run(run), False
     for path in images:
+        result: dict[str, Any] = {"path": str(path)}
         try:
-            made = opened.predict(path, threshold=threshold, allow_color=allow_color)
+            prediction = opened.predict(path, threshold=threshold, allow_color=allow_color)
         except InputError as error:
             failed = True
-            output.print_prediction({"path": str(path), "error": str(error)}, as_json)
-            continue
-        result = {"path": str(path), "score": made.score, "threshold": made.threshold, "finding": made.finding}
-        result["warnings"] = list(made.warnings)
-        if explain:
-            from cxrlib.report.prediction import save_prediction
+            result["error"] = str(error)
+        else:
+            result |= {"score": prediction.score, "threshold": prediction.threshold, "finding": prediction.finding}
+            result["warnings"] = list(prediction.warnings)
+            if explain:
+                from cxrlib.report.prediction import save_prediction
 
-            result["picture"] = str(save_prediction(opened, path, made, explain, allow_color=allow_color))
-        output.print_prediction(result, as_json, opened.finding)
+                picture = save_prediction(opened, path, prediction, explain, allow_color=allow_color)
+                result["picture"] = str(picture)
+        output.print_prediction(result, finding=opened.finding, as_json=as_json)
     if failed:
         raise typer.Exit(1)
 
 
 @app.command()
 def report(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
-    cohort: options.TrainedOn = None,
+    cohort: options.TrainingCohort = None,
     quiet: options.Quiet = False,
-):
+) -> None:
     """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
     from cxrlib.report.page import write_page
 
-    opened = _open(run)
-    made = write_page(opened, out, _read(cohort) if cohort else None)
+    console: Console = context.obj
+    opened = _open_run(run)
+    page = write_page(opened, out, _read_cohort(cohort, console) if cohort else None)
     if not opened.is_tested:
-        progress.note(f"{UNTESTED}; the page is about those of validation")
-    typer.echo(f"{made}: {made.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
+        console.note(f"{NO_TEST_SCORES}; the page is about those of validation")
+    typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
+
+
+def _open_run(name: str) -> "Run":
+    from cxrlib.training.run import open_run
+
+    if name == "simulated":
+        output.print_warnings([SIMULATED_ONLY])  # even if quiet
+    run = open_run(name)
+    start_session()
+    _ = run.model  # loaded here, so a damaged network is reported once, as the run's error and not the first film's
+    return run
+
+
+def _read_cohort(folder: Path, console: Console) -> "Cohort":
+    from cxrlib.cohorts.cohort import read_cohort
+
+    cohort = read_cohort(folder)
+    console.note(*cohort.notes)
+    return cohort
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends in one line and exit code 2."""
+    """Run the command line. An error that the user can correct is one line and exit code 2."""
     try:
         with output.show_library_warnings():
             app()
@@ -276,22 +303,3 @@ def main() -> None:
             raise
         typer.echo(f"cxr: {error}", err=True)
         sys.exit(2)
-
-
-def _open(run: str):
-    from cxrlib.training.run import open_run
-
-    if run == "simulated":
-        typer.echo(f"warning: {UNSEEN}", err=True)  # quiet or not
-    opened = open_run(run)
-    start_session()
-    _ = opened.model  # a damaged one is the run's fault, not the first film's
-    return opened
-
-
-def _read(folder: Path):
-    from cxrlib.cohorts.cohort import read_cohort
-
-    cohort = read_cohort(folder)
-    progress.note(*cohort.notes)
-    return cohort

@@ -1,84 +1,95 @@
-"""What the command line shows: progress, notes and tables."""
+"""Results as tables and JSON on stdout; warnings and errors on stderr."""
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cxrlib.cli.progress import _state
+if TYPE_CHECKING:
+    from cxrlib.evaluation.rates import Evaluation, Performance
+    from cxrlib.training.comparison import Comparison
 
 
 @contextmanager
 def show_library_warnings() -> Iterator[None]:
-    """Show what the library itself warns of as one line on stderr, without the place in the code."""
-    shown = warnings.showwarning
+    """Show the library's own warnings as one line on stderr, without the place in the code."""
+    show_as_python_does = warnings.showwarning
 
-    def show(message, category, *rest, **options):
-        if category.__module__.startswith("cxrlib."):  # not imported for this: --help would wait for it
-            typer.echo(f"warning: {message}", err=True)
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if category.__module__.startswith("cxrlib."):  # the class is not imported: --help would wait for it
+            print_warnings([str(message)])
         else:
-            shown(message, category, *rest, **options)
+            show_as_python_does(message, category, *place, **options)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", module="cxrlib")
         warnings.showwarning = show
-        try:
-            yield
-        finally:
-            for bar in _state["bars"]:  # one that an error left open, whose line would go on in the message
-                bar.close()
+        yield
 
 
-def print_evaluation(result: dict) -> None:
-    """Print an evaluation as a table."""
-    typer.echo(
-        f"{result['split']}: {result['n']:,} films of {result['n_patients']:,} patients, "
-        f"{result['n_finding']:,} with the finding"
-    )
-    for warning in result["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
-    at = f"at threshold {result['threshold']:.4f}"
-    for name, title in {
-        "auc": "AUC",
-        "sensitivity": f"sensitivity {at}",
-        "specificity": f"specificity {at}",
-        "ppv": f"PPV at prevalence {result['prevalence']:.3f}",
-        "npv": f"NPV at prevalence {result['prevalence']:.3f}",
-    }.items():
-        value, low, high = (result[f"{name}{end}"] for end in ("", "_low", "_high"))
-        told = "not defined" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
-        typer.echo(f"{title:36} {told}")
+def print_warnings(messages: Iterable[str]) -> None:
+    """Print warnings on stderr, one line each."""
+    for message in messages:
+        typer.echo(f"warning: {message}", err=True)
 
 
-def print_prediction(result: dict, as_json: bool, finding: str = "") -> None:
-    """Print one film's score, or why it has none."""
+def print_evaluation(evaluation: "Evaluation", *, as_json: bool = False) -> None:
+    """Print an evaluation as a table, or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(evaluation.as_dict()))
+        return
+    result = evaluation.performance
+    typer.echo(f"{evaluation.split}: {_describe_films(result)}")
+    print_warnings(evaluation.warnings)
+    at_threshold, at_prevalence = f" at threshold {result.threshold:.4f}", f" at prevalence {result.prevalence:.3f}"
+    figures = evaluation.as_text()
+    suffixes = {"AUC": "", "sensitivity": at_threshold, "specificity": at_threshold}
+    for title, suffix in (suffixes | {"PPV": at_prevalence, "NPV": at_prevalence}).items():
+        typer.echo(f"{title + suffix:36} {figures[title]}")
+
+
+def print_comparison(comparison: "Comparison", *, as_json: bool = False) -> None:
+    """Print the AUCs of two runs on the same films and their difference, as a table or as JSON."""
+    if as_json:
+        flat: dict[str, Any] = {name: getattr(comparison, name) for name in ("n", "n_finding", "n_patients")}
+        for name in ("auc_a", "auc_b", "difference"):
+            flat |= getattr(comparison, name).as_dict(name)
+        typer.echo(json.dumps(flat | {"warnings": list(comparison.warnings)}))
+        return
+    typer.echo(_describe_films(comparison))
+    print_warnings(comparison.warnings)
+    figures = {"AUC of A": comparison.auc_a, "AUC of B": comparison.auc_b, "A - B": comparison.difference}
+    for title, estimate in figures.items():
+        typer.echo(f"{title:12} {estimate}")
+
+
+def _describe_films(result: "Performance | Comparison") -> str:
+    return f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding"
+
+
+def print_prediction(result: dict[str, Any], *, finding: str, as_json: bool = False) -> None:
+    """Print one film's score, or why it has none, as text or as JSON.
+
+    Parameters
+    ----------
+    result : dict
+        ``path`` and ``error``, or ``path``, ``score``, ``threshold``, ``finding``,
+        ``warnings`` and maybe ``picture``.
+    finding : str
+        The name of the positive class.
+    as_json : bool
+    """
     if as_json:
         typer.echo(json.dumps(result))
     elif "error" in result:
         typer.echo(f"cxr: {result['error']}", err=True)
     else:
-        told = finding if result["finding"] else "nofinding"
-        typer.echo(f"{result['path']}: {told} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
+        decision = finding if result["finding"] else "nofinding"
+        typer.echo(f"{result['path']}: {decision} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
         for warning in result["warnings"]:
-            typer.echo(f"  warning: {warning}", err=True)
+            typer.echo(f"  warning: {warning}", err=True)  # indented: it belongs to the film above
         if "picture" in result:
             typer.echo(f"  picture: {result['picture']}")
-
-
-def print_comparison(result, as_json: bool) -> None:
-    """Print two runs' AUCs on the same films, and their difference."""
-    estimates = {"auc_a": "AUC of A", "auc_b": "AUC of B", "difference": "A - B"}
-    if as_json:
-        flat = {"n": result.n, "n_finding": result.n_finding, "n_patients": result.n_patients}
-        for name in estimates:
-            estimate = getattr(result, name)
-            flat |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        typer.echo(json.dumps(flat | {"warnings": list(result.warnings)}))
-        return
-    typer.echo(f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding")
-    for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    for name, title in estimates.items():
-        typer.echo(f"{title:12} {getattr(result, name)}")
