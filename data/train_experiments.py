@@ -15,16 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.course.cohorts import SimulatedCohort
-from cxrlib.course.experiments import (
-    EXPERIMENTS,
-    SCORE_COLUMNS,
-    SMALL,
-    TABLES,
-    TEST_FILMS,
-    TEST_SEED,
-    VAL_SEED,
-    Arm,
-)
+from cxrlib.course.experiments import EXPERIMENTS, SCORE_COLUMNS, SMALL, TABLES, TEST_FILMS, TEST_SEED, VAL_SEED, Arm
 from cxrlib.course.folders import cache_folder
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
@@ -78,9 +69,8 @@ def run_experiments(
     memory = joblib.Memory(cache_folder() / "experiments" / f"rows-v{VERSION}", verbose=0)
     cached = memory.cache(train_and_measure)
     _make_films([job for job in jobs if not cached.check_call_in_cache(*job)])
-    results = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=1)(
-        joblib.delayed(cached)(*job) for job in jobs
-    )
+    parallel = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=1)
+    results = parallel(joblib.delayed(cached)(*job) for job in jobs)
     rows: dict[tuple[Recipe, SimulatedCohort, SimulatedCohort, int], Row] = {}
     for (recipe, films, tests, seed), measured in zip(jobs, progress(results, len(jobs)), strict=True):
         rows |= {(recipe, films, test, seed): row for test, row in zip(tests, measured, strict=True)}

@@ -64,10 +64,10 @@ def test_the_threshold_slider_shows_what_performance_says():
 
 def test_the_volume_slider_draws_the_film_that_is_asked_for():
     for posture in ("upright", "supine"):
-        figure = volume_explorer(700, "left", posture, "AP", size=64)
+        figure = volume_explorer(700, "left", posture, "AP")
         assert f"700 mL, left, {posture}, AP" in figure.axes[0].get_title()
         assert figure.axes[0].collections  # the outline
-    assert not volume_explorer(0, size=64).axes[0].collections
+    assert not volume_explorer(0).axes[0].collections
 
 
 def test_a_slider_draws_its_values_when_it_is_moved():

@@ -5,6 +5,7 @@ import json
 import tempfile
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,42 +95,27 @@ class SimulatedCohort:
         return make_once(folder, lambda: whole._write(folder, seed, size))
 
     def _write(self, folder: Path, seed: int, size: int) -> None:
-        """Simulate the films into a folder, and alter them where `crop` or `fixed` asks for it."""
-        if self.crop < 1 or self.fixed:
-            plain = replace(self, crop=1.0, fixed=False)
-            self._write_altered(read_cohort(plain.make(seed, size=round(size / self.crop))), folder, size)
+        """Write the films into a folder that does not exist yet."""
+        if self.crop == 1 and not self.fixed:
+            labels = dict(prevalence=COURSE_PREVALENCE, label_noise=self.label_noise, shortcut=self.shortcut)
+            options: dict[str, Any] = dict(finding=self.finding, later_visit=self.later_visit) | labels
+            simulate(folder, films=self.count, size=size, seed=seed, **options)
             return
-        simulate(
-            folder,
-            films=self.count,
-            finding=self.finding,
-            prevalence=COURSE_PREVALENCE,
-            label_noise=self.label_noise,
-            shortcut=self.shortcut,
-            later_visit=self.later_visit,
-            size=size,
-            seed=seed,
-        )
+        plain = replace(self, crop=1.0, fixed=False)
+        cohort = read_cohort(plain.make(seed, size=round(size / self.crop)))
 
-    def _write_altered(self, cohort: Cohort, folder: Path, size: int) -> None:
-        """Write the films of a cohort to a folder, cropped or divided by a fixed range."""
-
-        def write(path: str) -> None:
-            source = cohort.folder / path
-            if self.fixed:
-                pixels = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
-                assert pixels is not None  # it was simulated a moment ago
-                image = pixels / np.float32(TWELVE_BITS)
-            else:
-                image = read_image(source)
+        def write_altered(path: str) -> None:
+            pixels = cv2.imread(str(cohort.folder / path), cv2.IMREAD_UNCHANGED)
+            assert pixels is not None  # it was simulated a moment ago
+            image = pixels / np.float32(TWELVE_BITS) if self.fixed else read_image(cohort.folder / path)
             write_prepared(partial / path, cut_centre(image, size))
 
-        # Written under another name and then renamed, so that the folder is whole or absent.
+        # Written under another name and then renamed, so that the folder is complete or absent.
         with tempfile.TemporaryDirectory(prefix=".films-", dir=folder.parent) as work:
             partial = Path(work) / folder.name
             for name in (cohort.finding, NOFINDING):
                 (partial / name).mkdir(parents=True)
-            for _ in map_in_order(write, cohort.table["path"]):
+            for _ in map_in_order(write_altered, cohort.table["path"]):
                 pass
             write_csv(partial / "cohort.csv", cohort.table)
             partial.rename(folder)

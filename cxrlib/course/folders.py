@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -57,17 +58,14 @@ def course_cohort() -> Path:
     if named := own_cohort():
         return named
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
-    return make_once(
-        folder, lambda: simulate(folder, films=COURSE_FILMS, prevalence=COURSE_PREVALENCE, size=128, seed=0)
-    )
+    options: dict[str, Any] = dict(films=COURSE_FILMS, prevalence=COURSE_PREVALENCE, size=128, seed=0)
+    return make_once(folder, lambda: simulate(folder, **options))
 
 
 def _folder_from_environment(variable: str) -> Path | None:
     """Return the folder that an environment variable names, or None if it is unset or empty."""
     value = os.environ.get(variable)
     if value and not Path(value).is_absolute():
-        raise InputError(
-            f"The environment variable {variable} is {value!r}. "
-            "It must be an absolute path, because each notebook runs in its own folder."
-        )
+        reason = "because each notebook runs in its own folder"
+        raise InputError(f"The environment variable {variable} is {value!r}. It must be an absolute path, {reason}.")
     return Path(value) if value else None

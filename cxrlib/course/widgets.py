@@ -30,14 +30,7 @@ def caption(order: Order, film: Film) -> str:
     return f"{ordered}: fluid on {film.mask.mean():.1%} of the film"
 
 
-def volume_explorer(
-    volume: float = 400,
-    side: str = "right",
-    posture: str = "upright",
-    view: str = "PA",
-    *,
-    size: int = SIZE,
-) -> Figure:
+def volume_explorer(volume: float = 400, side: str = "right", posture: str = "upright", view: str = "PA") -> Figure:
     """Draw a film with an effusion, and the outline of its fluid.
 
     Parameters
@@ -45,10 +38,9 @@ def volume_explorer(
     volume : float, mL
     side, posture, view
         As in `cxrlib.phantom.film.Order`.
-    size : int, pixels
     """
     order = Order(patient=PATIENT, amount=float(volume), side=side, posture=posture, view=view)
-    film = take_film(order, size=size)
+    film = take_film(order, size=SIZE)
     figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
     plots.show_image(film.image, ax, title=caption(order, film))
     plots.outline(film.mask, ax)
