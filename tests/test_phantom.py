@@ -1,6 +1,7 @@
 """The simulator's physics: held against tables, formulas and what is known of the signs."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from cxrlib.phantom.body.chest import cross_wall, trace_pleura
 from cxrlib.phantom.body.fluid import draw_unevenness, fill, filled_ml, pleural_space_ml
 from cxrlib.phantom.body.heart import cardiothoracic_ratio, heart_shadow
 from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient
-from cxrlib.phantom.film import Order, take_film
+from cxrlib.phantom.film import Film, Order, fit_volume, take_film
 from cxrlib.phantom.physics.detector import detect
 from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
 from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path_length
-from cxrlib.phantom.signs import blunting
+from cxrlib.phantom.signs import blunting, lateral_angle
 
 LINEAR = {  # 1/cm, FACTS: soft tissue and bone as tabulated there, water of density 1
     ("water", 65): 0.1987,
@@ -26,9 +27,9 @@ LINEAR = {  # 1/cm, FACTS: soft tissue and bone as tabulated there, water of den
 }
 
 
-@pytest.mark.parametrize(("what", "value"), LINEAR.items(), ids=str)
-def test_attenuation_is_the_tables(what, value):
-    assert attenuation(*what) == pytest.approx(value, rel=0.01)
+def test_attenuation_is_that_of_the_tables():
+    for arguments, value in LINEAR.items():
+        assert attenuation(*arguments) == pytest.approx(value, rel=0.01), arguments
 
 
 def test_attenuation_falls_with_energy_and_between_the_tabulated_ones():
@@ -41,12 +42,12 @@ def test_attenuation_falls_with_energy_and_between_the_tabulated_ones():
         attenuation("water", 30)
 
 
-@pytest.mark.parametrize("thickness", [0.5, 5.0, 15.0])
-def test_a_water_slab_obeys_beer_and_lambert(thickness):
-    slab = np.full((200, 200), thickness * attenuation("water"))
+def test_a_water_slab_obeys_beer_and_lambert():
     quanta = 1e7
-    counted = detect(slab, np.random.default_rng(0), quanta=quanta)
-    assert -np.log(counted.mean() / quanta) == pytest.approx(0.1987 * thickness, rel=1e-3)
+    for thickness in (0.5, 5.0, 15.0):
+        slab = np.full((200, 200), thickness * attenuation("water"))
+        counted = detect(slab, np.random.default_rng(0), quanta=quanta)
+        assert -np.log(counted.mean() / quanta) == pytest.approx(0.1987 * thickness, rel=1e-3)
 
 
 def test_noise_has_the_variance_of_its_mean():
@@ -56,11 +57,11 @@ def test_noise_has_the_variance_of_its_mean():
         assert counted.mean() == pytest.approx(mean, rel=0.01)
 
 
-def test_the_way_through_a_sphere():
+def test_the_path_length_through_a_sphere():
     rays = Geometry(distance=183.0, detector=12.0, field=30.0).cast(301)
-    way = path_length(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0)).half)
-    assert way[150, 150] == pytest.approx(8.0, rel=1e-4)
-    shadow = (way > 0)[150].sum() * rays.pixel / 2
+    length = path_length(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0)).half)
+    assert length[150, 150] == pytest.approx(8.0, rel=1e-4)
+    shadow = (length > 0)[150].sum() * rays.pixel / 2
     tangent = 183 / np.sqrt((183 - 12) ** 2 - 4**2) * 4  # of the cone that touches the sphere
     assert shadow == pytest.approx(tangent, abs=rays.pixel)
 
@@ -71,30 +72,28 @@ def test_points_fall_where_rays_pass_them():
     for point in ([3.0, 4.0, 5.0], [-6.0, -7.0, 2.0]):
         column, row = geometry.project(np.array(point)) / rays.pixel
         x, z = rays.at_depth(point[1])
-        at = int(row), int(column)
-        assert x[at] == pytest.approx(point[0], abs=2 * rays.pixel)
-        assert z[at] == pytest.approx(point[2], abs=2 * rays.pixel)
+        pixel = int(row), int(column)
+        assert x[pixel] == pytest.approx(point[0], abs=2 * rays.pixel)
+        assert z[pixel] == pytest.approx(point[2], abs=2 * rays.pixel)
 
 
-@pytest.mark.parametrize("distance", [127, 140, 152])
-def test_the_heart_is_larger_on_ap_by_chons_formula(distance):
+def test_the_heart_is_larger_on_ap_by_chons_formula():
     def shadow(patient, view, distance):
         geometry = replace(
             draw_geometry(patient, view), view=view, distance=distance, yaw=0.0, roll=0.0, tilt=0.0, field=50.0
         )
         rays = geometry.cast(800)
         columns = np.flatnonzero(heart_shadow(rays, patient).any(axis=0))
-        return (columns[-1] - columns[0] + 1) * rays.pixel, cardiothoracic_ratio(
-            rays, patient, cross_wall(rays, patient)
-        )
+        ratio = cardiothoracic_ratio(rays, patient, cross_wall(rays, patient))
+        return (columns[-1] - columns[0] + 1) * rays.pixel, ratio
 
-    ratios = []
-    for number in range(12):
-        patient = draw_patient(number)
-        (pa, ctr_pa), (ap, ctr_ap) = shadow(patient, "PA", 183.0), shadow(patient, "AP", distance)
-        ratios.append(pa / ap)
-        assert ctr_ap > ctr_pa
-    assert np.mean(ratios) == pytest.approx(0.00099 * distance + 0.79, rel=0.03)
+    for distance in (127, 140, 152):
+        ratios = []
+        for patient in map(draw_patient, range(12)):
+            (pa, ctr_pa), (ap, ctr_ap) = shadow(patient, "PA", 183.0), shadow(patient, "AP", distance)
+            ratios.append(pa / ap)
+            assert ctr_ap > ctr_pa
+        assert np.mean(ratios) == pytest.approx(0.00099 * distance + 0.79, rel=0.03)
 
 
 def test_lungs_are_as_large_as_lungs():
@@ -107,31 +106,28 @@ def test_the_right_dome_is_higher_by_one_or_two_cm_in_most():
     assert ((higher >= 1) & (higher <= 2)).mean() > 0.8
 
 
-@pytest.mark.parametrize("volume", [60, 250, 900])
-@pytest.mark.parametrize(("posture", "view"), [("upright", "PA"), ("supine", "AP"), ("semi-erect", "AP")])
-@pytest.mark.parametrize("side", ["right", "both"])
-def test_the_fluid_drawn_is_the_fluid_asked_for(volume, posture, view, side):
-    for patient in range(4):  # at sizes other than that at which the level is found
-        film = take_film(Order(patient=patient, amount=volume, posture=posture, view=view, side=side), size=150)
-        assert film.volume_ml == pytest.approx(volume, rel=0.02)
+def test_the_fluid_drawn_is_the_fluid_asked_for():
+    positions = (("upright", "PA"), ("supine", "AP"), ("semi-erect", "AP"))
+    for volume, (posture, view), side in product((60, 250, 900), positions, ("right", "both")):
+        for patient in range(4):  # at a size other than the one at which the level is found
+            order = Order(patient=patient, amount=volume, posture=posture, view=view, side=side)
+            assert take_film(order, size=150).volume_ml == pytest.approx(volume, rel=0.02), order
 
 
-@pytest.mark.parametrize("yaw", [0.0, 10.0, -10.0])
-@pytest.mark.parametrize("view", ["PA", "AP"])
-def test_volumes_are_those_of_a_grid_of_points_in_the_chest(view, yaw):
-    """The pleural spaces, and fluid in one of them, counted without any rays but those through each point."""
+def test_volumes_are_those_of_a_grid_of_points_in_the_chest():
+    """The pleural spaces, and fluid in one of them, counted on a cubic grid: no ray in it narrows or turns."""
     patient = replace(draw_patient(1), pleural_thickening=(0.0, 0.0))
-    geometry = Geometry(view=view, distance=140.0, field=44.0, yaw=yaw)
-    parallel = Geometry(view="PA", distance=1e6, detector=12.0, field=44.0)  # a cubic grid: nothing narrows or turns
-    expected = pleural_space_ml(patient, parallel)
-    assert pleural_space_ml(patient, geometry) == pytest.approx(expected, rel=0.015)
-    pleura_of = lambda g: (lambda rays: (trace_pleura(rays, patient, cross_wall(rays, patient)), rays))(g.cast(150))
-    filling = fill(patient, geometry, 500, side="left", posture="upright")
-    pleura, rays = pleura_of(geometry)
-    within = np.minimum(pleura.inside, filling.excess(pleura, patient, draw_unevenness(patient, 150)))
-    right, left = filled_ml(within, pleura, rays, geometry)
-    assert left == pytest.approx(500, rel=0.02)
-    assert right < 1
+    expected = pleural_space_ml(patient, Geometry(view="PA", distance=1e6, detector=12.0, field=44.0))
+    for view, yaw in product(("PA", "AP"), (0.0, 10.0, -10.0)):
+        geometry = Geometry(view=view, distance=140.0, field=44.0, yaw=yaw)
+        assert pleural_space_ml(patient, geometry) == pytest.approx(expected, rel=0.015)
+        filling = fill(patient, geometry, 500, side="left", posture="upright")
+        rays = geometry.cast(150)
+        pleura = trace_pleura(rays, patient, cross_wall(rays, patient))
+        within = np.minimum(pleura.inside, filling.excess(pleura, patient, draw_unevenness(patient, 150)))
+        right, left = filled_ml(within, pleura, rays, geometry)
+        assert left == pytest.approx(500, rel=0.02)
+        assert right < 1
 
 
 def test_blunting_of_the_angle_comes_with_volume():
@@ -196,12 +192,12 @@ def test_fluid_absorbs_as_water_and_less_than_a_whole_chest():
     assert np.abs(added[(wet.filled == 0) & (wet.lung == 0)]).max() < 0.05
 
 
-@pytest.mark.parametrize("view", ["PA", "AP"])
-def test_the_patients_left_is_on_the_images_right(view):
-    film = take_film(Order(patient=2, amount=800, side="left", view=view), size=64)
-    assert film.mask[:, 32:].sum() > 5 * film.mask[:, :32].sum()
-    dry = take_film(Order(patient=2, view=view), size=64)
-    assert film.pixels[film.mask].mean() > dry.pixels[film.mask].mean()
+def test_the_patients_left_is_on_the_images_right():
+    for view in ("PA", "AP"):
+        film = take_film(Order(patient=2, amount=800, side="left", view=view), size=64)
+        assert film.mask[:, 32:].sum() > 5 * film.mask[:, :32].sum()
+        dry = take_film(Order(patient=2, view=view), size=64)
+        assert film.pixels[film.mask].mean() > dry.pixels[film.mask].mean()
 
 
 def test_a_large_effusion_pushes_the_heart_away():
@@ -220,25 +216,23 @@ def test_gas_rises_and_is_dark():
     assert film.attenuation[film.filled > 3].mean() < dry.attenuation[film.filled > 3].mean()
 
 
-@pytest.mark.parametrize("diameter", [1.5, 4.0])
-def test_a_nodule_has_its_size(diameter):
-    film = take_film(Order(patient=4, finding="nodule", amount=diameter), size=512)
-    pixel = film.geometry.field / 512
-    breadth = film.mask.any(axis=0).sum() * pixel
-    assert breadth == pytest.approx(diameter * film.geometry.magnification(0.0), rel=0.12)
+def test_a_nodule_has_its_size():
+    for diameter in (1.5, 4.0):
+        film = take_film(Order(patient=4, finding="nodule", amount=diameter), size=512)
+        width = film.mask.any(axis=0).sum() * film.geometry.field / 512
+        assert width == pytest.approx(diameter * film.geometry.magnification(0.0), rel=0.12)
 
 
-@pytest.mark.parametrize("ratio", [0.42, 0.55, 0.65])
-def test_a_heart_has_the_ratio_asked_for(ratio):
-    for patient in range(4):
+def test_a_heart_has_the_ratio_asked_for():
+    for ratio, patient in product((0.42, 0.55, 0.65), range(4)):
         film = take_film(Order(patient=patient, finding="cardiomegaly", amount=ratio), size=256)
         assert film.ctr == pytest.approx(ratio, abs=0.015)
         assert film.mask.any()
 
 
 def test_a_patient_comes_back():
-    first, again, later = (take_film(Order(patient=p, visit=v), size=64).pixels for p, v in ((7, 0), (7, 0), (7, 1)))
-    np.testing.assert_array_equal(first, again)
+    first, repeated, later = (take_film(Order(patient=p, visit=v), size=64).pixels for p, v in ((7, 0), (7, 0), (7, 1)))
+    np.testing.assert_array_equal(first, repeated)
     assert (first != later).mean() > 0.5
     people = draw_patient(7), draw_patient(7, visit=1), draw_patient(8)
     bones = [(person.width, person.rib_spacing, person.rib_slope, person.heart) for person in people]
@@ -253,24 +247,58 @@ def test_a_film_is_the_same_at_another_resolution():
     assert small.volume_ml == pytest.approx(large.volume_ml, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"view": "lateral"}, "view is 'lateral'; it must be one of PA, AP"),
-        ({"finding": "hernia"}, "finding is 'hernia'; it must be one of effusion"),
-        ({"amount": -5.0}, "amount is -5.0; it must lie between 0 and 100,000"),
-        ({"amount": float("nan")}, "amount is nan"),
-        ({"amount": 100.0, "side": "front"}, "side is 'front'; it must be one of right"),
-        ({"posture": "sitting"}, "posture is 'sitting'; it must be one of upright"),
-        ({"amount": 9000.0}, "9,000 mL on the right: this patient's pleural space holds"),
-        ({"amount": 0.95, "finding": "cardiomegaly"}, "ratio of 0.95 is asked for"),
-        ({"amount": 3.0, "finding": "nodule", "side": "both"}, "side is 'both'; it must be one of right, left"),
-        ({"amount": 14.0, "finding": "nodule"}, "a nodule of 14 cm finds no room"),
-        ({"patient": -1}, "patient is -1"),
-        ({"site": 7}, "site is 7"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_is_refused(wrong, message):
-    with pytest.raises(InputError, match=message):
-        take_film(Order(**wrong))
+REFUSED = [
+    ({"view": "lateral"}, "view is 'lateral'; it must be one of PA, AP"),
+    ({"finding": "hernia"}, "finding is 'hernia'; it must be one of effusion"),
+    ({"amount": -5.0}, "amount is -5.0; it must lie between 0 and 100,000"),
+    ({"amount": float("nan")}, "amount is nan"),
+    ({"amount": 100.0, "side": "front"}, "side is 'front'; it must be one of right"),
+    ({"posture": "sitting"}, "posture is 'sitting'; it must be one of upright"),
+    ({"amount": 9000.0}, "9,000 mL on the right: this patient's pleural space holds"),
+    ({"amount": 0.95, "finding": "cardiomegaly"}, "ratio of 0.95 is asked for; it must lie between 0.25 and 0.85"),
+    ({"amount": 3.0, "finding": "nodule", "side": "both"}, "side is 'both'; it must be one of right, left"),
+    ({"amount": 14.0, "finding": "nodule"}, "a nodule of 14 cm finds no room"),
+    ({"amount": 16.0, "finding": "nodule"}, "a nodule of 16 cm is asked for; it must be at most 15 cm"),
+    ({"devices": ("leads", "watch")}, "device 'watch' is unknown; it must be one of leads"),
+    ({"patient": -1}, "patient is -1"),
+    ({"site": 7}, "site is 7"),
+]
+
+
+def test_an_order_that_cannot_be_is_refused():
+    for wrong, message in REFUSED:
+        with pytest.raises(InputError, match=message):
+            take_film(Order(**wrong))
+
+
+def test_a_volume_is_lowered_to_what_the_chest_can_hold():
+    for side in ("right", "left", "both"):
+        order = Order(patient=6, amount=9000.0, side=side)
+        volume = fit_volume(order)
+        film = take_film(replace(order, amount=volume), size=64)  # `fill` would refuse more than fits
+        assert 500 < volume < 9000
+        assert (film.lung > 0).any()
+        assert fit_volume(replace(order, amount=300.0)) == 300
+
+
+def flat_film(*, filled):
+    """A film of 100 pixels of 0.4 cm with two rectangular lungs, 10 cm deep: the angle can be counted by hand."""
+    space = np.zeros((100, 100), np.float32)
+    space[10:81, 10:45] = space[10:81, 55:91] = 10
+    fluid = space * np.float32(filled)
+    nothing, geometry = np.zeros((100, 100)), Geometry(field=40.0)
+    return Film(nothing, nothing, fluid > 0.1, space - fluid, fluid, 0.0, 0.5, geometry, 0)
+
+
+def test_the_lateral_angle_is_the_lowest_corner_at_the_wall():
+    film = flat_film(filled=0.25)
+    for side, columns in (("right", range(10, 17)), ("left", range(84, 91))):
+        rows, found = np.nonzero(lateral_angle(film, side))
+        assert set(found) == set(columns)  # 2.5 cm from the wall are 6 pixels
+        assert set(rows) == set(range(77, 81))  # 1.5 cm above the tip are 3 pixels
+        assert blunting(film, side) == pytest.approx(0.25)
+        assert blunting(flat_film(filled=1.0), side) == 1
+    film.lung[:, 50:] = 0
+    film.filled[:, 50:] = 0
+    with pytest.raises(InputError, match="no lung is seen on the left of this film"):
+        blunting(film, "left")

@@ -1,6 +1,7 @@
-"""Simulated cohorts: who is in them, what is filed, and what is written."""
+"""Simulated cohorts: their films and labels, and what is written to the folder."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from cxrlib.phantom.roster import draw_roster, order_of
 from cxrlib.phantom.simulation import simulate
 
 FILMS_OF_SEED_5 = "b1867cb69a5a4817da22fa00cb9cd35a716218565139edeb8b9c84bbc7c91efc"
-"""Of the pixels and masks of ten films: on every processor, until phantom.VERSION changes."""
+"""The hash of the pixels and masks of ten films, on every processor, until phantom.VERSION changes."""
 
 OTHER_PROCESSOR = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
@@ -61,7 +62,7 @@ def test_in_one_process_or_in_several_the_files_are_the_same(tmp_path, monkeypat
     several = tree(simulate(tmp_path / "several", **options))
     monkeypatch.setattr("cxrlib.phantom.simulation.MIN_FILMS_FOR_PROCESSES", 1000)
     assert tree(simulate(tmp_path / "one", **options)) == several
-    assert tree(simulate(tmp_path / "other", **options | {"seed": 2})) != several
+    assert tree(simulate(tmp_path / "another seed", **options | {"seed": 2})) != several
 
 
 def test_the_cohort_is_one(sim_cohort):
@@ -103,8 +104,8 @@ def test_volumes_patients_and_views_are_as_stated():
 def test_without_a_shortcut_nothing_but_the_film_tells():
     table = draw_roster(6000, prevalence=0.5, seed=1)
     for column in ("view", "site", "sex"):
-        shares = table.groupby(table[column].astype(str))["label"].mean()
-        assert shares.between(0.46, 0.54).all(), shares
+        fractions = table.groupby(table[column].astype(str))["label"].mean()
+        assert fractions.between(0.46, 0.54).all(), fractions
     assert table.groupby("label")["devices"].apply(lambda d: (d != "").mean()).diff().abs().max() < 0.04
 
 
@@ -173,27 +174,37 @@ def test_dicom_says_what_it_is(tmp_path):
     assert len({pydicom.dcmread(folder / p).SOPInstanceUID for p in table["path"]}) == 12
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"finding": "fracture"}, "finding is 'fracture'; it must be one of effusion"),
-        ({"prevalence": 1.5}, "prevalence is 1.5; it must lie between 0 and 1"),
-        ({"prevalence": 0.0}, "at least 1 film of each class is needed"),
-        ({"films": 3, "prevalence": 0.01}, "3 films at a prevalence of 0.01 are 0 effusion and 3 nofinding"),
-        ({"films": -5}, "-5 films"),
-        ({"label_noise": (0.2, 1.2)}, r"label_noise \(nofinding\) is 1.2"),
-        ({"label_noise": (0.2,)}, "two fractions are needed"),
-        ({"shortcut": -0.1}, "shortcut is -0.1"),
-        ({"size": 8}, "size is 8; it must be 32 to 1024"),
-        ({"format": "jpeg"}, "format is 'jpeg'; it must be one of png, dicom"),
-        ({"seed": -1}, "seed is -1"),
-    ],
-    ids=str,
-)
-def test_refusals_write_nothing(tmp_path, wrong, message):
-    with pytest.raises(InputError, match=message):
-        simulate(tmp_path / "new", **{"films": 10, "prevalence": 0.5, "size": 32} | wrong)
-    assert list(tmp_path.iterdir()) == []
+REFUSED = [
+    ({"finding": "fracture"}, "finding is 'fracture'; it must be one of effusion"),
+    ({"prevalence": 1.5}, "prevalence is 1.5; it must lie between 0 and 1"),
+    ({"prevalence": 0.0}, "at least 1 film of each class is needed"),
+    ({"films": 3, "prevalence": 0.01}, "3 films at a prevalence of 0.01 are 0 effusion and 3 nofinding"),
+    ({"films": -5}, "-5 films"),
+    ({"label_noise": (0.2, 1.2)}, r"label_noise \(nofinding\) is 1.2"),
+    ({"label_noise": (0.2,)}, "two fractions are needed"),
+    ({"shortcut": -0.1}, "shortcut is -0.1"),
+    ({"size": 8}, "size is 8; it must be 32 to 1024"),
+    ({"format": "jpeg"}, "format is 'jpeg'; it must be one of png, dicom"),
+    ({"seed": -1}, "seed is -1"),
+]
+
+
+def test_a_refused_call_writes_nothing(tmp_path):
+    for wrong, message in REFUSED:
+        with pytest.raises(InputError, match=message):
+            simulate(tmp_path / "new", **{"films": 10, "prevalence": 0.5, "size": 32} | wrong)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_later_visit_is_of_the_same_patients_with_the_same_findings(tmp_path):
+    first, later = (draw_roster(60, prevalence=0.5, seed=2, later_visit=later) for later in (False, True))
+    kept = ["label", "patient_id", "split", "view", "side", "site", "devices"]
+    first, later = (table.sort_values(["patient_id", "path"], ignore_index=True) for table in (first, later))
+    assert first[kept].equals(later[kept])
+    assert set(first["path"]).isdisjoint(later["path"])
+    assert (later["volume_ml"] <= 1.2 * first["volume_ml"]).all()  # a breath changes what a chest can hold
+    folder = simulate(tmp_path / "later", films=4, prevalence=0.5, size=32, later_visit=True)
+    assert json.loads((folder / "simulation.json").read_text())["again"] is True
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):

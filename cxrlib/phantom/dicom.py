@@ -1,6 +1,7 @@
-"""A simulated film as DICOM, with tags that say what it is."""
+"""Write a simulated film as DICOM, with tags that say that it is one."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import uid
@@ -12,28 +13,29 @@ from cxrlib.phantom.physics.detector import SITES
 MAKER = "cxrlib simulator"
 
 
-def write_dicom(path: Path, film: Film, row: dict) -> None:
+def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     """Write a film as 12-bit DICOM: a synthetic image, uncompressed.
 
-    At a site of MONOCHROME1 the stored values are inverted, as its tag says.
+    At a site whose system writes MONOCHROME1, the stored values are inverted, and the
+    tag says so.
 
     Parameters
     ----------
     path : Path
     film : Film
     row : dict
-        Of cohort.csv: ``path``, ``patient_id``, ``sex``, ``age``, ``view``, ``site``, ``posture``.
+        The film's row of cohort.csv, with ``path``, ``patient_id``, ``sex``, ``age``, ``view``, ``site``, ``posture``.
     """
     inverted = SITES[int(row["site"])].monochrome1
     data = Dataset()
     data.SOPClassUID = uid.SecondaryCaptureImageStorage
-    # the same film has the same UIDs, and another film, or another version of it, has others
+    # the UIDs follow from the film: the same film always has the same ones, and any other film has others
     name, pixels = Path(row["path"]).stem, film.pixels.tobytes()
     data.SOPInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, name, pixels.hex()])
     data.StudyInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "study", data.SOPInstanceUID])
     data.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "series", data.SOPInstanceUID])
     data.PatientID = str(row["patient_id"])
-    data.IssuerOfPatientID = f"{MAKER}, seed {film.seed}"  # another seed has other people
+    data.IssuerOfPatientID = f"{MAKER}, seed {film.seed}"  # patient 7 of another seed is another person
     data.PatientName = f"Simulated^{row['patient_id']}"
     data.PatientSex = row["sex"]
     data.PatientAge = f"{int(row['age']):03d}Y"
@@ -46,7 +48,7 @@ def write_dicom(path: Path, film: Film, row: dict) -> None:
     data.ViewPosition = row["view"]
     data.PatientOrientation = ["L", "F"]
     data.DistanceSourceToDetector = round(film.geometry.distance * 10, 1)
-    data.BurnedInAnnotation = "NO"  # markers, but nothing that names anybody
+    data.BurnedInAnnotation = "NO"  # there are markers, but nothing that names anybody
     data.ImageComments = f"{row['posture']}; simulated, shows no real person"
     data.StudyDate = data.StudyTime = data.AccessionNumber = data.StudyID = ""
     data.PatientBirthDate = data.ReferringPhysicianName = ""

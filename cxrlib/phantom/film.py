@@ -21,7 +21,7 @@ MIN_VISIBLE = 0.1
 """Centimetres along a ray from which fluid, gas or a nodule counts as inside its mask."""
 
 MAX_NODULE = 15
-"""Centimetres; no lung has room for a larger one."""
+"""Centimetres. Chosen: so large a nodule hardly finds room in a lung."""
 
 BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
 RIB_CAGE = 0.75  # cm from the inner to the outer surface of the rib cage
@@ -198,17 +198,9 @@ def take_film(order: Order, *, size: int = 128) -> Film:
         mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
     shown = expose(attenuation, patient.rng("exposure", stays=False), order.site, geometry)
     markers = patient.rng("markers", stays=False)
-    return Film(
-        pixels=burn_in_markers(shown, markers, order.site, portable="portable" in order.devices),
-        attenuation=attenuation,
-        mask=mask,
-        lung=lungs.lung,
-        filled=lungs.filled,
-        volume_ml=lungs.volume_ml,
-        ctr=heart.cardiothoracic_ratio(rays, patient, inner),
-        geometry=geometry,
-        seed=order.seed,
-    )
+    pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices)
+    ctr = heart.cardiothoracic_ratio(rays, patient, inner)
+    return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
 
 
 def check_size(size: int) -> None:

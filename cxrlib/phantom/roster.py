@@ -89,17 +89,7 @@ def draw_roster(
     InputError
         The finding is unknown, a fraction lies outside [0, 1], or a class has no films.
     """
-    if finding not in FINDINGS:
-        raise InputError(f"finding is {finding!r}; it must be one of {', '.join(FINDINGS)}")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed is {seed}; it must be at least 0 and below 2**32")
-    if len(label_noise) != 2:
-        raise InputError(f"label_noise is {label_noise!r}; two fractions are needed: for {finding}, for {NOFINDING}")
-    fractions = {"prevalence": prevalence, "shortcut": shortcut}
-    fractions |= {"label_noise (finding)": label_noise[0], "label_noise (nofinding)": label_noise[1]}
-    for name, fraction in fractions.items():
-        if not 0 <= fraction <= 1:
-            raise InputError(f"{name} is {fraction}; it must lie between 0 and 1")
+    _check_options(finding, prevalence, label_noise, shortcut, seed)
     positives = round(films * prevalence)
     if not 0 < positives < films:
         raise InputError(
@@ -178,8 +168,24 @@ def order_of(row: dict[str, Any], *, finding: str = "effusion", seed: int = 0) -
     )
 
 
+def _check_options(
+    finding: str, prevalence: float, label_noise: tuple[float, float], shortcut: float, seed: int
+) -> None:
+    if finding not in FINDINGS:
+        raise InputError(f"finding is {finding!r}; it must be one of {', '.join(FINDINGS)}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; it must be at least 0 and below 2**32")
+    if len(label_noise) != 2:
+        raise InputError(f"label_noise is {label_noise!r}; two fractions are needed: for {finding}, for {NOFINDING}")
+    fractions = {"prevalence": prevalence, "shortcut": shortcut}
+    fractions |= {"label_noise (finding)": label_noise[0], "label_noise (nofinding)": label_noise[1]}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction <= 1:
+            raise InputError(f"{name} is {fraction}; it must lie between 0 and 1")
+
+
 def _draw_visits(rng: np.random.Generator, films: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the patient and the number of the visit of each film: most patients come once."""
+    """Draw each film's patient and number of the visit, from 0. Most patients come once."""
     counts = 1 + (rng.random(films) < RETURN_PROBABILITY) * rng.geometric(0.5, films)
     patients = np.repeat(np.arange(films), counts)
     visits = np.concatenate([np.arange(count) for count in counts])
@@ -187,6 +193,7 @@ def _draw_visits(rng: np.random.Generator, films: int) -> tuple[np.ndarray, np.n
 
 
 def _draw_true_labels(rng: np.random.Generator, labels: np.ndarray, label_noise: tuple[float, float]) -> np.ndarray:
+    """Draw what the films show: the label, but for the fraction of each class that is filed wrongly."""
     true_labels = labels.copy()
     for label, fraction in zip((1, 0), label_noise, strict=True):
         filed = np.flatnonzero(labels == label)

@@ -13,19 +13,9 @@ import cv2
 import joblib
 import numpy as np
 
+from cxrlib import files
 from cxrlib.cohorts.cohort import NOFINDING
 from cxrlib.errors import InputError
-from cxrlib.files import (
-    LOCK,
-    Progress,
-    atomic,
-    is_empty,
-    locked,
-    no_progress,
-    remove_partial_files,
-    write_csv,
-    write_text,
-)
 from cxrlib.phantom.film import check_size, take_film
 from cxrlib.phantom.roster import PREVALENCE, draw_roster, order_of
 
@@ -52,7 +42,7 @@ def simulate(
     size: int = 128,
     format: str = "png",
     seed: int = 0,
-    progress: Progress = no_progress,
+    progress: files.Progress = files.no_progress,
 ) -> Path:
     """Write a simulated cohort: two class folders, cohort.csv, and masks.
 
@@ -94,20 +84,20 @@ def simulate(
     check_size(size)
     if format not in FORMATS:
         raise InputError(f"format is {format!r}; it must be one of {', '.join(FORMATS)}")
-    options: dict[str, Any] = {"finding": finding, "prevalence": prevalence}
-    options |= {"label_noise": label_noise, "shortcut": shortcut}
+    options: dict[str, Any] = dict(finding=finding, prevalence=prevalence, label_noise=label_noise, shortcut=shortcut)
     table = draw_roster(films, **options, later_visit=later_visit, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
     settings = {"version": VERSION, "films": films} | options
-    settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}  # "again": as in earlier folders
+    # the name "again" is that of every folder so far, which a call must recognise
+    settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}
     settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
     if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(encoding="utf-8") == settings_text:
         shutil.rmtree(work, ignore_errors=True)  # an earlier call has written all of it
         return out
-    if not is_empty(out):
+    if not files.is_empty(out):
         raise InputError(f"{out}: exists and is not empty, and was not made by this call; choose a new folder")
-    with locked(work):
+    with files.locked(work):
         folder = work / hashlib.sha256(settings_text.encode()).hexdigest()[:16]
         for started in work.iterdir():
             if started.is_dir() and started != folder:
@@ -115,15 +105,15 @@ def simulate(
         for name in (finding, NOFINDING):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / "masks" / name).mkdir(parents=True, exist_ok=True)
-        remove_partial_files(folder)
+        files.remove_partial_files(folder)
         missing = [row for row in table.to_dict("records") if not (folder / row["path"]).exists()]
         for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
-        write_csv(folder / "cohort.csv", table)
-        write_text(folder / SETTINGS, settings_text)
+        files.write_csv(folder / "cohort.csv", table)
+        files.write_text(folder / SETTINGS, settings_text)
         if out.exists():  # it holds at most what a killed process left behind
-            remove_partial_files(out)
-            (out / LOCK).unlink(missing_ok=True)
+            files.remove_partial_files(out)
+            (out / files.LOCK).unlink(missing_ok=True)
             out.rmdir()
         folder.rename(out)  # so the cohort is complete or absent
     shutil.rmtree(work)
@@ -147,12 +137,12 @@ def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict[str,
     if path.suffix == ".dcm":
         from cxrlib.phantom.dicom import write_dicom  # pydicom takes a while to import
 
-        with atomic(path) as unfinished:
+        with files.atomic(path) as unfinished:
             write_dicom(unfinished, film, row)
     else:
         _write_png(path, film.pixels)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    with atomic(path) as unfinished:
+    with files.atomic(path) as unfinished:
         unfinished.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

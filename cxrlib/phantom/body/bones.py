@@ -20,9 +20,9 @@ from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
 RIB_MINERAL, SPINE_MINERAL, SHOULDER_MINERAL = 0.62, 0.04, 0.8
-"""Attenuation of a bone over that of as much cortical bone: most of a bone is marrow and spongy bone."""
+"""Factors of the thickness of bone, as if the rest were soft tissue: less than 1, for no bone is all cortical."""
 
-STERNUM = 0.25 * 0.3  # cm of cortical bone along a ray; the sternum hardly shows on a frontal film
+STERNUM = 0.25 * 0.3  # cm of cortical bone along a ray
 
 
 def bone_attenuation(rays: Rays, patient: Patient, geometry: Geometry, inner: Cavity, outer: Cavity) -> np.ndarray:
@@ -56,7 +56,7 @@ def _ribs(rays: Rays, patient: Patient, inner: Cavity, outer: Cavity) -> np.ndar
         row = (first - z - fall) / patient.rib_spacing  # counts the ribs from the top
         off = row - np.floor(row) - 0.5
         flat = np.clip(1 - (off / 0.25) ** 2, 0, 1)  # a rib is half as high as the ribs are apart
-        rib = np.sqrt(flat) * 0.7 + 0.55 * flat * (1 - flat) * 4 * 0.6  # the borders are as dense as the middle
+        rib = np.sqrt(flat) * 0.7 + 0.55 * flat * (1 - flat) * 4 * 0.6  # denser near its borders
         rib = np.where((row > 0) & (row < 9.8), rib * np.clip((11 - row) / 4, 0, 1), 0)  # the lowest are faint
         if mineral < 1:  # towards the sternum the ribs are cartilage, which hardly shows
             edge = np.abs(x) / (0.48 * patient.width) - 1

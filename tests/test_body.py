@@ -1,0 +1,173 @@
+"""Bones, vessels, look-alikes and devices, checked against geometry that is worked out here."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from cxrlib.phantom.body import vessels
+from cxrlib.phantom.body.bones import bone_attenuation
+from cxrlib.phantom.body.chest import cross_wall
+from cxrlib.phantom.body.devices import DEVICES, METAL, draw_devices
+from cxrlib.phantom.body.look_alikes import airless_thickness, with_look_alikes
+from cxrlib.phantom.body.patient import draw_patient
+from cxrlib.phantom.film import RIB_CAGE, Order, take_film
+from cxrlib.phantom.physics.rays import Geometry
+from cxrlib.phantom.roster import draw_roster
+
+SIZE = 440
+PARALLEL = Geometry(distance=1e6, detector=12.0, field=44.0)
+"""Parallel rays, so that a film shows the patient in true size: 0.1 cm a pixel."""
+
+X = (np.arange(SIZE) + 0.5) * 0.1 - 22  # cm, of each column
+Z = -X  # cm, of each row
+
+
+def skeleton(patient):
+    rays = PARALLEL.cast(SIZE)
+    inner, outer = cross_wall(rays, patient), cross_wall(rays, patient, beyond=RIB_CAGE)
+    return bone_attenuation(rays, patient, PARALLEL, inner, outer)
+
+
+def posterior_ribs(patient, x):
+    """Heights in cm, from the top, of the middle of each rib in a column of the lower half of the chest.
+
+    Between the spine and the shoulder blades only ribs are met. Near the midline the anterior ones are cartilage.
+    """
+    column = skeleton(patient)[:, np.abs(X - x).argmin()]
+    column = np.where((patient.base + 2 < Z) & (patient.base + 13 > Z), column, 0)  # where the wall is nearly upright
+    borders = np.flatnonzero(np.diff((column > 0).astype(int)))
+    middles = [Z[start + 1 : stop + 1].mean() for start, stop in zip(borders[::2], borders[1::2], strict=True)]
+    return np.array(middles[1:-1])  # the first and the last may be cut off
+
+
+def test_ribs_are_as_far_apart_as_the_patient_says():
+    for number, spacing in ((0, 2.2), (1, 2.6), (2, 3.0)):
+        ribs = posterior_ribs(replace(draw_patient(number), rib_spacing=spacing), 5.0)
+        assert len(ribs) >= 2
+        assert -np.diff(ribs) == pytest.approx(spacing, rel=0.07)  # the wall still leans a little
+
+
+def test_ribs_fall_towards_the_front():
+    """Farther from the midline the wall is farther in front, so the same rib is met lower there."""
+    for slope in (0.5, 0.7):
+        patient = replace(draw_patient(1), rib_slope=slope, width=13.0, depth=9.0)
+        depth_near, depth_far = (9.0 * np.sqrt(1 - (x / 13.0) ** 2) for x in (4.0, 6.0))  # of an ellipse
+        fall = slope * (depth_near - depth_far)
+        for side in (-1, 1):
+            near, far = posterior_ribs(patient, side * 4.0), posterior_ribs(patient, side * 6.0)
+            assert near[1] - fall == pytest.approx(far[np.abs(far - near[1] + fall).argmin()], abs=0.15)
+            assert 0.28 < fall < 0.7 < patient.rib_spacing / 2  # so the nearest rib is the same one
+
+
+def test_bones_with_twice_the_mineral_add_twice_as_much():
+    patient = draw_patient(3)
+    sparse, dense = (skeleton(replace(patient, bone_density=density)) for density in (0.5, 1.0))
+    assert (dense >= sparse).all()
+    assert (sparse >= 0).all()
+    beside = np.abs(X) > 3  # the sternum is the same in everybody
+    assert dense[:, beside] == pytest.approx(2 * sparse[:, beside], abs=1e-5)
+    assert dense[:, beside].max() > 0.1
+
+
+def test_the_spine_is_in_the_middle():
+    rows = (Z < -7) & (Z > -10)  # below the sternum and the shoulders
+    middle, beside = np.abs(X) < 5, (np.abs(X) > 3.5) & (np.abs(X) < 5)
+    for number in range(8):
+        profile = skeleton(draw_patient(number))[rows].mean(axis=0)
+        profile = profile[middle] - profile[beside].mean()  # the ribs cross the spine and its sides alike
+        spine = X[middle][profile > 0.5 * profile.max()]
+        assert abs(spine.mean()) < 1.0  # cm: no spine is quite straight
+        assert 2 < np.ptp(spine) < 7
+
+
+def test_vessels_fork_and_narrow_by_three_quarters():
+    for number in range(5):
+        generations = vessels.grow_vessels(draw_patient(number))
+        radii = np.array([radius for _, _, radius in generations])
+        assert len(radii) == 7
+        assert radii[1:] / radii[:-1] == pytest.approx(0.75)
+        for (_, ends, _), (starts, _, _) in pairwise(generations):
+            assert {tuple(point) for point in starts} <= {tuple(point) for point in ends}  # each grows out of one
+            assert len(ends) < len(starts) <= 2 * len(ends)
+
+
+def test_vessels_are_thinner_towards_the_edge_of_the_lung():
+    for number in range(5):
+        patient = draw_patient(number)
+        thickness = vessels.vessel_thickness(patient, PARALLEL, SIZE)
+        from_hilum = np.hypot(np.abs(X)[None, :] - 2.2, Z[:, None] - (patient.apex - 10.2))
+        rings = [thickness[(from_hilum >= r) & (from_hilum < r + 2)].mean() for r in range(0, 14, 2)]
+        assert (np.diff(rings) < 0).all()
+        assert rings[0] > 4 * rings[-1]
+
+
+def test_a_vessel_is_as_thick_as_the_chord_of_a_cylinder(monkeypatch):
+    size, geometry = 1000, replace(PARALLEL, field=20.0)  # 0.02 cm a pixel, by which OpenCV's lines are too wide
+    x = (np.arange(size) + 0.5) * 0.02 - 10
+    for radius in (0.4, 1.0):
+        vessel = np.array([[5.0, 0.0, -6.0]]), np.array([[5.0, 0.0, 6.0]]), radius
+        monkeypatch.setattr(vessels, "grow_vessels", lambda patient, vessel=vessel: [vessel])
+        thickness = vessels.vessel_thickness(draw_patient(0), geometry, size)
+        profile, chord = thickness[size // 2], 2 * np.sqrt(np.maximum(radius**2 - (x - 5) ** 2, 0))
+        assert profile.sum() * 0.02 == pytest.approx(np.pi * radius**2, rel=0.05)  # the section, in cm2
+        assert profile.max() == pytest.approx(2 * radius, rel=0.15)
+        assert np.abs(profile - chord)[chord > 0].mean() < 0.2 * radius
+        assert profile[np.abs(x - 5) > radius + 0.04].max() == 0
+        assert thickness[: size // 10].max() == 0  # above its end
+
+
+def test_look_alikes_are_as_common_in_both_classes():
+    table = draw_roster(1600, prevalence=0.5, seed=6)
+    rays = PARALLEL.cast(32)
+    lung = np.full((32, 32), 10.0, np.float32)
+    found = {0: [], 1: []}
+    for row in table.to_dict("records"):
+        number, visit = (int(part) for part in row["path"][-13:-4].split("_"))
+        patient = with_look_alikes(draw_patient(number, visit=visit, seed=6))
+        raised = patient.domes != draw_patient(number, visit=visit, seed=6).domes
+        airless = airless_thickness(rays, patient, lung).max() > 0
+        found[row["label"]].append((any(patient.pleural_thickening), any(patient.fat_pads), raised, airless))
+    without, present = (np.mean(found[label], axis=0) for label in (0, 1))
+    assert without == pytest.approx(present, abs=0.07)
+    # by the probabilities of each side: 0.12 and 0.20; of a film, 0.12; of scars, patches, bands and haze, 0.25 to 0.30
+    expected = [1 - 0.88**2, 1 - 0.80**2, 0.12, 1 - 0.75 * 0.70 * 0.70 * 0.75]
+    assert (without + present) / 2 == pytest.approx(expected, abs=0.05)
+
+
+def test_airless_lung_is_never_thicker_than_the_lung():
+    rays, seen = PARALLEL.cast(48), 0
+    lung = np.random.default_rng(0).uniform(0, 20, (48, 48)).astype(np.float32)
+    lung[:, 20:28] = 0
+    for number in range(60):
+        airless = airless_thickness(rays, draw_patient(number), lung)
+        assert (airless >= 0).all()
+        assert (airless <= 0.9 * lung + 1e-5).all()
+        seen += airless.max() > 1
+    assert seen > 10
+
+
+def test_look_alikes_leave_the_truth_about_the_fluid_alone(monkeypatch):
+    order = Order(patient=12, amount=400.0, side="right")
+    film = take_film(order, size=64)
+    for name in ("airless_thickness", "soft_tissue_attenuation", "bowel_gas_thickness"):
+        monkeypatch.setattr(f"cxrlib.phantom.body.look_alikes.{name}", lambda rays, *_: np.zeros_like(rays.x0))
+    plain = take_film(order, size=64)
+    assert (film.attenuation != plain.attenuation).any()
+    np.testing.assert_array_equal(film.mask, plain.mask)
+    np.testing.assert_array_equal(film.filled, plain.filled)
+    assert film.volume_ml == plain.volume_ml
+
+
+def test_each_device_adds_to_the_attenuation():
+    for number in range(5):
+        patient = draw_patient(number)
+        layers = {name: draw_devices(patient, PARALLEL, (name,), SIZE) for name in DEVICES}
+        for name, layer in layers.items():
+            assert layer.min() == 0, name
+            assert layer.max() > 0.1, name
+        case = layers["pacemaker"] >= METAL - 1e-5
+        assert 1.7 < np.sqrt(case.sum() * 0.01 / np.pi) < 2.6  # cm, the radius of a disc of this area
+        assert X[case.any(axis=0)].min() > 0  # on the patient's left
+        assert not draw_devices(patient, PARALLEL, ("portable",), SIZE).any()  # that is a text
