@@ -1,13 +1,16 @@
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.calibration import brier, brier_interval
-from cxrlib.evaluation.estimate import effective_size, proportion
-from cxrlib.evaluation.rates import performance, predictive_values
-from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval
+from cxrlib.evaluation.estimate import UNDEFINED, Estimate, effective_size, proportion
+from cxrlib.evaluation.rates import compare_thresholds, evaluate_scores, performance, performance_by, predictive_values
+from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval, aucs_of_samples
 
 
 def draw(rng, n=200, ties=False):
@@ -27,19 +30,46 @@ def logit_interval(value, variance, freedom, level=0.95):
     return [value, *(1 / (1 + np.exp(-np.log(value / (1 - value)) + sign * half)) for sign in (1, -1))]
 
 
-@pytest.mark.parametrize("decimals", [None, 1, 0])
-@pytest.mark.parametrize("most", [12, 80, 600])
-def test_auc_is_scikit_learns_and_the_share_of_pairs(most, decimals):
+def wilson(hits):
+    """Return the roots q of (p - q)^2 = z^2 q (1 - q) / n, of films with a patient each.
+
+    The variance over patients divides by their number less 1, so n is one less than the films, unless all agree.
+    """
+    p, n = np.mean(hits), len(hits) - (0 < np.mean(hits) < 1)
+    z2 = stats.norm.ppf(0.975) ** 2 / n
+    return sorted(np.roots([1 + z2, -2 * p - z2, p**2]))
+
+
+def test_auc_is_scikit_learns_and_the_fraction_of_pairs():
     """A thousand cases and more, with ties and without, of one film a class and up."""
-    rng = np.random.default_rng(most)
-    for case in range(120):
-        n = int(rng.integers(2, most))
-        positives = (1, n - 1, int(rng.integers(1, n)))[case % 3]  # one film only, all but one, any number
-        labels = rng.permutation(np.arange(n) < positives).astype(int)
-        scores = rng.normal(labels, 1.0)
-        scores = scores if decimals is None else np.round(scores, decimals)
-        assert auc(labels, scores) == pytest.approx(by_pairs(labels, scores).mean(), abs=1e-12)
-        assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    for most, decimals in itertools.product((12, 80, 600), (None, 1, 0)):
+        rng = np.random.default_rng(most)
+        for case in range(120):
+            n = int(rng.integers(2, most))
+            positives = (1, n - 1, int(rng.integers(1, n)))[case % 3]  # one film only, all but one, any number
+            labels = rng.permutation(np.arange(n) < positives).astype(int)
+            scores = rng.normal(labels, 1.0)
+            scores = scores if decimals is None else np.round(scores, decimals)
+            assert auc(labels, scores) == pytest.approx(by_pairs(labels, scores).mean(), abs=1e-12)
+            assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_the_aucs_of_samples_are_those_of_films_drawn_without_replacement():
+    """All but one film of each class: each AUC is scikit-learn's of the films without one pair of them."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [4, 5])
+    scores = rng.normal(labels, 1.0)
+    without_a_pair = [
+        roc_auc_score(np.delete(labels, [i, j]), np.delete(scores, [i, j])) for i in range(4) for j in range(4, 9)
+    ]
+    aucs = aucs_of_samples(labels, scores, 3, 4)
+    assert aucs.shape == (1000,)
+    np.testing.assert_allclose(np.unique(aucs.round(9)), np.unique(np.round(without_a_pair, 9)))
+    assert aucs.mean() == pytest.approx(np.mean(without_a_pair), abs=0.01)  # each pair is left out equally often
+    assert not np.array_equal(aucs, aucs_of_samples(labels, scores, 3, 4, seed=1))
+    np.testing.assert_allclose(aucs_of_samples(labels, scores, 4, 5), roc_auc_score(labels, scores))  # all films
+    with pytest.raises(ValueError, match="larger sample than population"):
+        aucs_of_samples(labels, scores, 5, 5)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -85,17 +115,17 @@ def test_with_many_films_it_agrees_with_a_bootstrap_over_patients():
     patients = np.repeat(np.arange(500), 3)
     labels = (rng.random(1500) < rng.beta(0.3, 0.7, 500)[patients]).astype(int)
     scores = rng.normal(size=500)[patients] + rng.normal(size=1500) + 1.5 * labels
-    again = []
+    resampled = []
     for _ in range(1000):
         rows = (3 * rng.integers(500, size=500)[:, None] + np.arange(3)).ravel()
-        again.append(roc_auc_score(labels[rows], scores[rows]))
+        resampled.append(roc_auc_score(labels[rows], scores[rows]))
     made = auc_interval(labels, scores, patients)
-    np.testing.assert_allclose([made.low, made.high], np.quantile(again, [0.025, 0.975]), atol=0.005)
+    np.testing.assert_allclose([made.low, made.high], np.quantile(resampled, [0.025, 0.975]), atol=0.005)
     assert made.low < made.value < made.high
 
 
-def test_films_that_all_agree_are_no_certainty():
-    """As many of independent pairs: 0.025 ** (1 / 20), the exact lower bound of 20 hits in 20."""
+def test_an_auc_of_1_is_not_certain():
+    """The exact lower bound of 20 hits in 20 independent pairs: 0.025 ** (1 / 20)."""
     labels, scores = np.repeat([1, 0], [20, 100]), np.linspace(1, 0, 120)
     exact = stats.binomtest(20, 20).proportion_ci(method="exact").low
     assert auc_interval(labels, scores) == pytest.approx((1, exact, 1))
@@ -106,18 +136,18 @@ def test_films_that_all_agree_are_no_certainty():
     assert auc_interval(labels, scores, patients) == pytest.approx((1, exact, 1))
 
 
-@pytest.mark.parametrize("labels", [[1, 0, 0, 0], [1, 1, 1, 0], [1, 0]])
-def test_one_film_of_a_class_says_nearly_nothing(labels):
-    made = auc_interval(labels, np.arange(len(labels)))
-    assert made.high - made.low > 0.95
+def test_one_film_of_a_class_says_nearly_nothing():
+    for labels in ([1, 0, 0, 0], [1, 1, 1, 0], [1, 0]):
+        made = auc_interval(labels, np.arange(len(labels)))
+        assert made.high - made.low > 0.95
     assert auc_interval([1, 1, 0, 0], [3, 1, 2, 0], ["a"] * 4).low < 0.03  # one patient
 
 
 def test_two_networks_that_both_separate_the_films_may_differ():
     labels, scores = np.repeat([1, 0], [20, 100]), np.linspace(1, 0, 120)
-    other = np.concatenate([scores[:20][::-1], scores[20:]])
+    other_order = np.concatenate([scores[:20][::-1], scores[20:]])
     low = auc_interval(labels, scores).low
-    assert auc_difference(labels, scores, other) == pytest.approx((0, low - 1, 1 - low))
+    assert auc_difference(labels, scores, other_order) == pytest.approx((0, low - 1, 1 - low))
     assert auc_difference(labels, scores, 2 * scores) == (0, 0, 0)
 
 
@@ -145,19 +175,27 @@ def test_repeating_each_film_of_a_patient_does_not_narrow_the_interval():
 def test_a_paired_difference_is_narrower_than_two_intervals():
     rng = np.random.default_rng(4)
     labels, scores = draw(rng, 500)
-    other = scores + rng.normal(0, 0.3, 500)
-    made = auc_difference(labels, scores, other)
-    assert made.value == pytest.approx(roc_auc_score(labels, scores) - roc_auc_score(labels, other))
-    apart = auc_interval(labels, scores)
-    assert made.high - made.low < 0.7 * (apart.high - apart.low)
+    noisier = scores + rng.normal(0, 0.3, 500)
+    made = auc_difference(labels, scores, noisier)
+    assert made.value == pytest.approx(roc_auc_score(labels, scores) - roc_auc_score(labels, noisier))
+    single = auc_interval(labels, scores)
+    assert made.high - made.low < 0.7 * (single.high - single.low)
     assert auc_difference(labels, scores, scores) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (180, 200)])
-def test_proportion_is_wilsons(hits, n):
-    made = proportion(np.arange(n) < hits)
-    expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
-    assert made == pytest.approx((hits / n, expected.low, expected.high), abs=1e-9)
+def test_proportion_is_wilsons():
+    for hits, n in ((0, 10), (3, 10), (10, 10), (180, 200)):
+        made = proportion(np.arange(n) < hits)
+        expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
+        assert made == pytest.approx((hits / n, expected.low, expected.high), abs=1e-9)
+
+
+def test_an_estimate_as_text_and_as_json():
+    made = Estimate(0.5, 0.25, 0.75)
+    assert (str(made), f"{made:.1f}") == ("0.500 (0.250 to 0.750)", "0.5 (0.2 to 0.8)")
+    assert made.as_dict("auc") == {"auc": 0.5, "auc_low": 0.25, "auc_high": 0.75}
+    assert str(UNDEFINED) == f"{proportion([]):.2f}" == "not defined"
+    assert UNDEFINED.as_dict("ppv") == {"ppv": None, "ppv_low": None, "ppv_high": None}
 
 
 def test_clustered_films_count_for_less():
@@ -195,17 +233,69 @@ def test_predictive_values_follow_bayes_at_any_prevalence():
     assert rare.ppv.low < rare.ppv.value < rare.ppv.high < own.ppv.low
 
 
-@pytest.mark.parametrize(("se", "sp", "prevalence", "n1", "n0"), [(0.9, 0.8, 0.1, 60, 200), (0.8, 0.97, 0.05, 30, 300)])
-def test_the_intervals_of_ppv_and_npv_cover_as_often_as_they_say(se, sp, prevalence, n1, n0):
-    rng = np.random.default_rng(8)
-    true_ppv = se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
-    true_npv = sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence)
-    covered = []
-    for _ in range(2000):
-        a, b = rng.binomial(n1, se) / n1, rng.binomial(n0, sp) / n0
-        ppv, npv = predictive_values(a, b, prevalence, (n1, n0))
-        covered.append((ppv.low <= true_ppv <= ppv.high, npv.low <= true_npv <= npv.high))
-    np.testing.assert_allclose(np.mean(covered, axis=0), 0.95, atol=0.02)
+def test_the_rates_of_groups_are_those_of_scikit_learn_and_wilson():
+    rng = np.random.default_rng(9)
+    labels, scores = draw(rng, 300)
+    groups = pd.Series(rng.choice(["b", "a", "c"], 300))
+    groups[:5] = ["", np.nan, None, "", np.nan]  # films of unknown group
+    patients = np.arange(300)
+    table = performance_by(groups, labels, scores, 0.4, patients)
+    assert table["group"].tolist() == ["a", "b", "c"]
+    assert table["n"].sum() == 295
+    for row in table.itertuples():
+        inside = (groups == row.group).to_numpy()
+        truth, called = labels[inside], scores[inside] >= 0.4
+        assert (row.n, row.n_finding) == (inside.sum(), truth.sum())
+        for label, name in ((1, "sensitivity"), (0, "specificity")):
+            assert getattr(row, name) == pytest.approx(recall_score(truth, called, pos_label=label))
+            ends = [getattr(row, f"{name}_low"), getattr(row, f"{name}_high")]
+            assert ends == pytest.approx(wilson((called == label)[truth == label]), abs=1e-9)
+
+
+def test_a_group_without_a_class_has_no_rate_and_films_of_one_patient_count_less():
+    labels, scores, groups = [1, 1, 0, 0, 0, 0], [0.9, 0.1, 0.8, 0.2, 0.1, 0.3], [2, 2, 2, 2, 10, 10]
+    table = performance_by(groups, labels, scores, 0.5).set_index("group")
+    assert table.index.tolist() == [2, 10]  # numbers in their order
+    assert table.loc[10, ["sensitivity", "sensitivity_low"]].isna().all()
+    assert table.loc[10, "specificity"] == 1
+    by_patient = performance_by(groups, labels, scores, 0.5, list("aabbcc")).set_index("group")
+    assert by_patient.loc[10, "specificity_low"] < table.loc[10, "specificity_low"]
+
+
+def test_compared_thresholds_are_counted_as_scikit_learn_counts():
+    labels, scores = draw(np.random.default_rng(10), 250)
+    thresholds = {"low": 0.1234, "high": 1.5}
+    table = compare_thresholds(labels, scores, thresholds, missed=7)
+    assert table.index.tolist() == ["low", "high"]
+    for name, threshold in thresholds.items():
+        tn, fp, fn, tp = confusion_matrix(labels, scores >= threshold).ravel()
+        row = table.loc[name]
+        assert (row["missed"], row["false alarms"], row["cost"]) == (fn, fp, 7 * fn + fp)
+        assert row["threshold"] == round(threshold, 3)
+        for rate, hits, n in (("sensitivity", tp, tp + fn), ("specificity", tn, tn + fp)):
+            low, high = wilson(np.arange(n) < hits)
+            assert row[rate] == f"{hits / n:.2f} ({low:.2f} to {high:.2f})"
+
+
+def test_the_intervals_of_ppv_and_npv_cover_as_often_as_they_say():
+    for se, sp, prevalence, n1, n0 in ((0.9, 0.8, 0.1, 60, 200), (0.8, 0.97, 0.05, 30, 300)):
+        rng = np.random.default_rng(8)
+        true_ppv = se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
+        true_npv = sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence)
+        covered = []
+        for _ in range(2000):
+            a, b = rng.binomial(n1, se) / n1, rng.binomial(n0, sp) / n0
+            ppv, npv = predictive_values(a, b, prevalence, (n1, n0))
+            covered.append((ppv.low <= true_ppv <= ppv.high, npv.low <= true_npv <= npv.high))
+        np.testing.assert_allclose(np.mean(covered, axis=0), 0.95, atol=0.02)
+
+
+def test_scores_that_are_all_the_same_are_warned_of():
+    labels = [1, 0, 0]
+    assert evaluate_scores("val", labels, [0.2, 0.2, 0.2], 0.5).warnings == (
+        "all 3 films have the score 0.2000, so it cannot tell them apart",
+    )
+    assert evaluate_scores("val", labels, [0.2, 0.2, 0.3], 0.5).warnings == ()
 
 
 def test_a_value_that_is_not_defined_has_no_interval():
@@ -237,30 +327,24 @@ def test_the_interval_of_a_brier_score_is_wide_where_nothing_can_be_learned_of_i
     assert brier_interval([1, 0], [1, 0])[:2] == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("labels", "scores", "message"),
-    [
+def test_bad_input():
+    for labels, scores, message in (
         ([1, 1], [0.1, 0.2], "both 0 and 1"),
         ([1, 0], [0.1], "2 labels but 1 scores"),
         ([1, 0], [0.1, np.nan], "1 of 2 scores are not finite"),
         ([2, 0], [0.1, 0.2], "both 0 and 1"),
-    ],
-)
-def test_bad_input(labels, scores, message):
-    with pytest.raises(InputError, match=message):
-        auc(labels, scores)
+        ([0.2, 0.9, 1, 1], [0.1, 0.2, 0.3, 0.4], "both 0 and 1 are needed"),
+    ):
+        with pytest.raises(InputError, match=message):
+            auc(labels, scores)
 
 
 def test_patients_of_other_films():
-    with pytest.raises(InputError, match="2 labels but 3 patients"):
-        auc_interval([1, 0], [0.3, 0.2], ["a", "b", "c"])
+    for measure in (auc_interval, brier_interval, lambda *films: performance(*films[:2], 0.25, films[2])):
+        with pytest.raises(InputError, match="2 labels but 3 patients"):
+            measure([1, 0], [0.3, 0.2], ["a", "b", "c"])
 
 
 def test_bad_prevalence():
     with pytest.raises(InputError, match="prevalence is 0"):
         performance([1, 0], [0.3, 0.2], 0.25, prevalence=0)
-
-
-def test_labels_between_0_and_1_are_refused():
-    with pytest.raises(InputError, match="both 0 and 1 are needed"):
-        auc([0.2, 0.9, 1, 1], [0.1, 0.2, 0.3, 0.4])

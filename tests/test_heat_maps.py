@@ -1,4 +1,4 @@
-"""Grad-CAM against its own definition, and the games that judge it."""
+"""Grad-CAM against its own definition, and the measures of heat maps against masks."""
 
 import cv2
 import numpy as np
@@ -43,11 +43,11 @@ def test_integers_are_read_as_the_images_that_they_stand_for(network):
 def test_the_control_has_the_same_shape_and_other_weights(network):
     trained = keras.models.clone_model(network)
     trained.set_weights([w + 1 for w in network.get_weights()])
-    for first, again in zip(network.get_weights(), with_random_weights(trained).get_weights(), strict=True):
-        np.testing.assert_array_equal(first, again)
+    for initial, random in zip(network.get_weights(), with_random_weights(trained).get_weights(), strict=True):
+        np.testing.assert_array_equal(initial, random)  # drawn from the seed of the network
 
 
-def test_games():
+def test_pointing_game_and_heat_inside():
     heat, mask = np.zeros((8, 8)), np.zeros((8, 8), bool)
     mask[2:4, 2:4] = True
     heat[3, 3], heat[7, 7] = 3.0, 1.0

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from test_evaluation import wilson
 
-from cxrlib.evaluation.rates import performance
+from cxrlib.evaluation.rates import performance, performance_by
 from cxrlib.report import plots
 
 mpl.use("agg")
@@ -71,3 +72,37 @@ def test_a_film_is_shown_on_fixed_limits(ax):
 def test_the_histogram_counts_each_class_for_itself(ax, films):
     plots.score_histogram(*films, ax)
     assert sum(patch.get_height() for patch in ax.patches) == pytest.approx(2)
+
+
+def test_the_rate_of_each_group_is_drawn_with_its_interval(ax, films):
+    """A group without films of the class is left out; the count below a group is that of the rate's films."""
+    labels, scores = films
+    groups = np.where(labels == 1, np.arange(100) % 2, np.arange(100) % 3)  # group 2 has no film with the finding
+    table = performance_by(groups, labels, scores, 0.5)
+    for rate, label, names in (("sensitivity", 1, [0, 1]), ("specificity", 0, [0, 1, 2])):
+        ax.clear()
+        plots.rates_by(table, ax, rate=rate)
+        dots, _, (bars,) = ax.containers[0].lines
+        right = [((scores >= 0.5) == label)[(groups == name) & (labels == label)] for name in names]
+        assert dots.get_ydata() == pytest.approx([hits.mean() for hits in right])
+        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+        np.testing.assert_allclose(ends, [wilson(hits) for hits in right])
+        expected = [f"{name}\nn = {len(hits)}" for name, hits in zip(names, right, strict=True)]
+        assert [text.get_text() for text in ax.get_xticklabels()] == expected
+        assert ax.get_ylabel() == rate
+
+
+def test_an_arrow_points_at_the_place_that_is_named(ax):
+    """Places are counted from the upper left corner of the film, in fractions of its side."""
+    plots.show_image(np.zeros((100, 100)), ax)
+    plots.point_out(ax, {"left angle": (0.8, 0.9, 0.5, 0.2)}, color="white")
+    ax.figure.canvas.draw()
+    (note,) = ax.texts
+    to_pixels = ax.transData.inverted().transform
+    assert to_pixels(ax.transAxes.transform(note.xy)) == pytest.approx([79.5, 89.5])  # 0.8 and 0.9 of 100 pixels
+    assert to_pixels(note.get_transform().transform(note.get_position())) == pytest.approx([49.5, 19.5])
+    assert note.get_text() == "left angle"
+    arrow = note.arrow_patch
+    assert arrow.get_edgecolor() == mpl.colors.to_rgba("white")
+    tip = arrow.get_path().vertices  # in the figure's pixels
+    assert np.linalg.norm(arrow.get_transform().transform(tip) - ax.transAxes.transform(note.xy), axis=1).min() < 10
