@@ -1,4 +1,4 @@
-"""A model card says what the run holds, and nothing that it does not."""
+"""A model card says what the run holds, and nothing else."""
 
 import re
 from dataclasses import replace
@@ -27,9 +27,9 @@ def test_its_figures_are_those_of_evaluate(card, tiny_run, sim_cohort):
     assert f"{made.performance.n:,} films of {made.performance.n_patients:,} patients" in card
 
 
-def test_it_names_each_knob_and_each_part(card, tiny_run):
-    for knob in ("width", "epochs", "learning_rate", "start"):
-        assert f"| {knob} | {getattr(tiny_run.recipe, knob)} |" in card
+def test_it_names_each_setting_and_each_split(card, tiny_run):
+    for name in ("width", "epochs", "learning_rate", "start"):
+        assert f"| {name} | {getattr(tiny_run.recipe, name)} |" in card
     counts = tiny_run.split["split"].value_counts()
     for split in ("train", "val", "test"):
         assert f"| {split} | {counts[split]:,} films" in card
@@ -48,9 +48,9 @@ def test_each_checklist_item_exists_in_its_checklist(card):
 
 
 def test_another_finding_is_refused(tiny_run, tmp_path):
-    other = simulate(tmp_path / "c", films=20, finding="nodule", prevalence=0.5, size=64)
+    nodules = simulate(tmp_path / "c", films=20, finding="nodule", prevalence=0.5, size=64)
     with pytest.raises(InputError, match=r"looks for effusion, but .* holds nodule"):
-        cxrlib.model_card(tiny_run, read_cohort(other), split="all")
+        cxrlib.model_card(tiny_run, read_cohort(nodules), split="all")
 
 
 def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohort):

@@ -1,4 +1,4 @@
-"""The page about a run says what the run's files say, asks nobody for anything, and repeats no file's HTML."""
+"""The page about a run shows what the run's files say, asks no other host, and escapes HTML that files hold."""
 
 import base64
 import json
@@ -136,7 +136,7 @@ def test_without_the_cohort_it_says_what_is_missing(tiny_run, tmp_path):
 
 
 def test_no_patient_is_named(tiny_run, tmp_path, copy):
-    """Paths are the cohort's; a patient_id stands nowhere."""
+    """The page shows the paths of films, but no patient_id."""
     for name in ("scores.csv", "split.csv"):
         table = pd.read_csv(copy.folder / name, dtype={"patient_id": str})
         table["patient_id"] = "Doe^Jane " + table["patient_id"]
@@ -184,16 +184,23 @@ def test_a_run_without_test_scores_is_reported_on_val_and_says_so(copy, tmp_path
     assert cells(page, "At the threshold")[0] == ["figure", "val"]
 
 
+def test_a_rate_that_is_not_defined_is_shown_as_such(copy):
+    """No film reaches a threshold of 1, so no film is called a finding, and there is no PPV."""
+    page = BeautifulSoup(write_page(replace(copy, threshold=1.0)).read_text(encoding="utf-8"), "html.parser")
+    assert ["PPV", "not defined", "not defined"] in cells(page, "At the threshold")
+    assert page.select("dl.key dd")[3].text.strip() == "not defined"
+
+
 def test_what_cannot_be_reported_is_said(copy, tiny_run, sim_cohort, tmp_path):
     with pytest.raises(InputError, match=r"must end in \.html"):
         write_page(tiny_run, tmp_path / "film.png")
     with pytest.raises(InputError, match="comes with cxrlib keeps no scores"):
         write_page(open_run("simulated"), tmp_path / "p.html")
-    other = read_cohort(simulate(tmp_path / "c", films=40, prevalence=0.5, size=64, seed=9))
+    other_cohort = read_cohort(simulate(tmp_path / "c", films=40, prevalence=0.5, size=64, seed=9))
     with pytest.raises(InputError, match=r"is not the cohort that .* was trained on.*holds 0 of the run's"):
-        write_page(tiny_run, tmp_path / "p.html", other)
+        write_page(tiny_run, tmp_path / "p.html", other_cohort)
     with pytest.raises(InputError, match=r"looks for effusion, but .* holds nodule"):
-        write_page(tiny_run, tmp_path / "p.html", replace(other, finding="nodule"))
+        write_page(tiny_run, tmp_path / "p.html", replace(other_cohort, finding="nodule"))
     scores = copy.scores
     scores[scores["label"] == 1].to_csv(copy.folder / "scores.csv", index=False)
     with pytest.raises(InputError, match="no split holds films of both classes"):
@@ -205,11 +212,11 @@ def test_what_cannot_be_reported_is_said(copy, tiny_run, sim_cohort, tmp_path):
 
 
 def test_the_same_run_gives_the_same_page(text, tiny_run, sim_cohort, tmp_path):
-    again = write_page(tiny_run, tmp_path / "p.html", read_cohort(sim_cohort))
-    assert again.read_text(encoding="utf-8") == text
+    second = write_page(tiny_run, tmp_path / "p.html", read_cohort(sim_cohort))
+    assert second.read_text(encoding="utf-8") == text
 
 
-def test_names_of_pictures_stay_in_their_folder_and_apart(tmp_path):
+def test_names_of_pictures_stay_in_their_folder_and_differ(tmp_path):
     paths = [
         "a/film.png",
         "b/film.png",
@@ -227,15 +234,15 @@ def test_names_of_pictures_stay_in_their_folder_and_apart(tmp_path):
     assert picture_name("a/../a/film.png") == names[0]
 
 
-def test_a_picture_tells_score_threshold_decision_and_warnings(tiny_run, sim_cohort):
+def test_a_picture_shows_score_threshold_decision_and_warnings(tiny_run, sim_cohort):
     path = read_cohort(sim_cohort).files[0]
     for finding, decision in ((True, "effusion, look again"), (False, "nofinding, pass")):
         answer = Prediction(0.25, 0.125, finding, ("looks $odd$ " + 30 * "very ", "a second \u9aa8"))
         figure = draw_prediction(tiny_run, path, answer, name="a $film$ \u9aa8.png")
         assert figure.axes[0].get_title() == f"{decision} (score 0.2500, threshold 0.1250)"
-        told = figure.get_supxlabel()
-        assert "Warning: looks $odd$" in told
-        assert "Warning: a second ?" in told
+        warnings = figure.get_supxlabel()
+        assert "Warning: looks $odd$" in warnings
+        assert "Warning: a second ?" in warnings
         assert figure.get_suptitle() == "a $film$ ?.png"
         figure.canvas.draw()
         plt.close(figure)
@@ -251,12 +258,12 @@ def test_explain_writes_a_picture_for_each_film_that_can_be_read(tiny_run, sim_c
     assert "not a readable PNG" in second["error"]
     assert [str(path) for path in out.iterdir()] == [first["picture"]]
     assert cv2.imread(first["picture"]).shape[1] == 1200
-    told = tiny_run.predict(film)
+    prediction = tiny_run.predict(film)
     with pytest.raises(InputError, match="is a file; the pictures need a folder"):
-        save_prediction(tiny_run, film, told, bad)
+        save_prediction(tiny_run, film, prediction, bad)
 
 
 def test_report_is_a_command(tiny_run, sim_cohort, tmp_path):
-    told = cxr("report", tiny_run.folder, tmp_path / "p.html", "--cohort", sim_cohort)
-    assert told.stdout.startswith(f"{tmp_path / 'p.html'}: ")
-    assert told.stderr == ""
+    done = cxr("report", tiny_run.folder, tmp_path / "p.html", "--cohort", sim_cohort)
+    assert done.stdout.startswith(f"{tmp_path / 'p.html'}: ")
+    assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Intervals hold the truth, and floors hold, as often as they say: on simulated films whose truth is known.
+"""Intervals hold the true value, and floors hold, as often as they say, on simulated films whose truth is known.
 
 Run as ``pytest tests/slow/test_statistics.py -s`` it prints what it measured.
 """
@@ -37,11 +37,11 @@ def draw(rng, positives, kind):
     negatives = min(9 * positives, 2000)
     if kind == "independent":
         return np.repeat([1, 0], [positives, negatives]), np.arange(positives + negatives)
-    share = positives / (positives + negatives)
+    fraction = positives / (positives + negatives)
     while True:
         sizes = rng.integers(1, 6, size=(positives + negatives) // 3)
         patients = np.repeat(np.arange(len(sizes)), sizes)
-        labels = (rng.random(len(patients)) < rng.beta(share, 1 - share, len(sizes))[patients]).astype(int)
+        labels = (rng.random(len(patients)) < rng.beta(fraction, 1 - fraction, len(sizes))[patients]).astype(int)
         if 0 < labels.sum() < len(labels):
             return labels, patients
 
@@ -63,8 +63,8 @@ def holds(interval, truth):
     return interval.low <= truth <= interval.high
 
 
-def report(name, *cell, **shares):
-    print(f"\n{name}", *cell, *(f"{key} {100 * share:.1f} %" for key, share in shares.items()), end="")
+def report(name, *cell, **fractions):
+    print(f"\n{name}", *cell, *(f"{key} {100 * fraction:.1f} %" for key, fraction in fractions.items()), end="")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,8 +81,8 @@ def test_the_interval_of_an_auc(area, positives, kind, samples, slack):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("positives", [20, 50])
-def test_why_it_is_no_bootstrap(positives, kind, samples, slack):
-    """The 2.5 and 97.5 % of the AUC of patients drawn again, 500 times, hold a true AUC of 0.95 too seldom."""
+def test_why_the_interval_is_not_a_bootstrap(positives, kind, samples, slack):
+    """The interval from 2.5 to 97.5 % of the AUCs of 500 resamples of patients holds a true AUC of 0.95 too seldom."""
     samples //= 2
     rng, held = np.random.default_rng([positives, 95, len(kind)]), 0
     for _ in range(samples):
@@ -101,7 +101,7 @@ def test_why_it_is_no_bootstrap(positives, kind, samples, slack):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("area", [0.99, 0.999])
 def test_the_interval_of_a_nearly_perfect_auc(area, kind, samples, slack):
-    """Of 20 findings: a fifth to four fifths of the samples at 0.999 are told apart perfectly. It may hold more."""
+    """With 20 findings, 20 to 80 % of the samples at 0.999 have an AUC of 1. It may hold the truth too often."""
     rng, held, perfect = np.random.default_rng([3, round(1000 * area), len(kind)]), 0, 0
     for _ in range(samples):
         labels, patients = draw(rng, 20, kind)
@@ -128,13 +128,13 @@ def test_where_the_interval_of_an_auc_falls_short(samples, slack):
 def test_the_interval_of_a_brier_score(area, positives, samples, slack):
     """Of calibrated scores, so that the truth is the mean of p (1 - p) over all films that there could be."""
     rng, held, distance = np.random.default_rng([5, positives, round(100 * area)]), 0, shift(area)
-    share = positives / (positives + min(9 * positives, 2000))
+    fraction = positives / (positives + min(9 * positives, 2000))
 
     def probability(x):
-        return special.expit(special.logit(share) + distance * (x - distance / 2))
+        return special.expit(special.logit(fraction) + distance * (x - distance / 2))
 
     x = np.linspace(-9, 9 + distance, 20001)
-    density = (1 - share) * stats.norm.pdf(x) + share * stats.norm.pdf(x - distance)
+    density = (1 - fraction) * stats.norm.pdf(x) + fraction * stats.norm.pdf(x - distance)
     truth = np.trapezoid(density * probability(x) * (1 - probability(x)), x)
     for _ in range(samples):
         labels, patients = draw(rng, positives, "clustered")
@@ -158,25 +158,25 @@ def test_the_interval_of_a_difference(areas, positives, kind, samples, slack):
     assert 0.93 - slack <= held / samples <= (0.97 if positives >= 100 else 0.99) + slack
 
 
-@pytest.mark.parametrize("share", [0.75, 0.9, 0.95])
+@pytest.mark.parametrize("fraction", [0.75, 0.9, 0.95])
 @pytest.mark.parametrize("n", POSITIVES)
-def test_the_interval_of_a_share_of_independent_films(n, share):
-    """Counted over all numbers of hits: no simulation. It swings with n and the share, for hits are whole films."""
+def test_the_interval_of_a_fraction_of_independent_films(n, fraction):
+    """Counted over all numbers of hits: no simulation. It swings with n and the fraction, for hits are whole films."""
     hits = np.arange(n + 1)
-    held = [holds(proportion(np.arange(n) < k), share) for k in hits]
-    coverage = stats.binom.pmf(hits, n, share)[held].sum()
-    report("share", share, n, "independent", coverage=coverage)
+    held = [holds(proportion(np.arange(n) < k), fraction) for k in hits]
+    coverage = stats.binom.pmf(hits, n, fraction)[held].sum()
+    report("fraction", fraction, n, "independent", coverage=coverage)
     assert 0.92 <= coverage <= 0.975
 
 
-@pytest.mark.parametrize("share", [0.75, 0.9, 0.95])
+@pytest.mark.parametrize("fraction", [0.75, 0.9, 0.95])
 @pytest.mark.parametrize("n", POSITIVES)
-def test_the_interval_of_a_share_of_clustered_films(n, share, samples, slack):
-    rng, held = np.random.default_rng([n, round(100 * share)]), 0
+def test_the_interval_of_a_fraction_of_clustered_films(n, fraction, samples, slack):
+    rng, held = np.random.default_rng([n, round(100 * fraction)]), 0
     for _ in range(samples):
         patients = np.repeat(np.arange(n), rng.integers(1, 4, size=n))[:n]
-        held += holds(proportion(noise(rng, patients) < stats.norm.ppf(share), patients), share)
-    report("share", share, n, "clustered", coverage=held / samples)
+        held += holds(proportion(noise(rng, patients) < stats.norm.ppf(fraction), patients), fraction)
+    report("fraction", fraction, n, "clustered", coverage=held / samples)
     assert 0.93 - slack <= held / samples <= 0.975 + slack
 
 
@@ -226,7 +226,7 @@ def test_a_floor_holds_on_new_films_as_often_as_the_operating_point_says(n, floo
 
 
 @pytest.mark.parametrize("n", [30, 60, 100, 300])
-def test_what_a_floor_promises_too_much_on_clustered_films(n, samples):
+def test_how_much_a_floor_promises_too_much_on_clustered_films(n, samples):
     """The limit that `floor_confidence` states: it counts films as independent."""
     rng, held, said = np.random.default_rng(n), [], []
     for _ in range(samples):
