@@ -299,7 +299,7 @@ def _trunk_thickness(rays: Rays, patient: Patient) -> tuple[np.ndarray, np.ndarr
 
 
 def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator) -> np.ndarray:
-    """Return what the lung adds (H, W) to the -ln T of as much soft tissue: less than 0, for it holds air."""
+    """Return what the lung adds (H, W) to the -ln T of as much soft tissue: below 0, because it holds air."""
     _, z = rays.at_depth(0.0)
     texture = 1 + 0.05 * grain(rng, rays.x0.shape[0], coarsest=12, octaves=4, persistence=0.9)
     downwards = 1 - 0.012 * z  # the lung is denser towards its base, by 1.2 % for each cm (by eye)

@@ -150,8 +150,9 @@ def order_of(row: dict[str, Any], *, finding: str = "effusion", seed: int = 0) -
 
     Examples
     --------
+    >>> from cxrlib.phantom import draw_roster, take_film
     >>> row = draw_roster(10, prevalence=0.5, seed=4).iloc[0].to_dict()
-    >>> film = take_film(order_of(row, seed=4))  # doctest: +SKIP
+    >>> film = take_film(order_of(row, seed=4))
     """
     number, visit = PurePosixPath(row["path"]).stem.split("_")
     return Order(

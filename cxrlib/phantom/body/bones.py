@@ -20,7 +20,7 @@ from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
 RIB_MINERAL, SPINE_MINERAL, SHOULDER_MINERAL = 0.62, 0.04, 0.8
-"""Factors of the thickness of bone, as if the rest were soft tissue: less than 1, for no bone is all cortical."""
+"""Factors of the thickness of bone, as if the rest were soft tissue: below 1, because no bone is all cortical."""
 
 STERNUM = 0.25 * 0.3  # cm of cortical bone along a ray
 
@@ -95,13 +95,43 @@ BLADE = np.array([(9.0, 8.6), (8.2, 3.5), (10.2, -2.2), (11.4, -1.4), (13.5, 6.2
 
 def _shoulders(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
     """Return what clavicles, scapulae and upper arms add (H, W), drawn where they fall on the detector."""
+    blades, tubes = _shoulder_shapes(patient, geometry.view)
+    side = canvas_side(size, 384)
+    blade_canvas, tube_canvas = np.zeros((2, side, side), np.uint8)
+    for corners in blades:
+        cv2.fillPoly(blade_canvas, [canvas_points(geometry, corners, side)], 30, cv2.LINE_8, FRACTION_BITS)
+    # a tube is thickest along its middle: three lines, each narrower and brighter than the one before
+    for fraction, brightness in ((1.0, 55), (0.8, 80), (0.5, 100)):
+        for points, radius, thickness in tubes:
+            places = canvas_points(geometry, points, side)
+            per_cm = side / geometry.field * geometry.magnification(float(points[0, 1]))
+            for start, stop, r in zip(places[:-1], places[1:], radius[:-1], strict=True):
+                width = max(1, round(2 * r * fraction * per_cm))
+                cv2.line(tube_canvas, start, stop, round(thickness * brightness), width, cv2.LINE_8, FRACTION_BITS)
+    drawn = shrink(cv2.add(blade_canvas, tube_canvas), size)
+    return drawn * (0.01 * SHOULDER_MINERAL * patient.bone_density * (BONE - SOFT))  # a brightness of 100 is 1 cm
+
+
+def _shoulder_shapes(
+    patient: Patient, view: str
+) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray, float]]]:
+    """Return the shapes of both sides, in cm.
+
+    Returns
+    -------
+    blades : list of ndarray, (7, 3)
+        The corners of each shoulder blade.
+    tubes : list of (points, radius, thickness)
+        Points (N, 3) along a clavicle, the border of a blade, an arm, or the head of an arm; the
+        radius (N,) at each; and the thickness of the bone.
+    """
     rng, now = patient.rng("shoulders"), patient.rng("shoulders", stays=False)
     clavicle_z, clavicle_y = patient.apex - 1.0, -0.62 * patient.depth
     slope = rng.normal(0.10, 0.06) + now.normal(0, 0.05)
     arm_x, arm_slope = place_arms(patient)
     # on a PA film the arms are brought forward, which turns the blades outwards
-    out = rng.uniform(0.2, 3.2) - (0 if geometry.view == "PA" else 2.8)
-    blades, tubes = [], []  # corners; and (points, radius, thickness of the bone)
+    out = rng.uniform(0.2, 3.2) - (0 if view == "PA" else 2.8)
+    blades, tubes = [], []
     for side in (-1, 1):
         lift = now.normal(0, 0.4)
         t = np.linspace(0, 1, 24)
@@ -117,22 +147,7 @@ def _shoulders(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
         shaft = np.concatenate([head, head + np.array([side * 14.0 * arm_slope, 0, -14.0])])
         tubes.append((shaft, np.full(2, 1.1), 1.0))
         tubes.append((np.concatenate([head, head + 0.01]), np.full(2, 2.1), 1.6))  # a line so short is a disc
-    canvas = canvas_side(size, 384)
-    blade_canvas, tube_canvas = np.zeros((2, canvas, canvas), np.uint8)
-    for corners in blades:
-        cv2.fillPoly(blade_canvas, [canvas_points(geometry, corners, canvas)], 30, cv2.LINE_8, FRACTION_BITS)
-    # a tube is thickest along its middle: three lines, each narrower and brighter than the one before
-    for fraction, brightness in ((1.0, 55), (0.8, 80), (0.5, 100)):
-        for points, radius, thickness in tubes:
-            places = canvas_points(geometry, points, canvas)
-            magnified = canvas / geometry.field * geometry.magnification(float(points[0, 1]))
-            for start, stop, r in zip(places[:-1], places[1:], radius[:-1], strict=True):
-                width = max(1, round(2 * r * fraction * magnified))
-                cv2.line(tube_canvas, start, stop, round(thickness * brightness), width, cv2.LINE_8, FRACTION_BITS)
-    # brightness 100 is 1 cm
-    return shrink(cv2.add(blade_canvas, tube_canvas), size) * (
-        0.01 * SHOULDER_MINERAL * patient.bone_density * (BONE - SOFT)
-    )
+    return blades, tubes
 
 
 def shoulder_thickness(rays: Rays, patient: Patient) -> np.ndarray:
@@ -140,7 +155,7 @@ def shoulder_thickness(rays: Rays, patient: Patient) -> np.ndarray:
     arm_x, arm_slope = place_arms(patient)
     x, z = rays.at_depth(0.0)
     below = patient.apex - 5.0 - z
-    radius = np.float32(7.5 + 0.9 * patient.fat)  # float32, for its square is taken below
+    radius = np.float32(7.5 + 0.9 * patient.fat)  # float32, because its square below must be rounded to it
     middle = arm_x + arm_slope * np.maximum(below, 0)
     over = np.minimum(below, 0)  # round at the top
     square = radius * radius - (np.abs(x) - middle) ** 2 - over * over

@@ -82,7 +82,7 @@ class Pleura:
         For the ellipse f = 1 - (x/a)**2 - (y/b)**2, the distance from its border is
         about f over the length of f's gradient.
         """
-        # arrays are reused, for these are the largest of a film
+        # arrays are reused, because these are the largest of a film
         across, deep = self.x / self.width, self.y / (self.width * np.float32(self.flatness))
         across *= across
         deep *= deep
@@ -257,7 +257,8 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     y = cavity.front + span * t
     x, z = rays.at_depth(y)
     from_middle = x - patient.shift
-    # arrays are reused below, for these are the largest of a film; `border` is how far a lung stays from the middle
+    # Arrays are reused below, because these are the largest of a film.
+    # `border` is the distance from the middle at which a lung begins.
     inside = np.abs(from_middle)
     border = y * y  # the mediastinum is narrower in front and behind, where the lungs nearly meet
     border *= np.float32(-0.5 * patient.mediastinum / patient.depth**2)

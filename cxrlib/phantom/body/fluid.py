@@ -32,7 +32,7 @@ POSTURES = {"upright": (0.0, 1.0), "supine": (-1.0, 0.12), "semi-erect": (-0.6, 
 SIDES = ("right", "left", "both")
 
 ROUGHNESS = (0.3, 1.6)
-"""Centimetres by which the filling order varies from place to place, for no lung is alike all over. By eye."""
+"""Centimetres by which the filling order varies from place to place, because no lung is the same everywhere. By eye."""
 
 AIRLESS = 3.0
 """Centimetres beyond the fluid in which the lung is pressed airless. By eye."""
@@ -41,7 +41,7 @@ MAX_FILLED = 0.85
 """Fraction of a pleural space that can be filled: some lung stays at the hilum."""
 
 SURVEY_SIZE = 144
-"""Rays a side with which the level is found. The volume then holds to 2 % at the film's own size."""
+"""Rays along a side with which the level is found. At a film's own size the volume then is right to 2 %."""
 
 
 @dataclass(frozen=True)

@@ -133,4 +133,4 @@ def bowel_gas_thickness(rays: Rays, patient: Patient) -> np.ndarray:
     while rng.random() < 0.35:
         place = (rng.uniform(2, 11), rng.uniform(-5, 3), dome - rng.uniform(3, 7))
         gas += path_length(rays, ellipsoid(rays, place, tuple(rng.uniform(0.8, 2.0, 3))).half)
-    return 0.6 * np.minimum(gas, 6)  # gas lies between folds of the bowel, not in one piece
+    return 0.6 * np.minimum(gas, 6)  # by eye: as it is, the gas would be too dark

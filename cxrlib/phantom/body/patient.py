@@ -113,8 +113,8 @@ class Patient:
         Parameters
         ----------
         purpose : str
-            Part of the seed: another string gives other films. So the strings in use stay as
-            they are, even where the code now has another name for the thing.
+            Part of the seed, so a different string gives different films. The strings in
+            use stay, even where the code now uses a different name.
         stays : bool
             Whether the stream is the same at every visit of the patient.
         """

@@ -1,1 +1,1 @@
-"""The X-rays: rays, materials, texture and the detector."""
+"""The physics of a film: rays, materials, texture, drawing and the detector."""

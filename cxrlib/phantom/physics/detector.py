@@ -164,7 +164,7 @@ def burn_in_markers(shown: np.ndarray, rng: np.random.Generator, site: int, *, p
     side = canvas_side(size)
     lead = np.zeros((side, side), np.uint8)
     for text, (column, row), height in texts:
-        scale = height * side / 22  # OpenCV's capitals are about 22 pixels high at scale 1
+        scale = height * side / 22  # 22 pixels are taken as the height of the font at scale 1
         origin = round(column * side), round(row * side)
         cv2.putText(lead, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(1, round(scale * 2)), cv2.LINE_8)
     opacity = cv2.resize(lead, (size, size), interpolation=cv2.INTER_AREA) / 255.0

@@ -1,4 +1,4 @@
-"""Drawing on a canvas that is finer than the film, so that thin things keep their width and their place."""
+"""Draw on a canvas that is finer than the film, so that thin shapes keep their width and their place."""
 
 import cv2
 import numpy as np

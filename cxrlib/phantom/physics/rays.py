@@ -6,9 +6,9 @@ in y. So four numbers describe a ray, and its path through an ellipsoid has a cl
 form. Rows of an image run from the head down. Columns run from the patient's right to
 the patient's left, in both views.
 
-Arrays along rays are float32. A Python float keeps an array's type (NumPy 2), so
-most constants stand as they are. A NumPy float64 would turn it into float64:
-``np.float32`` stands where a number may be one.
+Arrays along rays are float32. A Python float does not change an array's type (NumPy 2).
+A NumPy float64 would change it to float64, so ``np.float32`` is written around numbers
+that may be one.
 """
 
 from collections.abc import Sequence
