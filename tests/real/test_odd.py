@@ -1,4 +1,4 @@
-"""Odd but real files, where CXR_ODD_DATA names their folder: each gets what it is owed."""
+"""Odd but real files, in the folder that CXR_ODD_DATA names: each is read, or refused with the right message."""
 
 import os
 from pathlib import Path
@@ -26,34 +26,31 @@ def test_all_originals_are_read_to_one_channel():
 
 
 def test_monochrome1_is_inverted():
-    """Both files store the same pixels, so what the tag turns over must differ by the inversion alone."""
+    """Both files store the same pixels, so the images differ only by the inversion that the tag asks for."""
     two, one = (read_image(ODD / f"cxr_monochrome{k}.dcm") for k in (2, 1))
     assert two.shape == (1024, 1024)
     np.testing.assert_allclose(one, 1 - two, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("ct_slice_16bit.dcm", "Modality CT"),
-        ("lfs_pointer_not_an_image.png", "Git LFS pointer"),
-        ("README.md", "unknown format"),
-        # its pixels are a heat map laid over the film, and lungs painted green: pictures in colour
-        ("nih_rgb.jpg", "picture in colour"),
-        ("nih_lung_masked_rgb.png", "picture in colour"),
-    ],
-)
-def test_what_is_no_radiograph_is_refused_by_name(name, message):
-    with pytest.raises(InputError, match=message) as caught:
-        read_image(ODD / name)
-    assert name in str(caught.value)
+def test_a_file_that_is_not_a_radiograph_is_refused_by_name():
+    messages = {
+        "ct_slice_16bit.dcm": "Modality CT",
+        "lfs_pointer_not_an_image.png": "Git LFS pointer",
+        "README.md": "unknown format",
+        "nih_rgb.jpg": "picture in colour",  # a heat map is laid over the film
+        "nih_lung_masked_rgb.png": "picture in colour",  # the lungs are painted green
+    }
+    for name, message in messages.items():
+        with pytest.raises(InputError, match=message) as caught:
+            read_image(ODD / name)
+        assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["nih_rgb.jpg", "nih_lung_masked_rgb.png"])
-def test_pictures_in_colour_are_read_on_request(name):
-    opened = open_radiograph(ODD / name, size=128, allow_color=True)
-    assert opened.image.shape == (128, 128)
-    assert "luminance" in opened.warnings[0]
+def test_pictures_in_colour_are_read_on_request():
+    for name in ("nih_rgb.jpg", "nih_lung_masked_rgb.png"):
+        opened = open_radiograph(ODD / name, size=128, allow_color=True)
+        assert opened.image.shape == (128, 128)
+        assert "luminance" in opened.warnings[0]
 
 
 def test_a_film_that_is_not_square_is_padded():
