@@ -14,6 +14,9 @@ Patients = ArrayLike | None
 LEVEL = 0.95
 """The confidence level of all intervals, unless another one is asked for."""
 
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+"""The quantile of the normal distribution for `LEVEL`: 1.96."""
+
 SAME_SCORE = 1e-5
 """Scores closer together than this count as the same. Chosen; well above the rounding of float32 (1e-7)."""
 
@@ -131,9 +134,8 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     if hits.size == 0:
         return UNDEFINED
     fraction, size = hits.mean(), effective_size(hits, patients)
-    z = stats.norm.ppf((1 + LEVEL) / 2)
-    centre = (fraction + z**2 / (2 * size)) / (1 + z**2 / size)
-    half = z / (1 + z**2 / size) * np.sqrt(fraction * (1 - fraction) / size + z**2 / (4 * size**2))
+    centre = (fraction + Z**2 / (2 * size)) / (1 + Z**2 / size)
+    half = Z / (1 + Z**2 / size) * np.sqrt(fraction * (1 - fraction) / size + Z**2 / (4 * size**2))
     low, high = max(0, centre - half), min(1, centre + half)
     # Wilson's interval holds the fraction itself; at 0 and 1 it may miss it by a rounding error
     return Estimate(float(fraction), float(min(low, fraction)), float(max(high, fraction)))

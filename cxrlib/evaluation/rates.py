@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.calibration import brier_interval
 from cxrlib.evaluation.estimate import (
-    LEVEL,
     UNDEFINED,
     Estimate,
     Patients,
+    Z,
     are_constant,
     check_scores,
     effective_size,
@@ -206,8 +206,7 @@ def _predictive_value(se: float, sp: float, prevalence: float, n_finding: float,
     se, sp = (se * n_finding + 0.5) / (n_finding + 1), (sp * n_nofinding + 0.5) / (n_nofinding + 1)
     centre = np.log(se * prevalence / ((1 - sp) * (1 - prevalence)))
     error = np.sqrt((1 - se) / (se * (n_finding + 1)) + sp / ((1 - sp) * (n_nofinding + 1)))
-    half = stats.norm.ppf((1 + LEVEL) / 2) * error
-    low, high = special.expit(centre - half), special.expit(centre + half)
+    low, high = special.expit(centre - Z * error), special.expit(centre + Z * error)
     # the centre is that of the changed cells, so the value itself could lie outside
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 

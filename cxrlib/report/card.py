@@ -155,19 +155,19 @@ def _groups(groups_of_column: dict[str, list[Group]]) -> str:
 def _limits(run: Run) -> str:
     start = "" if run.recipe.start == "scratch" else f" Its training began from other weights: {run.recipe.start}."
     return (
-        "## What it is not good for\n\nHospitals, machines, projections and ages other than those it was measured on. "
-        "Any finding but this one. Films that are not frontal chest films. The intervals allow for several films of "
-        f"one patient, and for nothing else. Explanations of single films were not validated.{start}"
+        "## What it is not good for\n\nOther hospitals, machines, projections and ages than it was measured on; any "
+        "finding but this one; films that are no frontal chest films. Intervals allow for several films of one "
+        f"patient, and for nothing else. Explanations of single films were not validated.{start}"
     )
 
 
 def _checklists() -> str:
     claim, tripod = ("; ".join(f"{number} {topic}" for number, topic in items.items()) for items in (CLAIM, TRIPOD_AI))
     return (
-        "## Items that this card covers\n\n"
+        "## Items that this card speaks to\n\n"
         f"CLAIM 2020, {len(CLAIM)} of 42: {claim}.\n\n"
         f"TRIPOD+AI, {len(TRIPOD_AI)} of 27: {tripod}.\n\n"
-        "The other items ask about a study (why, where, who paid, what was registered). Its authors answer them."
+        "The others ask about a study (why, where, who paid, what was registered), and are for its authors."
     )
 
 

@@ -17,20 +17,16 @@ def training_charts(run: Run) -> list[Picture]:
     """Return loss, validation AUC and learning rate, each by epoch."""
     table, kept = run.history, run.kept_epoch
     loss, val_auc, rate = (table[name].to_numpy() for name in ("loss", "val_auc", "learning_rate"))
+    loss_alt = f"Training loss by epoch: {loss[0]:.3f} in the first, {loss[-1]:.3f} in the last."
+    auc_alt = (
+        f"AUC on the validation films by epoch: {val_auc[0]:.3f} in the first, {val_auc[kept - 1]:.3f} in epoch "
+        f"{kept}, whose weights are kept."
+    )
+    rate_alt = f"Learning rate by epoch: at most {rate.max():.2g}, {rate[-1]:.2g} in the last."
     return [
-        embed_chart(
-            lambda ax: plots.losses(table, ax),
-            f"Training loss by epoch: {loss[0]:.3f} in the first, {loss[-1]:.3f} in the last.",
-        ),
-        embed_chart(
-            lambda ax: plots.history(table, ax, kept=kept),
-            f"AUC on the validation films by epoch: {val_auc[0]:.3f} in the first, {val_auc[kept - 1]:.3f} in epoch "
-            f"{kept}, whose weights are kept.",
-        ),
-        embed_chart(
-            lambda ax: plots.learning_rates(table, ax),
-            f"Learning rate by epoch: at most {rate.max():.2g}, {rate[-1]:.2g} in the last.",
-        ),
+        embed_chart(lambda ax: plots.losses(table, ax), loss_alt),
+        embed_chart(lambda ax: plots.history(table, ax, kept=kept), auc_alt),
+        embed_chart(lambda ax: plots.learning_rates(table, ax), rate_alt),
     ]
 
 
