@@ -1,63 +1,57 @@
-"""What training on several processes needs; that it works is held by tests/slow/test_distributed.py."""
+"""What a training on several processes needs. tests/slow/test_distributed.py shows that it works."""
 
-import os
 import subprocess
-import sys
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tiny import TINY
+from processes import BARE_ENVIRONMENT, train_command, write_recipe
 
 from cxrlib.errors import InputError
 from cxrlib.model import distributed
-from cxrlib.model.recipe import recipe_text
-
-ALONE = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "XLA_", "JAX_"))}
-BATCH = 16
+from cxrlib.model.backend import keras
 
 
-def command(cohort, run, *options):
-    return [str(Path(sys.executable).with_name("cxr")), "train", str(cohort), str(run), "--distributed", *options]
+def test_processes_that_cannot_join_are_told_why(monkeypatch):
+    for name in distributed.JOIN_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    with pytest.raises(InputError, match="distributed training needs Keras on JAX; it runs on tensorflow"):
+        distributed.join_processes()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")
+    missing = "KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES must be set too"
+    with pytest.raises(InputError, match=missing):
+        distributed.join_processes()
 
 
-def write_recipe(folder: Path, epochs: int) -> Path:
-    file = folder / "tiny.json"
-    file.write_text(recipe_text(replace(TINY, epochs=epochs, batch=BATCH)))
-    return file
-
-
-@pytest.mark.parametrize(
-    ("env", "told"),
-    [
-        ({"KERAS_BACKEND": "tensorflow"}, "distributed training needs Keras on JAX; it runs on tensorflow"),
-        ({"KERAS_DISTRIBUTION_PROCESS_ID": "1"}, "KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES"),
-        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, "16 films cannot be shared evenly by 3 devices"),
-    ],
-)
-def test_what_cannot_be_joined_is_said(sim_cohort, tmp_path, env, told):
-    words = command(sim_cohort, tmp_path / "run", "--recipe", str(write_recipe(tmp_path, 1)))
-    done = subprocess.run(words, env=ALONE | env, capture_output=True, text=True, check=False)
+def test_a_batch_that_the_devices_cannot_share_is_refused(sim_cohort, tmp_path):
+    words = train_command(sim_cohort, tmp_path / "run", write_recipe(tmp_path, batch=16, epochs=1))
+    env = BARE_ENVIRONMENT | {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert "a batch of 16 films cannot be shared evenly by 3 devices" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
-class JaxRuntimeError(RuntimeError):
-    """As JAX' own, by name."""
-
-
-@pytest.mark.parametrize(
-    "lost",
-    [ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), JaxRuntimeError("UNAVAILABLE: a task")],
-)
-def test_whatever_jax_raises_where_a_process_has_ended_becomes_a_sentence(lost, monkeypatch):
+def test_a_batch_larger_than_the_training_set_is_refused_for_several_processes(monkeypatch):
+    distributed.check_batch(16, 15)
     monkeypatch.setattr(distributed, "shard", lambda: (0, 2))
-    ended = "another process of this training has ended; start all of them again"
-    with pytest.raises(InputError, match=ended), distributed.explain_lost_process():
-        raise lost
-    with pytest.raises(ValueError, match="a loss of nan"), distributed.explain_lost_process():
-        raise ValueError("a loss of nan")
-    monkeypatch.setattr(distributed, "shard", lambda: (0, 1))
-    with pytest.raises(type(lost)), distributed.explain_lost_process():
-        raise lost
+    with pytest.raises(InputError, match="15 training films are fewer than a batch of 16"):
+        distributed.check_batch(16, 15)
+
+
+class JaxRuntimeError(RuntimeError):
+    """An error with the name of JAX's own."""
+
+
+def test_an_error_of_jax_becomes_a_sentence_if_a_process_has_ended(monkeypatch):
+    gloo = ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer")
+    for error in (gloo, JaxRuntimeError("UNAVAILABLE: a task")):
+        monkeypatch.setattr(distributed, "shard", lambda: (0, 2))
+        message = "another process of this training has ended; start all of them again"
+        with pytest.raises(InputError, match=message), distributed.explain_lost_process():
+            raise error
+        with pytest.raises(ValueError, match="a loss of nan"), distributed.explain_lost_process():
+            raise ValueError("a loss of nan")
+        monkeypatch.setattr(distributed, "shard", lambda: (0, 1))
+        with pytest.raises(type(error)), distributed.explain_lost_process():
+            raise error

@@ -6,11 +6,11 @@ from cxrlib.model.network import has_bfloat16
 from cxrlib.model.resnet import LAST_MAPS, FusedBatchNormalization, build_resnet
 
 
-@pytest.mark.parametrize(("depth", "millions"), [(18, 11.2), (34, 21.3), (50, 23.5)])
-def test_parameters_are_those_of_the_paper(depth, millions):
+def test_parameters_are_those_of_the_paper():
     """He et al. 2016: 11.7, 21.8 and 25.6 million, less 999 of 1,000 outputs and two of three input channels."""
-    model = build_resnet(depth=depth, width=64, size=64)
-    assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.1)
+    for depth, millions in ((18, 11.2), (34, 21.3), (50, 23.5)):
+        model = build_resnet(depth=depth, width=64, size=64)
+        assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.1)
 
 
 def test_stages_halve_and_double():
@@ -33,8 +33,8 @@ def test_any_size():
         assert model(np.zeros((1, side, side, 1), np.float32)).shape == (1, 1)
 
 
-def test_standardizing_forgets_exposure():
-    """The answer does not change when a film is made paler and darker: a x + b."""
+def test_standardizing_removes_exposure():
+    """The logit does not change when a film x is made paler and darker: a x + b."""
     film = np.random.default_rng(0).random((2, 64, 64, 1)).astype(np.float32)
     for standardize, same in ((True, True), (False, False)):
         model = build_resnet(width=4, size=None, standardize=standardize, seed=3)
@@ -42,7 +42,7 @@ def test_standardizing_forgets_exposure():
         assert (difference < 0.01) == same
 
 
-def test_the_output_bias_is_the_first_answer():
+def test_the_output_bias_is_the_bias_of_the_logit():
     model = build_resnet(width=4, size=32, output_bias=-2.2)
     assert model.get_layer("logit").bias.numpy() == pytest.approx(-2.2)
 
@@ -53,14 +53,14 @@ def test_the_seed_makes_the_weights():
     assert not np.array_equal(same[0][0], same[2][0])
 
 
-def test_depths():
+def test_another_depth_is_refused():
     with pytest.raises(ValueError, match="one of 18, 34, 50"):
         build_resnet(depth=20)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the fused kernel is TensorFlow's")
 def test_fused_normalization_is_keras_own():
-    """Outputs in training, gradients and moving averages of one layer: a whole network would make rounding grow."""
+    """One layer's outputs in training, gradients and moving averages; in a whole network rounding errors would grow."""
     images = np.random.default_rng(0).normal(3, 2, (8, 12, 10, 5)).astype(np.float32)
     weights = np.random.default_rng(1).normal(size=images.shape).astype(np.float32)  # so that gradients are not 0
     results = []
@@ -79,7 +79,7 @@ def test_fused_normalization_is_keras_own():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the fused kernel is TensorFlow's")
-def test_a_fused_network_has_the_layers_and_answers_of_keras_own():
+def test_a_fused_network_has_the_layers_and_outputs_of_keras_own():
     films = np.random.default_rng(0).random((8, 64, 64, 1)).astype(np.float32)
     plain, fused = (build_resnet(width=4, size=64, seed=1, fused=fused) for fused in (False, True))
     assert sum(isinstance(layer, FusedBatchNormalization) for layer in fused.layers) == 17
@@ -93,8 +93,8 @@ def test_bfloat16_computes_in_it_and_keeps_weights_in_float32():
     assert {layer.compute_dtype for layer in model.layers if isinstance(layer, keras.layers.Conv2D)} == {"bfloat16"}
     assert {str(v.dtype) for v in model.variables} == {"float32"}
     films = np.random.default_rng(0).random((4, 64, 64, 1)).astype(np.float32)
-    whole = build_resnet(width=4, size=64)
-    np.testing.assert_allclose(model.predict_on_batch(films), whole.predict_on_batch(films), atol=0.1)
+    float32 = build_resnet(width=4, size=64)
+    np.testing.assert_allclose(model.predict_on_batch(films), float32.predict_on_batch(films), atol=0.1)
 
 
 def test_bfloat16_is_not_used_where_it_is_forbidden(monkeypatch):

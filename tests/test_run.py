@@ -19,9 +19,9 @@ from cxrlib.training.run import open_run
 def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):
     table = tiny_run.scores
     for row in table.iloc[::10].itertuples():
-        made = tiny_run.predict(sim_cohort / row.path)
-        assert made.score == pytest.approx(row.score, abs=1e-5)
-        assert made.finding == (row.score >= tiny_run.threshold)
+        prediction = tiny_run.predict(sim_cohort / row.path)
+        assert prediction.score == pytest.approx(row.score, abs=1e-5)
+        assert prediction.finding == (row.score >= tiny_run.threshold)
 
 
 def test_predict_takes_an_array_and_a_threshold(tiny_run, sim_cohort):
@@ -35,28 +35,28 @@ def test_predict_takes_an_array_and_a_threshold(tiny_run, sim_cohort):
             tiny_run.predict(wrong)
 
 
-@pytest.mark.parametrize("case", ["wide", "12-bit", "hot"])
-def test_an_original_and_its_prepared_copy_score_alike(tiny_run, tmp_path, sim_cohort, case):
-    rng = np.random.default_rng(0)
-    for name in ("effusion", "nofinding"):
-        (tmp_path / "source" / name).mkdir(parents=True)
-        for i, path in enumerate(sorted((sim_cohort / name).iterdir())[:4]):
-            film = cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), (512, 512)).astype(np.float64)
-            film += rng.normal(0, 20, film.shape)
-            if case == "wide":
-                film = film[60:440]
-            film = np.clip(film, 0, 4095).astype(np.uint16)
-            if case == "hot":
-                film[200, 100] = 30_000
-            cv2.imwrite(str(tmp_path / "source" / name / f"{i}.png"), film)
-    prepare(tmp_path / "source", tmp_path / "out", size=128)
-    differences, spread = [], []
-    for row in read_cohort(tmp_path / "out").table.itertuples():
-        original = tiny_run.predict(tmp_path / "source" / row.path).score
-        differences.append(abs(original - tiny_run.predict(tmp_path / "out" / row.path).score))
-        spread.append(original)
-    assert max(differences) < 0.005
-    assert np.ptp(spread) > 0.005  # scores that never differ would prove nothing
+def spoiled(film: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
+    """Return a film as an original may be, uint16: wider than high, of 12 bits, or with a hot pixel."""
+    film = cv2.resize(film, (512, 512)).astype(np.float64) + rng.normal(0, 20, (512, 512))
+    film = np.clip(film[60:440] if case == "wide" else film, 0, 4095).astype(np.uint16)
+    if case == "hot":
+        film[200, 100] = 30_000
+    return film
+
+
+def test_an_original_and_its_prepared_copy_score_alike(tiny_run, tmp_path, sim_cohort):
+    for case in ("wide", "12-bit", "hot"):
+        source, out, rng = tmp_path / case, tmp_path / f"{case} prepared", np.random.default_rng(0)
+        for name in ("effusion", "nofinding"):
+            (source / name).mkdir(parents=True)
+            for i, path in enumerate(sorted((sim_cohort / name).iterdir())[:4]):
+                film = spoiled(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), case, rng)
+                cv2.imwrite(str(source / name / f"{i}.png"), film)
+        prepare(source, out, size=128)
+        paths = read_cohort(out).table["path"]
+        scores = np.array([[tiny_run.predict(folder / path).score for path in paths] for folder in (source, out)])
+        assert np.abs(scores[0] - scores[1]).max() < 0.005
+        assert np.ptp(scores[0]) > 0.005  # scores that never differ would prove nothing
 
 
 def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
@@ -87,7 +87,7 @@ def test_films_trained_on_stay_so_whatever_cohort_csv_says(tiny_run, sim_cohort,
 
 
 def test_a_cohort_that_the_run_does_not_know(tiny_run, sim_cohort, tmp_path):
-    """Its own split counts; people of the same id as one trained on are spoken of."""
+    """Its own split counts. Patients with the id of one trained on cause a warning."""
     other = simulate(tmp_path / "other", films=30, prevalence=1 / 3, size=64, seed=9)
     result = tiny_run.evaluate(read_cohort(other), split="all")
     assert result.performance.n == 30
@@ -114,14 +114,16 @@ def test_a_new_film_of_a_patient_trained_on_cannot_be_test(tiny_run, sim_cohort,
     rest = table[table["patient_id"] != patient]
     grown = pd.concat([rest, pd.DataFrame([row])])
     grown.to_csv(tmp_path / "leak" / "cohort.csv", index=False)
-    told = tiny_run.evaluate(read_cohort(tmp_path / "leak")).warnings
-    assert "1 of these films have the patient_id of one trained on" in told[0]
+    warnings = tiny_run.evaluate(read_cohort(tmp_path / "leak")).warnings
+    assert "1 of these films have the patient_id of one trained on" in warnings[0]
 
 
 def test_a_run_against_itself(tiny_run, sim_cohort):
-    made = compare(tiny_run, tiny_run, read_cohort(sim_cohort))
-    assert made.difference == (0, 0, 0)
-    assert made.auc_a == made.auc_b
+    result = compare(tiny_run, tiny_run, read_cohort(sim_cohort))
+    assert result.difference == (0, 0, 0)
+    assert result.auc_a == result.auc_b == tiny_run.evaluate(read_cohort(sim_cohort)).auc
+    test = tiny_run.scores.query("split == 'test'")
+    assert (result.n, result.n_finding) == (len(test), test["label"].sum())
 
 
 def copy_of(run, tmp_path):
@@ -152,16 +154,16 @@ def test_a_damaged_model(tiny_run, tmp_path):
 
 
 def test_a_comparison_says_what_either_run_has_learned_from(tiny_run, sim_cohort):
-    told = compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all").warnings
-    assert len(told) == 2
-    assert all("of these films were trained on" in text for text in told)
+    warnings = compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all").warnings
+    assert len(warnings) == 2
+    assert all("of these films were trained on" in text for text in warnings)
     assert not compare(tiny_run, tiny_run, read_cohort(sim_cohort)).warnings
 
 
-def test_films_of_another_finding_are_told_of(tiny_run, tmp_path):
+def test_films_of_another_finding_cause_a_warning(tiny_run, tmp_path):
     other = simulate(tmp_path / "other", films=20, prevalence=0.5, size=64, seed=5, finding="cardiomegaly")
-    told = tiny_run.evaluate(read_cohort(other), split="all").warnings
-    assert "the run looks for effusion, and these films are filed as cardiomegaly" in told
+    warnings = tiny_run.evaluate(read_cohort(other), split="all").warnings
+    assert "the run looks for effusion, and these films are filed as cardiomegaly" in warnings
 
 
 def test_equal_file_names_do_not_make_the_same_people(tiny_run, two_folders, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from cxrlib.course.folders import cache_folder, course_cohort
 from cxrlib.errors import InputError
+from cxrlib.model.backend import LOG_LEVEL, captured_stderr, quiet_tensorflow
 
 
 def test_folders_named_in_the_environment(monkeypatch, tmp_path):
@@ -18,32 +19,51 @@ def test_folders_named_in_the_environment(monkeypatch, tmp_path):
     assert course_cohort() == tmp_path / "mine"
 
 
-@pytest.mark.parametrize(("variable", "ask"), [("CXR_CACHE", cache_folder), ("CXR_COHORT", course_cohort)])
-def test_a_relative_path_is_refused(monkeypatch, variable, ask):
-    """It would mean one folder to the notebooks and another to who set it."""
-    monkeypatch.setenv(variable, "my/folder")
-    with pytest.raises(InputError, match=f"{variable} is 'my/folder'"):
-        ask()
+def test_a_relative_path_is_refused(monkeypatch):
+    """It would name one folder for the notebooks and another for the person who set it."""
+    for variable, folder in (("CXR_CACHE", cache_folder), ("CXR_COHORT", course_cohort)):
+        monkeypatch.setenv(variable, "my/folder")
+        with pytest.raises(InputError, match=f"{variable} is 'my/folder'"):
+            folder()
 
 
-def stderr_of(code, *words, **environment):
-    """Return what a new Python says on stderr, of itself and of what it has compiled."""
+def test_what_compiled_code_writes_is_hidden_and_shown_if_the_block_fails(capfd):
+    def write_and_fail():
+        os.write(2, b"shown")
+        raise RuntimeError
+
+    with captured_stderr():
+        os.write(2, b"hidden")
+    with pytest.raises(RuntimeError), captured_stderr():
+        write_and_fail()
+    assert capfd.readouterr().err == "shown"
+
+
+def test_tensorflows_messages_are_shown_if_the_environment_asks_for_them(capfd, monkeypatch):
+    for level, message in (("0", "shown"), ("1", ""), ("3", ""), (None, "")):
+        monkeypatch.delenv(LOG_LEVEL, raising=False)
+        if level:
+            monkeypatch.setenv(LOG_LEVEL, level)
+        with quiet_tensorflow():
+            os.write(2, b"shown")
+            assert os.environ[LOG_LEVEL] == (level or "1")
+        assert os.environ.get(LOG_LEVEL) == level
+        assert capfd.readouterr().err == message
+
+
+def run_python(code, *words, **environment):
+    """Run a new Python without TensorFlow's variables; return its stdout and stderr."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     words = [sys.executable, "-c", code, *map(str, words)]
     done = subprocess.run(words, capture_output=True, text=True, env=bare | environment, cwd=Path(__file__).parents[1])
-    return done.stderr
+    return done.stdout.strip(), done.stderr
 
 
-def test_a_session_is_silent_and_what_fails_in_it_is_not():
-    loud = (
-        "import os\nfrom cxrlib.model.backend import captured_stderr\n"
-        "with captured_stderr():\n    os.write(2, b'from compiled code')\n    raise RuntimeError"
-    )
-    assert stderr_of("from cxrlib.model.session import start_session; start_session(1)") == ""
-    assert "from compiled code" in stderr_of(loud)
+ONEDNN = "\nfrom tensorflow.python.util._pywrap_util_port import IsMklEnabled\nprint(IsMklEnabled())"
+HAS_ONEDNN = str(sys.platform == "linux")
+"""Elsewhere TensorFlow is built without oneDNN."""
 
-
-PLAIN = """
+LIBRARY_ALONE = """
 import os, sys
 import cxrlib
 run = cxrlib.open_run(sys.argv[1])
@@ -54,27 +74,19 @@ assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
 """
 
 
-def test_plain_python_is_silent_too_and_no_switch_is_set(tiny_run, sim_cohort, tmp_path):
-    """Without a session: opened, asked, evaluated and trained by the library alone."""
+def test_the_library_is_silent_without_a_session_and_uses_onednn(tiny_run, sim_cohort, tmp_path):
+    """It opens a run, predicts, evaluates and trains."""
     film = next((sim_cohort / "effusion").iterdir())
-    assert stderr_of(PLAIN, tiny_run.folder, film, sim_cohort, tmp_path / "run") == ""
+    out = run_python(LIBRARY_ALONE + ONEDNN, tiny_run.folder, film, sim_cohort, tmp_path / "run")
+    assert out == (HAS_ONEDNN, "")
 
 
-def test_who_asks_for_tensorflows_messages_gets_them():
-    code = (
-        "import os\nfrom cxrlib.model.backend import unasked_silence\nwith unasked_silence():\n    os.write(2, b'said')"
-    )
-    assert "said" in stderr_of(code, TF_CPP_MIN_LOG_LEVEL="0")
-    assert stderr_of(code, TF_CPP_MIN_LOG_LEVEL="1") == ""  # as a process has it, and its children, that loaded JAX
+SESSION = "from cxrlib.model.session import start_session\nstart_session(1)"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow is built without it")
-def test_onednn_is_used_unless_told_otherwise():
-    """It is three times as fast on processors on which TensorFlow would not use it."""
-    code = (
-        "import cxrlib.course.lessons\n"  # the library alone, before any session
-        "from tensorflow.python.util import _pywrap_util_port as port; import sys\n"
-        "print(port.IsMklEnabled(), file=sys.stderr)"
-    )
-    assert stderr_of(code).strip() == "True"
-    assert stderr_of(code, TF_ENABLE_ONEDNN_OPTS="0").strip() == "False"
+def test_a_session_is_silent():
+    assert run_python(SESSION + ONEDNN) == (HAS_ONEDNN, "")
+
+
+def test_the_environment_can_forbid_onednn():
+    assert run_python(SESSION + ONEDNN, TF_ENABLE_ONEDNN_OPTS="0") == ("False", "")

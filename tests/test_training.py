@@ -15,8 +15,9 @@ from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.backend import keras
 from cxrlib.model.loss import score
+from cxrlib.model.network import build_network
 from cxrlib.model.recipe import CLASSIC, Recipe
-from cxrlib.training.fitting import train
+from cxrlib.training.fitting import starting_weights, train
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
 
@@ -60,17 +61,25 @@ def test_the_model_loads_in_plain_keras(tiny_run):
     assert "(1, 1)" in done.stdout
 
 
-def weights(run):
-    return run.model.get_weights()
+def assert_equal_weights(run_a, run_b):
+    for a, b in zip(run_a.model.get_weights(), run_b.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_two_trainings_are_equal_and_another_seed_is_not(tiny_run, sim_cohort, tmp_path):
-    again = train(sim_cohort, tmp_path / "again", TINY)
-    assert all(np.array_equal(a, b) for a, b in zip(weights(tiny_run), weights(again), strict=True))
-    for name in ("history.csv", "scores.csv", "split.csv", "operating_point.json", "recipe.json"):
-        assert (tiny_run.folder / name).read_bytes() == (again.folder / name).read_bytes()
-    other = train(sim_cohort, tmp_path / "other", replace(TINY, seed=1, epochs=1))
-    assert not np.array_equal(weights(tiny_run)[0], weights(other)[0])
+@pytest.fixture(scope="module")
+def last_run(sim_cohort, tmp_path_factory):
+    """A training that differs from `tiny_run`: it has another seed, and keeps the last epoch."""
+    return train(sim_cohort, tmp_path_factory.mktemp("last") / "run", replace(TINY, keep="last", epochs=2, seed=1))
+
+
+def test_another_seed_gives_other_weights(tiny_run, last_run):
+    assert not np.array_equal(tiny_run.model.get_weights()[0], last_run.model.get_weights()[0])
+
+
+def test_the_last_epoch_can_be_kept(last_run):
+    val = last_run.scores[last_run.scores["split"] == "val"]
+    assert last_run.kept_epoch == 2
+    assert auc(val["label"], val["score"]) == pytest.approx(last_run.history["val_auc"].iloc[-1])
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -80,6 +89,7 @@ class Interrupt(keras.callbacks.Callback):
 
 
 def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, tmp_path):
+    """Two trainings by one recipe are equal, bit for bit, and so is one that was interrupted."""
     with pytest.raises(KeyboardInterrupt):
         train(sim_cohort, tmp_path / "cut", TINY, callbacks=(Interrupt(),))
     with pytest.raises(InputError, match=r"unfinished \(2 of 8 epochs\)"):
@@ -90,15 +100,15 @@ def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, t
         train(sim_cohort, tmp_path / "cut", replace(TINY, width=4), resume=True)
     resumed = train(sim_cohort, tmp_path / "cut", TINY, resume=True)
     assert {path.name for path in resumed.folder.iterdir()} == FILES
-    assert all(np.array_equal(a, b) for a, b in zip(weights(tiny_run), weights(resumed), strict=True))
-    for name in ("history.csv", "scores.csv", "operating_point.json"):
+    assert_equal_weights(tiny_run, resumed)
+    for name in FILES - {"model.keras", "environment.json"}:  # which hold dates
         assert (tiny_run.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
     done = train(sim_cohort, tmp_path / "cut", TINY, resume=True)  # complete: nothing to do
     assert done.history.equals(resumed.history)
 
 
 def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path):
-    recipe = replace(TINY, epochs=1, width=4, size=32, split_seed=next_seed(two_folders))
+    recipe = replace(TINY, epochs=1, width=4, size=32, split_seed=seed_with_both_classes(two_folders))
     run = train(two_folders, tmp_path / "run", recipe)
     split = run.split
     assert set(split["split"]) == {"train", "val", "test"}
@@ -110,8 +120,8 @@ def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path)
     assert result.performance.n == (split["split"] == "test").sum()
 
 
-def next_seed(folder):
-    """A seed whose split has both classes everywhere, as so few films rarely do."""
+def seed_with_both_classes(folder):
+    """Return a seed whose split has both classes in every part, which is rare for so few films."""
     from cxrlib.cohorts.split import draw_split
 
     table = read_cohort(folder).table
@@ -138,7 +148,7 @@ def test_a_confidence_out_of_reach_is_refused_before_the_training(sim_cohort, tm
 def test_a_split_without_both_classes_is_refused(two_folders, tmp_path):
     table = read_cohort(two_folders).table[["path", "label"]]
     table.assign(split=["train"] * 11 + ["val"]).to_csv(two_folders / "cohort.csv", index=False)
-    with pytest.raises(InputError, match="the split val has 0 of effusion and 1 of nofinding"):
+    with pytest.raises(InputError, match="the split val has 0 of effusion and 1 of nofinding, and both are needed"):
         train(two_folders, tmp_path / "run", TINY)
     assert not (tmp_path / "run").exists()
 
@@ -162,19 +172,12 @@ def test_classic_halves_as_the_tutorial_did():
 
 
 def test_cosine_warms_up_and_ends_near_0():
-    made = rates(Recipe(epochs=10, hold=2, learning_rate=1e-3))
-    assert made[0] == 0
-    assert max(made) == pytest.approx(1e-3)
-    assert np.argmax(made) == 8
-    assert made[-1] < 1e-5
-    assert all(a >= b for a, b in pairwise(made[8:]))
-
-
-def test_keep_last(sim_cohort, tmp_path):
-    run = train(sim_cohort, tmp_path / "run", replace(TINY, keep="last", epochs=2))
-    val = run.scores[run.scores["split"] == "val"]
-    assert run.kept_epoch == 2
-    assert auc(val["label"], val["score"]) == pytest.approx(run.history["val_auc"].iloc[-1])
+    found = rates(Recipe(epochs=10, hold=2, learning_rate=1e-3))
+    assert found[0] == 0
+    assert max(found) == pytest.approx(1e-3)
+    assert np.argmax(found) == 8
+    assert found[-1] < 1e-5
+    assert all(a >= b for a, b in pairwise(found[8:]))
 
 
 def test_history_is_a_table_without_times(tiny_run):
@@ -183,18 +186,21 @@ def test_history_is_a_table_without_times(tiny_run):
 
 
 def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, tmp_path):
+    for start in (tiny_run.folder, tiny_run.folder / "model.keras"):
+        weights = starting_weights(replace(TINY, start=str(start)))
+        for found, expected in zip(weights, tiny_run.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert starting_weights(TINY) is None
     still = replace(TINY, learning_rate=1e-9, weight_decay=0.0, epochs=1, keep="last")
-    kernel = lambda run: run.model.get_weights()[2]
-    for name, start in (("run", tiny_run.folder), ("file", tiny_run.folder / "model.keras")):
-        tuned = train(sim_cohort, tmp_path / name, replace(still, start=str(start)))
-        np.testing.assert_allclose(kernel(tuned), kernel(tiny_run), atol=1e-6)
-    fresh = train(sim_cohort, tmp_path / "fresh", still)
-    assert np.abs(kernel(fresh) - kernel(tiny_run)).max() > 1e-3
+    tuned = train(sim_cohort, tmp_path / "run", replace(still, start=str(tiny_run.folder)))
+    kernel, expected = (run.model.get_weights()[2] for run in (tuned, tiny_run))
+    np.testing.assert_allclose(kernel, expected, atol=1e-6)
+    assert np.abs(build_network(TINY).get_weights()[2] - expected).max() > 1e-3
 
 
-@pytest.mark.parametrize("change", [{"width": 6}, {"standardize": False}])
-def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path, change):
-    recipe = replace(TINY, start=str(tiny_run.folder), **change)
-    with pytest.raises(InputError, match="they must agree, or begin from scratch"):
-        train(sim_cohort, tmp_path / "other", recipe)
-    assert not (tmp_path / "other").exists()
+def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path):
+    for change in ({"width": 6}, {"standardize": False}):
+        recipe = replace(TINY, start=str(tiny_run.folder), **change)
+        with pytest.raises(InputError, match="they must agree, or begin from scratch"):
+            train(sim_cohort, tmp_path / "other", recipe)
+        assert not (tmp_path / "other").exists()

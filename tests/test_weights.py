@@ -21,21 +21,21 @@ from cxrlib.training.batches import load_images
 from cxrlib.training.fitting import train
 from cxrlib.training.run import SIMULATED, open_run
 
-MOST_BYTES = 6_000_000
+MAX_BYTES = 6_000_000
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """Films of patients that no training has met."""
+    """Films of patients that no training has seen."""
     return simulate(tmp_path_factory.mktemp("fresh") / "cohort", films=120, prevalence=0.4, size=128, seed=99)
 
 
 def test_it_is_small_and_its_checksum_stands_beside_it():
-    made = json.loads((SIMULATED / "made.json").read_text())
+    record = json.loads((SIMULATED / "made.json").read_text())
     packed = SIMULATED / PACKED
-    assert packed.stat().st_size <= MOST_BYTES
-    assert hashlib.sha256(packed.read_bytes()).hexdigest() == made["sha256"]
-    assert made["films"]["phantom"] == VERSION
+    assert packed.stat().st_size <= MAX_BYTES
+    assert hashlib.sha256(packed.read_bytes()).hexdigest() == record["sha256"]
+    assert record["films"]["phantom"] == VERSION
 
 
 def test_it_finds_simulated_effusions_on_fresh_films(fresh):
@@ -60,8 +60,8 @@ def test_packed_weights_lose_three_digits_at_most(tmp_path):
     model = build_resnet(width=recipe.width, size=recipe.size, standardize=True, seed=4)
     pack_network(model, tmp_path / PACKED)
     films = np.random.default_rng(0).random((4, recipe.size, recipe.size, 1)).astype(np.float32)
-    again = load_network(tmp_path, recipe)
-    np.testing.assert_allclose(again.predict_on_batch(films), model.predict_on_batch(films), atol=2e-2)
+    loaded = load_network(tmp_path, recipe)
+    np.testing.assert_allclose(loaded.predict_on_batch(films), model.predict_on_batch(films), atol=2e-2)
 
 
 def test_what_half_precision_cannot_hold_is_not_packed(tmp_path):
@@ -71,11 +71,12 @@ def test_what_half_precision_cannot_hold_is_not_packed(tmp_path):
     assert not (tmp_path / PACKED).exists()
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no archive"])
-def test_damaged_weights_are_refused_by_name(tmp_path, damage):
-    (tmp_path / PACKED).write_bytes(damage((SIMULATED / PACKED).read_bytes()))
-    with pytest.raises(InputError, match=rf"{PACKED}: cannot be loaded"):
-        load_network(tmp_path, Recipe())
+def test_damaged_weights_are_refused_by_name(tmp_path):
+    whole = (SIMULATED / PACKED).read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"no archive"):
+        (tmp_path / PACKED).write_bytes(damaged)
+        with pytest.raises(InputError, match=rf"{PACKED}: cannot be loaded"):
+            load_network(tmp_path, Recipe())
 
 
 def test_default_begins_from_it_and_its_network_fits():
@@ -91,7 +92,7 @@ def test_a_network_of_another_shape_is_told_to_begin_from_scratch(fresh, tmp_pat
 def test_mirrored_scoring_is_the_mean_of_both_views(fresh):
     run = open_run("simulated")
     films = load_images(read_cohort(fresh).files[:6], size=128)
-    one, other = (predict_logits(run.model, view) for view in (films, films[:, :, ::-1]))
-    np.testing.assert_allclose(predict_logits(run.model, films, mirror=True), (one + other) / 2, atol=1e-5)
+    plain, mirrored = (predict_logits(run.model, view) for view in (films, films[:, :, ::-1]))
+    np.testing.assert_allclose(predict_logits(run.model, films, mirror=True), (plain + mirrored) / 2, atol=1e-5)
     np.testing.assert_allclose(run.score_images(films[:, :, ::-1]), run.score_images(films), atol=1e-6)
-    assert np.abs(one - other).max() > 0.01
+    assert np.abs(plain - mirrored).max() > 0.01
