@@ -167,7 +167,7 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     Raises
     ------
     InputError
-        The patient's chest cannot hold so much fluid or so large a nodule, or the
+        The patient's chest cannot hold the volume or the nodule. Or the
         cardiothoracic ratio or the size is out of range.
 
     Examples

@@ -66,8 +66,8 @@ def draw_roster(
     prevalence : float in (0, 1)
         Fraction of the films that are filed under the finding.
     label_noise : (float, float), each in [0, 1]
-        Fraction of the films filed under the finding that do not show it, and
-        fraction of the films filed as nofinding that do.
+        Two fractions of wrong labels: of the films filed under the finding, and of the
+        films filed as nofinding.
     shortcut : float in [0, 1]
         Fraction of the films whose view, site and devices follow from the label. At 0
         they have nothing to do with the label. At 1 the label decides all of them.

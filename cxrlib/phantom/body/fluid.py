@@ -5,8 +5,8 @@ the pressure grows by 1 cm of water for each cm of depth. The lung yields to it.
 recoil pressure P the lung gives way altogether and floats. At the pressure
 P * d / (d + d0) it has yielded by d, where d0 is the yield at half of P.
 
-So a point at height h and at distance d from the wall is reached in the order of
-h + P * d / (d + d0). At the wall, the fluid climbs to the height P above its level in
+So the points of the space are reached in the order of h + P * d / (d + d0), where h is
+a point's height and d its distance from the wall. At the wall, the fluid climbs to the height P above its level in
 mid-chest, and no higher. Fluid fills the space in this order until its volume is
 reached. Gas does the same from the highest point.
 

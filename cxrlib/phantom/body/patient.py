@@ -144,7 +144,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
     """
     stay = np.random.default_rng([seed, number, 0, *b"patient"])
     now = np.random.default_rng([seed, number, 1 + visit, *b"patient"])
-    # 45 % women: in ChestX-ray14, 48,780 of 112,120 films are of women; the median age there is 49
+    # near ChestX-ray14, where 48,780 of 112,120 films are of women (43.5 %) and the median age is 49
     sex, age = ("F" if stay.random() < 0.45 else "M"), int(np.clip(stay.normal(50, 17), 18, 95))
     female, old = sex == "F", np.clip((age - 40) / 50, 0, 1)
     build = (0.91 if female else 1.0) * stay.normal(1.0, 0.045)  # scale of the skeleton
