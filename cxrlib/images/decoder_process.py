@@ -66,7 +66,7 @@ def decode_in_child(data: bytes) -> np.ndarray:
             answer = np.load(io.BytesIO(_receive(child.stdout)), allow_pickle=False)
         except BaseException as error:
             # Also after KeyboardInterrupt: the rest of this answer must not become the answer for the next film.
-            _stop(child)
+            stop_child()
             if not isinstance(error, OSError | EOFError | ValueError):
                 raise
             fault = f"took more than {TIME_LIMIT} s" if timer.finished.is_set() else "crashed"
@@ -81,12 +81,14 @@ def decode_in_child(data: bytes) -> np.ndarray:
 def stop_child() -> None:
     """End the child process, if there is one. The next film starts a new one."""
     if _child is not None:
-        _stop(_child)
+        with contextlib.suppress(OSError), _child:  # closes the pipes; what was not yet sent to the child cannot be
+            _child.kill()
 
 
 def _running_child() -> subprocess.Popen[bytes]:
     global _child
     if _child is None or _child.poll() is not None:
+        stop_child()  # closes the pipes of a child that has ended
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory
         _child = subprocess.Popen(
             [sys.executable, "-P", __file__],  # -P: import no modules from this file's folder
@@ -96,11 +98,6 @@ def _running_child() -> subprocess.Popen[bytes]:
             env=os.environ | one_thread,
         )
     return _child
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError), child:  # closes the pipes; what was not yet sent to the child cannot be
-        child.kill()
 
 
 def _send(stream: IO[bytes], block: bytes | memoryview) -> None:
@@ -121,8 +118,8 @@ def _forget_after_fork() -> None:
     """Let a forked process start its own child: two processes cannot use the same pipes."""
     global _child, _lock
     if _child is not None:
-        _child.returncode = 0  # the parent's child must not be killed here: `_stop` only closes the pipes
-        _stop(_child)
+        _child.returncode = 0  # the child belongs to the parent process: with this, only the pipes are closed
+        stop_child()
     _child, _lock = None, threading.Lock()  # another thread may have held the lock during the fork
 
 
