@@ -85,9 +85,9 @@ def reliability(labels: ArrayLike, scores: ArrayLike, patients: Patients = None,
 def platt(labels: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], np.ndarray]:
     """Fit a sigmoid to validation films; return the function from logits to probabilities.
 
-    p = sigmoid(a logit + b), with a and b by maximum likelihood (Platt,
-    "Probabilistic outputs for support vector machines", 1999, without its smoothing
-    of the labels). The correction for a loss weight w is the case a = 1, b = -log w.
+    p = sigmoid(a logit + b). a and b maximise the likelihood (Platt, "Probabilistic
+    outputs for support vector machines", 1999). We leave out Platt's smoothing of the
+    labels. The correction for a loss weight w is the case a = 1, b = -log w.
 
     Parameters
     ----------

@@ -121,9 +121,9 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     Notes
     -----
     We simulated fractions of 0.75 to 0.95 of 20 to 1,000 films. The interval holds
-    the true fraction in 94 to 97 % of samples of clustered films, and in 92 to 97 %
-    of samples of independent ones. It swings because hits are whole films: 92.5 %
-    at 20 films and a fraction of 0.95.
+    the true fraction in 94 to 97 % of samples of clustered films. For independent
+    films it does so in 92 to 97 %. This swings because hits are whole films: it is
+    92.5 % at 20 films and a fraction of 0.95.
 
     Examples
     --------

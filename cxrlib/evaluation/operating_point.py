@@ -129,8 +129,8 @@ def choose_by_sensitivity(
 def choose_by_youden(labels: ArrayLike, scores: ArrayLike) -> OperatingPoint:
     """Choose the highest sensitivity + specificity - 1 (Youden 1950).
 
-    This is the lowest cost where a missed finding costs the number of films without
-    the finding, and a false alarm the number of films with it.
+    This is the lowest cost for two certain costs. A missed finding costs as much as
+    there are films without the finding; a false alarm, as there are films with it.
     """
     labels, scores = check_scores(labels, scores)
     n_finding, n_nofinding = int((labels == 1).sum()), int((labels == 0).sum())

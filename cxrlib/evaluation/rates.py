@@ -186,9 +186,9 @@ def predictive_values(
     Notes
     -----
     Intervals are on the logit scale (Mercaldo, Lau and Zhou, Statistics in Medicine
-    2007), with half a film added to each cell (Haldane 1956). In simulations they
-    hold the true value in 93 to 97 % of samples, but in 92 % of samples of 20 films
-    with the finding from 11 patients.
+    2007). Half a film is added to each of the four counts (Haldane 1956). In
+    simulations they hold the true value in 93 to 97 % of samples. For 20 films with
+    the finding from 11 patients it is 92 %.
     """
     n_finding, n_nofinding = sizes
     return (
@@ -202,12 +202,12 @@ def _predictive_value(se: float, sp: float, prevalence: float, n_finding: float,
     if called <= 0:
         return UNDEFINED
     value = float(se * prevalence / called)
-    # half a film more in each of the four cells: no rate is 0 or 1, and the logarithms are finite
+    # half a film more in each of the four counts: no rate is 0 or 1, and the logarithms are finite
     se, sp = (se * n_finding + 0.5) / (n_finding + 1), (sp * n_nofinding + 0.5) / (n_nofinding + 1)
     centre = np.log(se * prevalence / ((1 - sp) * (1 - prevalence)))
     error = np.sqrt((1 - se) / (se * (n_finding + 1)) + sp / ((1 - sp) * (n_nofinding + 1)))
     low, high = special.expit(centre - Z * error), special.expit(centre + Z * error)
-    # the centre is that of the changed cells, so the value itself could lie outside
+    # the centre is that of the changed counts, so the value itself could lie outside
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 

@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cxrlib.report.plots import HEAT_OPACITY
+
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -66,7 +68,7 @@ def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) 
     """
     rgb = np.repeat(image[..., None], 3, axis=2).astype(float)
     if heat is not None:
-        opacity = 0.6 * heat[..., None]
+        opacity = HEAT_OPACITY * heat[..., None]
         rgb = (1 - opacity) * rgb + opacity * matplotlib.colormaps["magma"](heat)[..., :3]
     bgr = np.rint(255 * rgb[..., ::-1]).astype(np.uint8)  # OpenCV's order of colours
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -25,12 +25,15 @@ PALE_FINDING = "#F3C9A8"
 CLASS_NAMES = ("nofinding", "effusion")
 """The classes of the course, by label."""
 
+HEAT_OPACITY = 0.6
+"""How much the hottest place of a heat map hides of its film (by eye)."""
+
 UNIT = (-0.02, 1.02)
 """The limits of an axis from 0 to 1, with room for dots and lines that lie on 0 or 1."""
 
 
 def set_page() -> None:
-    """Set size and format of a notebook's figures: JPEG, because films have too much grain for PNG."""
+    """Set size and format of a notebook's figures: JPEG, because films have too much grain for PNG (both by eye)."""
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     plt.rcParams["figure.dpi"] = 90
@@ -148,7 +151,7 @@ def threshold_sweep(labels: ArrayLike, scores: ArrayLike, ax: Axes, *, threshold
         ax.step(thresholds[inside], rate[inside], where="post", color=color, linestyle=line, label=name)
     if threshold is not None:
         ax.axvline(threshold, color=NEUTRAL, linestyle="--", linewidth=1, label="the chosen threshold")
-    lowest = max(1e-4, 0.8 * thresholds.min())
+    lowest = max(1e-4, 0.8 * thresholds.min())  # a logarithmic axis cannot begin at 0
     ax.set(xlabel="threshold on the score", xscale="log", xlim=(lowest, 1.05), ylim=UNIT)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(loc="center left")
@@ -196,7 +199,7 @@ def point_out(ax: Axes, signs: dict[str, tuple[float, float, float, float]], *, 
 def heat_over(image: np.ndarray, heat: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
     """Draw a heat map (H, W) in [0, 1] over its film. The hotter a place, the less of the film shows through."""
     show_image(image, ax, title=title)
-    ax.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=0.6 * heat, interpolation="bilinear")
+    ax.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=HEAT_OPACITY * heat, interpolation="bilinear")
     return ax
 
 
