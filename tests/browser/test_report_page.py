@@ -1,4 +1,4 @@
-"""The page of `cxr report` as somebody meets it who was sent the file: no network, any screen, light or dark."""
+"""The page of `cxr report` in a browser: without a network, on wide and narrow screens, light and dark."""
 
 import pytest
 
