@@ -54,15 +54,15 @@ def test_the_readable_table_gives_the_difference_with_its_interval():
 def test_each_table_holds_every_training_of_its_experiment():
     assert len(SEEDS) >= 8
     assert TEST_FILMS >= 2000
-    for name, make_arms in EXPERIMENTS.items():
-        table = pd.read_csv(TABLES / f"{name}.csv")
-        expected = {(arm, test, seed) for arm, made in make_arms().items() for test in made.tests for seed in SEEDS}
-        assert set(zip(table["arm"], table["test"], table["seed"], strict=True)) == expected, name
-        assert len(table) == len(expected), name
-        assert table["auc"].between(0.3, 1).all(), name
-        assert table["versions"].str.fullmatch(r"cxrlib \S+ tensorflow \S+ keras \S+ numpy \S+").all(), name
-        assert table["sensitivity"].nunique() > 4, name
-        assert not read_experiment(name).empty, name
+    for experiment, make_arms in EXPERIMENTS.items():
+        table = pd.read_csv(TABLES / f"{experiment}.csv")
+        expected = {(name, test, seed) for name, arm in make_arms().items() for test in arm.tests for seed in SEEDS}
+        assert set(zip(table["arm"], table["test"], table["seed"], strict=True)) == expected, experiment
+        assert len(table) == len(expected), experiment
+        assert table["auc"].between(0.3, 1).all(), experiment
+        assert table["versions"].str.fullmatch(r"cxrlib \S+ tensorflow \S+ keras \S+ numpy \S+").all(), experiment
+        assert table["sensitivity"].nunique() > 4, experiment
+        assert not read_experiment(experiment).empty, experiment
 
 
 def test_no_network_is_scored_on_films_that_it_was_trained_on():
