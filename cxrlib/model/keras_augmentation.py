@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cxrlib.images.augmentation import Augmentation
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from cxrlib.model.backend import tf
 
 
 def keras_generator(augmentation: Augmentation) -> "tf.keras.preprocessing.image.ImageDataGenerator":
