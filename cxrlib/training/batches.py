@@ -14,7 +14,7 @@ from cxrlib.images.pixels import quantize
 from cxrlib.images.radiograph import read_image
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from cxrlib.model.backend import tf
 
 MEMORY_LIMIT = 2 << 30
 """Bytes of images that are kept in memory; a larger array is kept in a file. 100,000 films of 160 px need 5 GB."""
