@@ -24,7 +24,7 @@ from cxrlib.training.batches import load_images
 from cxrlib.training.unusual import Reference, read_reference
 
 if TYPE_CHECKING:
-    import keras
+    from cxrlib.model.backend import keras
 
 OPERATING_POINT = "operating_point.json"
 """The file of a run folder that is written last. A folder without it is unfinished."""
