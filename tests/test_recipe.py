@@ -57,7 +57,7 @@ BAD_KNOBS = [
     ({"epochs": True}, "epochs is True"),
     ({"skip": 1}, "skip is 1; it must be true or false"),
     ({"name": 1}, "name is 1; it must be a text"),
-    ({"batch": 15}, "batch is 15; it must be an even whole number"),
+    ({"batch": 15}, "batch is 15; it must be a whole number from 2 to 65,536, and even"),
     ({"batch": 0}, "batch is 0"),
     ({"learning_rate": -1.0}, "learning_rate is -1.0; it must be a number above 0"),
     ({"learning_rate": "fast"}, "learning_rate is 'fast'"),

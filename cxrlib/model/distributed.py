@@ -12,11 +12,7 @@ from typing import Any
 
 from cxrlib.errors import InputError
 
-JOIN_VARIABLES = (
-    "KERAS_DISTRIBUTION_JOB_ADDRESSES",
-    "KERAS_DISTRIBUTION_NUM_PROCESSES",
-    "KERAS_DISTRIBUTION_PROCESS_ID",
-)
+JOIN_VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
 """Keras' environment variables: host:port of process 0, how many processes there are, and which one this is."""
 
 LAUNCHER_VARIABLES = ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri")
@@ -54,8 +50,8 @@ def join_processes() -> None:
         try:
             place: dict[str, Any] = {}
             if given:
-                address, num_processes, process_id = given.values()
-                place = dict(coordinator_address=address, num_processes=int(num_processes), process_id=int(process_id))
+                address, count, index = given.values()
+                place = dict(coordinator_address=address, num_processes=int(count), process_id=int(index))
             jax.distributed.initialize(**place, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"cannot join the other processes: {error}") from None

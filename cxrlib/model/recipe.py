@@ -22,23 +22,18 @@ class _Rule(NamedTuple):
     needed: str
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_number(value: object, kind: type = float) -> bool:
+    return isinstance(value, (int, kind)) and not isinstance(value, bool)
 
 
 def _whole(low: int, high: int) -> _Rule:
-    return _Rule(lambda value: _is_whole(value) and low <= value <= high, f"a whole number from {low:,} to {high:,}")
+    needed = f"a whole number from {low:,} to {high:,}"
+    return _Rule(lambda value: _is_number(value, int) and low <= value <= high, needed)
 
 
 def _one_of(*choices: str | int) -> _Rule:
-    return _Rule(
-        lambda value: isinstance(value, type(choices[0])) and value in choices,
-        f"one of {', '.join(map(str, choices))}",
-    )
+    needed = f"one of {', '.join(map(str, choices))}"
+    return _Rule(lambda value: isinstance(value, type(choices[0])) and value in choices, needed)
 
 
 _TEXT = _Rule(lambda value: isinstance(value, str), "a text")
@@ -46,6 +41,7 @@ _FLAG = _Rule(lambda value: isinstance(value, bool), "true or false")
 _ABOVE_0 = _Rule(lambda value: _is_number(value) and 0 < value <= 1e30, "a number above 0 and at most 1e30")
 _FRACTION = _Rule(lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1")
 _SEED = _whole(0, 4_000_000)  # `build_resnet` makes a thousand of Keras' seeds, which have 32 bits, of each of ours
+_BATCH = _whole(2, 65_536)
 
 RULES = {
     "name": _TEXT,
@@ -58,9 +54,8 @@ RULES = {
     "augmentation": _Rule(lambda value: isinstance(value, Augmentation), "an Augmentation"),
     "epochs": _whole(1, 100_000),
     "batch": _Rule(
-        lambda value: _is_whole(value) and 2 <= value <= 65_536 and value % 2 == 0,
-        "an even whole number from 2 to 65,536 (an odd batch makes TensorFlow 2.21 write past its memory on processors "
-        "with AVX-512)",
+        lambda value: _BATCH.accepts(value) and value % 2 == 0,
+        f"{_BATCH.needed}, and even (odd ones make TensorFlow 2.21 write past its memory on processors with AVX-512)",
     ),
     "optimizer": _one_of("sgd", "adamw"),
     "learning_rate": _ABOVE_0,

@@ -14,8 +14,8 @@ ALLOWED = 50 * MEGABYTE
 
 
 @dataclass(frozen=True)
-class Held:
-    """What this process holds."""
+class Usage:
+    """What this process uses: bytes of memory, and numbers of threads, open files and child processes."""
 
     memory: int
     threads: int
@@ -23,14 +23,14 @@ class Held:
     children: int
 
 
-def held() -> Held:
+def usage() -> Usage:
     status = Path("/proc/self/status").read_text()
     memory = int(status.split("VmRSS:")[1].split()[0]) * 1024
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return Held(memory, len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), len(children))
+    return Usage(memory, len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), len(children))
 
 
-def assert_flat(early: Held, late: Held) -> None:
+def assert_flat(early: Usage, late: Usage) -> None:
     print(f"memory {(late.memory - early.memory) / MEGABYTE:+.1f} MB; {early} -> {late}")
     assert late.memory - early.memory <= ALLOWED
     assert late.threads <= early.threads
@@ -43,13 +43,13 @@ def test_fifty_epochs_of_ten_thousand_films(short):
     images = np.random.default_rng(0).integers(0, 65536, (count, 48, 48), dtype=np.uint16)
     labels = np.arange(count) % 10 == 0
     options = dict(batch=batch, augmentation=DEFAULT.augmentation, seed=0)
-    steps, seen, early = steps_per_epoch(count, batch), 0, None
+    films_per_epoch, seen, early = steps_per_epoch(count, batch) * batch, 0, None
     for films, _ in make_dataset(images, labels, epochs=range(epochs), **options):
         seen += len(films)
-        if seen == steps * batch * 2:  # two epochs to warm up
-            early = held()
-    late = held()
-    assert seen == epochs * steps * batch
+        if seen == 2 * films_per_epoch:  # after two epochs all buffers are full
+            early = usage()
+    late = usage()
+    assert seen == epochs * films_per_epoch
     assert_flat(early, late)
 
 
@@ -57,7 +57,7 @@ def test_two_thousand_predictions(short, tiny_run, sim_cohort):
     files = sorted((sim_cohort / "nofinding").iterdir())[:20]
     for path in files:
         tiny_run.predict(path)
-    early = held()
+    early = usage()
     for number in range(200 if short else 2000):
         tiny_run.predict(files[number % len(files)])
-    assert_flat(early, held())
+    assert_flat(early, usage())
