@@ -48,12 +48,9 @@ def fetch(
     """Fetch public films, or check those that are there; what was cut off goes on."""
     if quiet:  # kagglehub and its tqdm read these when they are imported
         os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}
-    import pooch
-
     from cxrlib.cohorts.fetching import fetch as fetch_films
 
     console: Console = context.obj
-    pooch.get_logger().setLevel("WARNING")
     fetched = fetch_films(name.value, out, size=size, notify=console.note, progress=console.byte_bar("fetching"))
     for terms in fetched.terms:
         typer.echo(f"terms: {terms}", err=True)  # even if quiet: whoever uses the films must know them

@@ -1,17 +1,22 @@
-"""Download a large file over HTTP: it is whole and checked, or absent; after an interruption the next call goes on."""
+"""Download a large file over HTTP.
 
+The file appears under its name only when it is whole and its checksum is right. A
+download that was interrupted is continued by the next call.
+"""
+
+import hashlib
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from cxrlib.errors import InputError
 
 ASSUMED_RATE = 50e6 / 8
-"""Bytes per second, 50 Mbit/s (chosen): for the estimated time of a download."""
+"""Bytes per second: 50 Mbit/s, our choice of a common home connection. It is used for the estimated time of a download."""
 
 ATTEMPTS = 5
 TIMEOUT = (10.0, 30.0)
@@ -34,23 +39,19 @@ ByteProgress = Callable[[Iterable[bytes], int | None, int], Iterable[bytes]]
 
 
 def partial_folder(path: Path) -> Path:
-    """Return the hidden folder beside a file, or beside a folder, in which it waits until it is whole."""
+    """Return the hidden folder beside a path, where the received part is kept until all of it is there."""
     return path.with_name(f".{path.name}.partial")
 
 
 def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: ByteProgress) -> None:
-    """Download a file, with up to `ATTEMPTS` attempts.
-
-    The package pooch checks the checksum and gives the file its name only when
-    it is right. This function adds what pooch lacks: going on where an earlier
-    attempt was interrupted.
+    """Download a file, with up to `ATTEMPTS` attempts; each continues where the one before was interrupted.
 
     Parameters
     ----------
     url : str
     path : Path
-        Its folder is for this file alone: the part that was received waits there
-        for the next call.
+        The part that was received is kept in `partial_folder(path)` for the next
+        call.
     md5 : str
         The checksum in hexadecimal digits.
     notify : callable
@@ -63,41 +64,46 @@ def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: B
     InputError
         The file could not be downloaded. The part that was received is kept.
     """
-    import pooch
     import requests
 
-    path.parent.mkdir(exist_ok=True)
-    for leftover in path.parent.glob("tmp*"):  # pooch's own file, where an earlier process was killed
-        leftover.unlink()
-    received = path.with_suffix(".part")
+    folder = partial_folder(path)
+    folder.mkdir(exist_ok=True)
+    received = folder / f"{path.stem}.part"
+    try:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _resume_download(url, received, notify, progress)
+            except requests.RequestException as error:
+                reason = describe_error(error)
+            else:
+                if file_md5(received) == md5:
+                    os.replace(received, path)
+                    shutil.rmtree(folder)
+                    return
+                received.unlink()
+                reason = "the file had another checksum than the expected one, and was deleted"
+            if attempt < ATTEMPTS:
+                notify(f"{path.name}: {reason}; attempt {attempt + 1} of {ATTEMPTS} follows")
+                time.sleep(PAUSE * 2 ** (attempt - 1))
+        size = received.stat().st_size if received.exists() else 0
+        kept = f"{format_bytes(size)} were received" if size else "nothing was received"
+        raise InputError(
+            f"{path.name} could not be downloaded from {urlsplit(url).netloc} in {ATTEMPTS} attempts ({reason}); "
+            f"{kept}. Run the same command again to go on"
+        )
+    finally:
+        with suppress(OSError):  # the folder holds the received part, or is gone already
+            folder.rmdir()
 
-    def resume(url: str, file: str, _: Any) -> None:
-        _resume_download(url, received, notify, progress)
-        os.replace(received, file)
 
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            pooch.retrieve(url, f"md5:{md5}", fname=path.name, path=path.parent, downloader=resume)
-            return
-        except InputError:
-            raise
-        except (requests.RequestException, ValueError) as error:  # pooch raises ValueError for a wrong checksum
-            reason = describe_error(error)
-        if attempt < ATTEMPTS:
-            notify(f"{path.name}: {reason}; attempt {attempt + 1} of {ATTEMPTS} follows")
-            time.sleep(PAUSE * 2 ** (attempt - 1))
-    size = received.stat().st_size if received.exists() else 0
-    kept = f"{format_bytes(size)} were received" if size else "nothing was received"
-    raise InputError(
-        f"{path.name} could not be downloaded from {urlsplit(url).netloc} in {ATTEMPTS} attempts ({reason}); {kept}. "
-        "Run the same command again to go on"
-    )
+def file_md5(path: Path) -> str:
+    """Return the MD5 checksum of a file in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def describe_error(error: Exception) -> str:
     """Return in a few words why a download failed."""
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return "the file had another checksum than the expected one, and was deleted"
     return f"{type(error).__name__}: {error}"[:200]  # the messages of requests may quote a long address
 
 

@@ -8,7 +8,7 @@ from there.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,20 +106,12 @@ def fetch(
 
 
 def _fetch_chestmnist(out: Path, name: str, md5: str, notify: Notify, progress: ByteProgress) -> Fetched:
-    import pooch
-
-    path, partial = out / name, download.partial_folder(out / name)
-    terms = (CHESTMNIST_TERMS, NIH_TERMS)
-    if path.is_file() and pooch.file_hash(str(path), alg="md5") == md5:
+    path, terms = out / name, (CHESTMNIST_TERMS, NIH_TERMS)
+    if path.is_file() and download.file_md5(path) == md5:
         return Fetched(path, terms, was_there=True)
     if path.exists():
         raise InputError(f"{path}: is not the file that {ZENODO} has under this name; move it away and fetch it again")
-    try:
-        download.download_file(f"{ZENODO}{name}?download=1", partial / name, md5, notify=notify, progress=progress)
-        os.replace(partial / name, path)
-    finally:
-        with suppress(OSError):  # the folder is not empty: a part waits in it for the next call
-            partial.rmdir()
+    download.download_file(f"{ZENODO}{name}?download=1", path, md5, notify=notify, progress=progress)
     return Fetched(path, terms, was_there=False)
 
 
@@ -138,9 +130,8 @@ def _fetch_kaggle(path: Path, handle: str, size: float, notify: Notify) -> Fetch
 
     partial = download.partial_folder(path)
     received = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-    download.check_space(
-        path.parent, 2 * size - received
-    )  # the archive and its content are on the disk at the same time
+    # the archive and its content are on the disk at the same time
+    download.check_space(path.parent, 2 * size - received)
     duration = download.format_duration(size / download.ASSUMED_RATE)
     notify(
         f"{path.name}: about {format_bytes(size)} from Kaggle ({handle}), {duration} at 50 Mbit/s; unpacking needs the "
