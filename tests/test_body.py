@@ -17,7 +17,7 @@ from cxrlib.phantom.physics.rays import Geometry
 from cxrlib.phantom.roster import draw_roster, order_of
 
 SIZE = 440
-PARALLEL = Geometry(distance=1e6, detector=12.0, field=44.0)
+PARALLEL = Geometry(source_to_detector=1e6, origin_to_detector=12.0, field=44.0)
 """Parallel rays, so that a film shows the patient in true size: 0.1 cm a pixel."""
 
 X = (np.arange(SIZE) + 0.5) * 0.1 - 22  # cm, of each column

@@ -58,8 +58,8 @@ def test_noise_has_the_variance_of_its_mean():
 
 
 def test_the_path_length_through_a_sphere():
-    rays = Geometry(distance=183.0, detector=12.0, field=30.0).cast(301)
-    length = path_length(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0)).half)
+    rays = Geometry(source_to_detector=183.0, origin_to_detector=12.0, field=30.0).cast(301)
+    length = path_length(rays, ellipsoid(rays, (0.0, 0.0, 0.0), (4.0, 4.0, 4.0)))
     assert length[150, 150] == pytest.approx(8.0, rel=1e-4)
     shadow = (length > 0)[150].sum() * rays.pixel / 2
     tangent = 183 / np.sqrt((183 - 12) ** 2 - 4**2) * 4  # of the cone that touches the sphere
@@ -67,7 +67,7 @@ def test_the_path_length_through_a_sphere():
 
 
 def test_points_fall_where_rays_pass_them():
-    geometry = Geometry(view="AP", distance=130.0, centre=(1.0, -2.0), tilt=6.0, yaw=5.0, roll=3.0)
+    geometry = Geometry(view="AP", source_to_detector=130.0, centre=(1.0, -2.0), source_height=6.0, yaw=5.0, roll=3.0)
     rays = geometry.cast(200)
     for point in ([3.0, 4.0, 5.0], [-6.0, -7.0, 2.0]):
         column, row = geometry.project(np.array(point)) / rays.pixel
@@ -80,7 +80,13 @@ def test_points_fall_where_rays_pass_them():
 def test_the_heart_is_larger_on_ap_by_chons_formula():
     def shadow(patient, view, distance):
         geometry = replace(
-            draw_geometry(patient, view), view=view, distance=distance, yaw=0.0, roll=0.0, tilt=0.0, field=50.0
+            draw_geometry(patient, view),
+            view=view,
+            source_to_detector=distance,
+            yaw=0.0,
+            roll=0.0,
+            source_height=0.0,
+            field=50.0,
         )
         rays = geometry.cast(800)
         columns = np.flatnonzero(heart_shadow(rays, patient).any(axis=0))
@@ -117,9 +123,11 @@ def test_the_fluid_drawn_is_the_fluid_asked_for():
 def test_volumes_are_those_of_a_grid_of_points_in_the_chest():
     """The pleural spaces, and fluid in one of them, counted on a cubic grid: no ray in it narrows or turns."""
     patient = replace(draw_patient(1), pleural_thickening=(0.0, 0.0))
-    expected = pleural_space_ml(patient, Geometry(view="PA", distance=1e6, detector=12.0, field=44.0))
+    expected = pleural_space_ml(
+        patient, Geometry(view="PA", source_to_detector=1e6, origin_to_detector=12.0, field=44.0)
+    )
     for view, yaw in product(("PA", "AP"), (0.0, 10.0, -10.0)):
-        geometry = Geometry(view=view, distance=140.0, field=44.0, yaw=yaw)
+        geometry = Geometry(view=view, source_to_detector=140.0, field=44.0, yaw=yaw)
         assert pleural_space_ml(patient, geometry) == pytest.approx(expected, rel=0.015)
         filling = fill(patient, geometry, 500, side="left", posture="upright")
         rays = geometry.cast(150)
@@ -257,7 +265,7 @@ REFUSED = [
     ({"amount": 9000.0}, "9,000 mL on the right: this patient's pleural space holds"),
     ({"amount": 0.95, "finding": "cardiomegaly"}, "ratio of 0.95 is asked for; it must lie between 0.25 and 0.85"),
     ({"amount": 3.0, "finding": "nodule", "side": "both"}, "side is 'both'; it must be one of right, left"),
-    ({"amount": 14.0, "finding": "nodule"}, "a nodule of 14 cm finds no room"),
+    ({"amount": 14.0, "finding": "nodule"}, "a nodule of 14 cm finds no place"),
     ({"amount": 16.0, "finding": "nodule"}, "a nodule of 16 cm is asked for; it must be at most 15 cm"),
     ({"devices": ("leads", "watch")}, "device 'watch' is unknown; it must be one of leads"),
     ({"patient": -1}, "patient is -1"),

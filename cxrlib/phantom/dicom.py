@@ -1,4 +1,4 @@
-"""Write a simulated film as DICOM, with tags that say that it is one."""
+"""Write a simulated film as DICOM, with tags that say that the film is simulated."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ MAKER = "cxrlib simulator"
 def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     """Write a film as 12-bit DICOM: a synthetic image, uncompressed.
 
-    At a site whose system writes MONOCHROME1, the stored values are inverted, and the
-    tag says so.
+    If the system of the film's site writes MONOCHROME1, the stored values are inverted,
+    and the tag PhotometricInterpretation says so.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     inverted = SITES[int(row["site"])].monochrome1
     data = Dataset()
     data.SOPClassUID = uid.SecondaryCaptureImageStorage
-    # the UIDs follow from the film: the same film always has the same ones, and any other film has others
+    # the UIDs follow from the film: the same film always has the same UIDs, and two different films never share one
     name, pixels = Path(row["path"]).stem, film.pixels.tobytes()
     data.SOPInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, name, pixels.hex()])
     data.StudyInstanceUID = uid.generate_uid(entropy_srcs=[MAKER, "study", data.SOPInstanceUID])
@@ -47,7 +47,7 @@ def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     data.BodyPartExamined = "CHEST"
     data.ViewPosition = row["view"]
     data.PatientOrientation = ["L", "F"]
-    data.DistanceSourceToDetector = round(film.geometry.distance * 10, 1)
+    data.DistanceSourceToDetector = round(film.geometry.source_to_detector * 10, 1)
     data.BurnedInAnnotation = "NO"  # there are markers, but nothing that names anybody
     data.ImageComments = f"{row['posture']}; simulated, shows no real person"
     data.StudyDate = data.StudyTime = data.AccessionNumber = data.StudyID = ""

@@ -18,14 +18,14 @@ MIN_SIZE, MAX_SIZE = 32, 1024
 """Pixels along a side of a film."""
 
 MIN_VISIBLE = 0.1
-"""Centimetres along a ray from which fluid, gas or a nodule counts as inside its mask."""
+"""Centimetres along a ray from which fluid, gas or a nodule belongs to the mask."""
 
 MAX_NODULE = 15
-"""Centimetres. Chosen: so large a nodule hardly finds room in a lung."""
+"""Centimetres. Chosen: a lung hardly has space for so large a nodule."""
 
 BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
 RIB_CAGE = 0.75  # cm from the inner to the outer surface of the rib cage
-MIN_ATTENUATION = 0.01  # beside the patient, and where rounding would bring it below 0
+MIN_ATTENUATION = 0.01  # of every ray: also beside the patient, and where rounding would give less than 0
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Order:
     Attributes
     ----------
     patient, visit, seed : int
-        The same three numbers give the same patient at the same breath.
+        The same three numbers give the same patient with the same depth of breath.
     view : {"PA", "AP"}
     posture : {"upright", "semi-erect", "supine"}
     finding : {"effusion", "cardiomegaly", "pneumothorax", "nodule"}
@@ -45,14 +45,14 @@ class Order:
     side : {"right", "left", "both"}
         A nodule is on one side.
     site : int
-        0, 1 or 2: the hospital, and so its scatter grid and its look-up curve.
+        0, 1 or 2: the hospital. It decides the scatter grid and the look-up curve.
     devices : tuple of str
         Out of "leads", "tube", "line", "port", "pacemaker", "drain" and "portable".
 
     Raises
     ------
     InputError
-        An attribute has none of its values.
+        An attribute has a value that is not allowed.
     """
 
     patient: int = 0
@@ -133,13 +133,13 @@ class _Lungs:
     Attributes
     ----------
     lung, filled, squeezed : ndarray, (H, W), float32, cm
-        Path lengths through lung, through fluid or gas, and through the lung that it presses.
+        Path lengths through lung, through fluid or gas, and through the lung that the filling presses airless.
     density : ndarray, (H, W), float32
-        Density of the lung over its density without the filling.
+        Density of the lung, divided by its density without the filling.
     gas : bool
         Whether the filling is gas.
     volume_ml : float
-        Volume of the filling, as the rays meet it.
+        Volume of the filling, summed along the rays.
     """
 
     lung: np.ndarray
@@ -162,12 +162,12 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     Returns
     -------
     Film
-        The same order gives the same film, on any processor.
+        The same order gives the same film on every processor that was tried.
 
     Raises
     ------
     InputError
-        The patient's chest cannot hold the volume or the nodule. Or the
+        The patient's chest cannot hold the volume or the nodule, or the
         cardiothoracic ratio or the size is out of range.
 
     Examples
@@ -196,8 +196,8 @@ def take_film(order: Order, *, size: int = 128) -> Film:
         mask = heart.heart_shadow(rays, patient)
     else:
         mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
-    shown = expose(attenuation, patient.rng("exposure", stays=False), order.site, geometry)
-    markers = patient.rng("markers", stays=False)
+    shown = expose(attenuation, patient.rng("exposure", same_every_visit=False), order.site, geometry)
+    markers = patient.rng("markers", same_every_visit=False)
     pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices)
     ctr = heart.cardiothoracic_ratio(rays, patient, inner)
     return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
@@ -213,7 +213,7 @@ def fit_volume(order: Order) -> float:
     """Return the volume of an order in mL, or the largest that the patient's chest can hold if that is less."""
     patient, geometry = _pose(order)
     volume = order.amount
-    for _ in range(6):  # fluid moves heart and dome, so the space grows with what is in it: approach from above
+    for _ in range(6):  # fluid moves heart and dome, so a larger volume makes a larger space: approach from above
         right, left = fluid.pleural_space_ml(displace(patient, *fluid.split_volume(volume, order.side)), geometry)
         space = {"right": right, "left": left, "both": 2 * min(right, left)}[order.side]
         largest = 0.98 * fluid.MAX_FILLED * space  # 2 % less than `fill` accepts
@@ -250,7 +250,8 @@ def _trace_lungs(
             filled[part] = pleura.thickness(within)
             volume += sum(fluid.filled_ml(within, pleura, band, geometry))
             squeezed[part] = pleura.thickness(np.minimum(pleura.inside, excess + fluid.AIRLESS)) - filled[part]
-            # the tissue of a smaller lung is the same, so it is denser; the sample in mid-chest tells the side
+            # a lung that is compressed has as much tissue in less volume, so its density is divided by the fraction
+            # of the volume that is left; the sample in mid-chest tells which lung a ray crosses
             right, left = filling.lung_fractions
             fraction = np.where(pleura.left[chest.CELLS // 2], left, right)
             density[part] = (1 / np.maximum(fraction, 0.3)).astype(np.float32)
@@ -261,14 +262,14 @@ def _trace_lungs(
 def _body_attenuation(
     rays: Rays, patient: Patient, geometry: Geometry, inner: chest.Cavity, lungs: _Lungs
 ) -> np.ndarray:
-    """Return -ln T (H, W) of the body: the trunk as if it were soft tissue, and what differs from it."""
+    """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
     torso, fat = _trunk_thickness(rays, patient)
     arms = np.maximum(bones.shoulder_thickness(rays, patient) - torso, 0)
     total = SOFT * (torso + arms) + (FAT - SOFT) * fat
     rng = patient.rng("lung")
     total += _lung_attenuation(rays, patient, lungs, rng)
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
-    # vessels show where there is lung around them, less in its thin parts; how well differs between patients
+    # vessels show where there is lung around them, and less where the lung is thin; patients differ in their prominence
     aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 3, 0, 1)
     prominence = rng.uniform(1.3, 2.8)
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
@@ -287,8 +288,8 @@ def _trunk_thickness(rays: Rays, patient: Patient) -> tuple[np.ndarray, np.ndarr
 
     Sizes are by eye.
     """
-    trunk = path_length(rays, chest.cross_trunk(rays, patient).half)
-    lean = path_length(rays, chest.cross_trunk(rays, patient, less=patient.fat).half)
+    trunk = path_length(rays, chest.cross_trunk(rays, patient))
+    lean = path_length(rays, chest.cross_trunk(rays, patient, less=patient.fat))
     x, z = rays.at_depth(0.0)
     # the line from the neck down to the shoulder: below it is the trunk, with a border that is rounded over 10 cm
     line = patient.apex + 4.0 - 0.42 * np.maximum(np.abs(x) - 4, 0)
@@ -299,7 +300,7 @@ def _trunk_thickness(rays: Rays, patient: Patient) -> tuple[np.ndarray, np.ndarr
 
 
 def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator) -> np.ndarray:
-    """Return what the lung adds (H, W) to the -ln T of as much soft tissue: below 0, because it holds air."""
+    """Return -ln T of the lung minus -ln T of the same thickness of soft tissue: (H, W), below 0."""
     _, z = rays.at_depth(0.0)
     texture = 1 + 0.05 * grain(rng, rays.x0.shape[0], coarsest=12, octaves=4, persistence=0.9)
     downwards = 1 - 0.012 * z  # the lung is denser towards its base, by 1.2 % for each cm (by eye)
@@ -316,7 +317,7 @@ def _nodule_thickness(rays: Rays, patient: Patient, order: Order, lung: np.ndarr
     Raises
     ------
     InputError
-        No place is found for it.
+        No place is found for the nodule.
     """
     if order.finding != "nodule" or not order.amount:
         return np.zeros_like(lung)
@@ -327,7 +328,7 @@ def _nodule_thickness(rays: Rays, patient: Patient, order: Order, lung: np.ndarr
             rng.uniform(-0.3, 0.4) * patient.depth,
             rng.uniform(patient.base + 6, patient.apex - 4),
         )
-        nodule = path_length(rays, ellipsoid(rays, centre, (order.amount / 2,) * 3).half)
+        nodule = path_length(rays, ellipsoid(rays, centre, (order.amount / 2,) * 3))
         if nodule.any() and (lung[nodule > 0] > nodule[nodule > 0]).mean() > 0.9:
             return nodule
-    raise InputError(f"a nodule of {order.amount:g} cm finds no room in this patient's {order.side} lung")
+    raise InputError(f"a nodule of {order.amount:g} cm finds no place in this patient's {order.side} lung")

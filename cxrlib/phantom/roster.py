@@ -16,8 +16,8 @@ from cxrlib.phantom.film import FINDINGS, Order, fit_volume
 MEASURES = {"effusion": "volume_ml", "pneumothorax": "volume_ml", "cardiomegaly": "ctr", "nodule": "diameter_cm"}
 """The column of cohort.csv that holds the amount of a finding."""
 
-PREVALENCE = 107 / 1107
-"""As in the tutorial that the course grew from: 107 films with an effusion and about 1,000 without."""
+FILMS, PREVALENCE = 1107, 107 / 1107
+"""107 films with an effusion and 1,000 without: as many as in the tutorial that the course grew from."""
 
 MEDIAN_ML, SPREAD, MIN_ML, MAX_ML = 500.0, 0.855, 20.0, 4000.0
 """Volumes are log-normal: 5 to 95 % of them lie between about 120 and 2,000 mL."""
@@ -32,7 +32,7 @@ RETURN_PROBABILITY = 0.25
 """Probability that a patient comes back."""
 
 LATER_VISIT = 500
-"""Number of the first later visit: no patient has so many films in the roster itself."""
+"""Number of the visit from which later visits are counted: no patient has so many films in the roster itself."""
 
 POSTURES_AP = {"upright": 0.35, "semi-erect": 0.35, "supine": 0.30}
 """Probability of each posture on an AP film. PA films are taken upright."""
@@ -44,7 +44,7 @@ DEVICE_PROBABILITIES = {
 """Chosen: devices are more common at the bedside."""
 
 SHORTCUT_DEVICES = ["leads", "drain", "portable"]
-"""Devices of a film with the finding, where a shortcut decides."""
+"""The devices of a film with the finding, if the label decides its devices."""
 
 
 def draw_roster(
@@ -73,8 +73,8 @@ def draw_roster(
         they have nothing to do with the label. At 1 the label decides all of them.
     later_visit : bool
         Draw the same patients at a later visit: with another breath, another framing and
-        another exposure. The findings are the same, except for a volume that the chest
-        cannot hold at this breath.
+        another exposure. The findings are the same, but a volume that the chest cannot
+        hold with this depth of breath is lowered.
     seed : int
         The same seed gives the same table.
 
@@ -194,7 +194,7 @@ def _draw_visits(rng: np.random.Generator, films: int) -> tuple[np.ndarray, np.n
 
 
 def _draw_true_labels(rng: np.random.Generator, labels: np.ndarray, label_noise: tuple[float, float]) -> np.ndarray:
-    """Draw what the films show: the label, but for the fraction of each class that is filed wrongly."""
+    """Draw what the films show: the label, except on the fraction of each class that is filed wrongly."""
     true_labels = labels.copy()
     for label, fraction in zip((1, 0), label_noise, strict=True):
         filed = np.flatnonzero(labels == label)
@@ -203,7 +203,7 @@ def _draw_true_labels(rng: np.random.Generator, labels: np.ndarray, label_noise:
 
 
 def _draw_amounts(rng: np.random.Generator, finding: str, true_labels: np.ndarray) -> np.ndarray:
-    """Draw volumes in mL, ratios, or diameters in cm: 0 without the finding, but every heart has a ratio."""
+    """Draw volumes in mL, ratios, or diameters in cm: 0 without the finding. Every heart has a ratio."""
     count, present = len(true_labels), true_labels == 1
     if finding == "cardiomegaly":  # normal hearts are below 0.5
         return np.round(np.where(present, rng.uniform(0.53, 0.68, count), rng.uniform(0.37, 0.48, count)), 3)
@@ -214,7 +214,7 @@ def _draw_amounts(rng: np.random.Generator, finding: str, true_labels: np.ndarra
 
 
 def _draw_sides(rng: np.random.Generator, finding: str, true_labels: np.ndarray) -> np.ndarray:
-    """Draw the side of each finding: "" without one, and for the heart."""
+    """Draw the side of each finding: "" on a film without the finding, and for cardiomegaly."""
     sides = rng.choice(["right", "left", "both"], len(true_labels), p=[0.4, 0.35, 0.25])
     if finding in ("pneumothorax", "nodule"):  # these are on one side
         sides = np.where(sides == "both", "right", sides)
@@ -222,7 +222,11 @@ def _draw_sides(rng: np.random.Generator, finding: str, true_labels: np.ndarray)
 
 
 def _draw_sites(rng: np.random.Generator, labels: np.ndarray, by_label: np.ndarray) -> np.ndarray:
-    """Draw the site of each film. By the label, site 1 has the films with the finding; sites 0 and 2 the others."""
+    """Draw the site of each film.
+
+    Where the label decides, films with the finding come from site 1, and films without
+    the finding from sites 0 and 2.
+    """
     films = len(labels)
     sites_by_label = np.where(labels == 1, 1, 2 * rng.integers(2, size=films))
     return np.where(by_label, sites_by_label, rng.integers(3, size=films))
@@ -245,6 +249,8 @@ def _draw_devices(rng: np.random.Generator, views: np.ndarray, labels: np.ndarra
 def _fit_volumes(table: pd.DataFrame, finding: str, seed: int) -> None:
     """Lower the volumes that a patient's chest cannot hold, in place."""
     volume_per_side = table["volume_ml"] / np.where(table["side"] == "both", 2, 1)
-    for index in table.index[volume_per_side > ALWAYS_FITS_ML]:  # to look into every chest would take long
+    for index in table.index[
+        volume_per_side > ALWAYS_FITS_ML
+    ]:  # only large volumes: to look into every chest would take long
         order = order_of(table.loc[index].to_dict(), finding=finding, seed=seed)
         table.loc[index, "volume_ml"] = float(np.floor(fit_volume(order)))

@@ -15,9 +15,9 @@ DARK = 3.0
 def blunting(film: Film, side: str) -> float:
     """Return how much of the lateral costophrenic angle is filled, from 0 to 1.
 
-    The angle is what lies within 2.5 cm of the chest wall and within 1.5 cm above the
-    tip. The tip is the lowest point there at which a ray passes through 3 cm of pleural
-    space. Blunting is the mean, over the rays of the angle, of the fraction of a ray's
+    The angle is the region within 2.5 cm of the chest wall and within 1.5 cm above the
+    tip. The tip is the lowest point beside the wall at which a ray passes through 3 cm
+    of pleural space. Blunting is the mean, over the rays of the angle, of the fraction of a ray's
     path that is fluid. Above 0.5 the angle is called blunted.
 
     Parameters

@@ -17,14 +17,14 @@ from cxrlib import files
 from cxrlib.cohorts.cohort import NOFINDING
 from cxrlib.errors import InputError
 from cxrlib.phantom.film import check_size, take_film
-from cxrlib.phantom.roster import PREVALENCE, draw_roster, order_of
+from cxrlib.phantom.roster import FILMS, PREVALENCE, draw_roster, order_of
 
 VERSION = 2
 """Version of the films that a seed gives. It changes when the films do."""
 
 FORMATS = ("png", "dicom")
 SETTINGS = "simulation.json"
-"""How a cohort was simulated. The same call again finds it and has nothing to do."""
+"""The file that says how a cohort was simulated. A second call with the same settings finds it and does nothing."""
 
 MIN_FILMS_FOR_PROCESSES = 24  # fewer films are simulated sooner than other processes have started
 IDLE_SECONDS = 20  # a worker process ends after so long without work: its parent may have been killed
@@ -33,7 +33,7 @@ IDLE_SECONDS = 20  # a worker process ends after so long without work: its paren
 def simulate(
     out: str | os.PathLike[str],
     *,
-    films: int = 1107,
+    films: int = FILMS,
     finding: str = "effusion",
     prevalence: float = PREVALENCE,
     label_noise: tuple[float, float] = (0.0, 0.0),
@@ -55,7 +55,7 @@ def simulate(
     out : path-like
         A new or empty folder.
     films, finding, prevalence, label_noise, shortcut, later_visit, seed
-        As in `draw_roster`. The same seed gives the same films, on any processor.
+        As in `draw_roster`. The same seed gives the same films on every processor that was tried.
     size : int, pixels
         Side of the films, 32 to 1024.
     format : {"png", "dicom"}
@@ -73,8 +73,8 @@ def simulate(
     Raises
     ------
     InputError
-        The folder is not empty, or an option is out of range, or another process is at
-        work. Nothing is written then.
+        The folder is not empty, an option is out of range, or another process is writing
+        the same cohort. Then nothing is written.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def simulate(
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
     settings = {"version": VERSION, "films": films} | options
-    # the name "again" is that of every folder so far, which a call must recognise
+    # older folders have `later_visit` under the name "again", and a call must recognise them
     settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}
     settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
     if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(encoding="utf-8") == settings_text:
@@ -101,7 +101,7 @@ def simulate(
         folder = work / hashlib.sha256(settings_text.encode()).hexdigest()[:16]
         for started in work.iterdir():
             if started.is_dir() and started != folder:
-                shutil.rmtree(started)  # by a call with other settings
+                shutil.rmtree(started)  # an earlier call with different settings began it
         for name in (finding, NOFINDING):
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / "masks" / name).mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _in_processes(function: Callable[[dict], None], rows: list[dict]) -> Iterabl
 def _write_film(folder: Path, size: int, finding: str, seed: int, row: dict[str, Any]) -> None:
     film = take_film(order_of(row, finding=finding, seed=seed), size=size)
     path = folder / row["path"]
-    # the mask comes first: a film that is there is not simulated again, so its mask must be there too
+    # the mask comes first: a resumed call skips the films that it finds, so their masks must be there
     if row["true_label"]:
         _write_png(folder / "masks" / Path(row["path"]).with_suffix(".png"), film.mask.astype(np.uint8) * 255)
     if path.suffix == ".dcm":

@@ -1,11 +1,11 @@
 """Ribs, spine, clavicles, scapulae and arms: what they add to the attenuation along each ray.
 
 Each ray crosses the chest wall twice, behind and in front. The rib cage is a pattern on
-the wall: rows of ribs that fall towards the front. So one formula gives the posterior
-ribs, nearly level, and the anterior ones, steep. It also gives the dense line where a
-ray runs along the wall.
+the wall: rows of ribs that fall towards the front. One formula gives the posterior
+ribs, which are nearly level, and the anterior ribs, which are steep. The formula also
+gives the dense line where a ray runs along the wall.
 
-Sizes are in cm. They and the densities are chosen by eye.
+Sizes are in cm. Sizes and densities are chosen by eye.
 """
 
 from math import sin
@@ -20,7 +20,7 @@ from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
 RIB_MINERAL, SPINE_MINERAL, SHOULDER_MINERAL = 0.62, 0.04, 0.8
-"""Factors of the thickness of bone, as if the rest were soft tissue: below 1, because no bone is all cortical."""
+"""Fractions of a bone's thickness that count as cortical bone; the rest counts as soft tissue."""
 
 STERNUM = 0.25 * 0.3  # cm of cortical bone along a ray
 
@@ -33,7 +33,7 @@ def bone_attenuation(rays: Rays, patient: Patient, geometry: Geometry, inner: Ca
     rays : Rays
     patient : Patient
     geometry : Geometry
-        The one that the rays were cast with.
+        The geometry that the rays were cast with.
     inner, outer : Cavity
         The inner and the outer surface of the rib cage along the rays.
     """
@@ -46,19 +46,19 @@ def bone_attenuation(rays: Rays, patient: Patient, geometry: Geometry, inner: Ca
 def _ribs(rays: Rays, patient: Patient, inner: Cavity, outer: Cavity) -> np.ndarray:
     first = patient.apex - 0.3  # height at which the first rib begins, behind
     total = np.zeros_like(rays.x0)
-    crossings = (  # thickness of the wall in y, its middle, mineral compared with a posterior rib
-        (np.maximum(outer.back - inner.back, 0), (inner.back + outer.back) / 2, 1.0),
-        (np.maximum(inner.front - outer.front, 0), (inner.front + outer.front) / 2, 0.8),
+    crossings = (  # whether in front, thickness of the wall in y, its middle, mineral over that of a posterior rib
+        (False, np.maximum(outer.back - inner.back, 0), (inner.back + outer.back) / 2, 1.0),
+        (True, np.maximum(inner.front - outer.front, 0), (inner.front + outer.front) / 2, 0.8),
     )
-    for wall, y, mineral in crossings:
+    for is_anterior, wall, y, mineral in crossings:
         x, z = rays.at_depth(y)
         fall = patient.rib_slope * (patient.depth - y)
         row = (first - z - fall) / patient.rib_spacing  # counts the ribs from the top
         off = row - np.floor(row) - 0.5
         flat = np.clip(1 - (off / 0.25) ** 2, 0, 1)  # a rib is half as high as the ribs are apart
         rib = np.sqrt(flat) * 0.7 + 0.55 * flat * (1 - flat) * 4 * 0.6  # denser near its borders
-        rib = np.where((row > 0) & (row < 9.8), rib * np.clip((11 - row) / 4, 0, 1), 0)  # the lowest are faint
-        if mineral < 1:  # towards the sternum the ribs are cartilage, which hardly shows
+        rib = np.where((row > 0) & (row < 9.8), rib * np.clip((11 - row) / 4, 0, 1), 0)  # the lowest ribs are faint
+        if is_anterior:  # towards the sternum the ribs are cartilage, which hardly shows
             edge = np.abs(x) / (0.48 * patient.width) - 1
             rib = rib * np.clip(edge * 3, 0, 1) * np.clip(8 - row, 0, 1)
         total += rib * np.minimum(wall, 2) * rays.length * mineral  # 2 cm: no rib is longer along a ray
@@ -125,15 +125,15 @@ def _shoulder_shapes(
         Points (N, 3) along a clavicle, the border of a blade, an arm, or the head of an arm; the
         radius (N,) at each; and the thickness of the bone.
     """
-    rng, now = patient.rng("shoulders"), patient.rng("shoulders", stays=False)
+    patient_rng, visit_rng = patient.rng("shoulders"), patient.rng("shoulders", same_every_visit=False)
     clavicle_z, clavicle_y = patient.apex - 1.0, -0.62 * patient.depth
-    slope = rng.normal(0.10, 0.06) + now.normal(0, 0.05)
+    slope = patient_rng.normal(0.10, 0.06) + visit_rng.normal(0, 0.05)
     arm_x, arm_slope = place_arms(patient)
     # on a PA film the arms are brought forward, which turns the blades outwards
-    out = rng.uniform(0.2, 3.2) - (0 if view == "PA" else 2.8)
+    out = patient_rng.uniform(0.2, 3.2) - (0 if view == "PA" else 2.8)
     blades, tubes = [], []
     for side in (-1, 1):
-        lift = now.normal(0, 0.4)
+        lift = visit_rng.normal(0, 0.4)
         t = np.linspace(0, 1, 24)
         x = 1.6 + t * (patient.width + patient.muscle - 1.0)
         wave = np.array([sin(6.28 * v) for v in t])  # NumPy's own sine differs between processors in its last bits
@@ -142,11 +142,11 @@ def _shoulder_shapes(
         blade = BLADE * (patient.width / TYPICAL_WIDTH) + (out, patient.apex - 11.0 + lift)
         corners = np.column_stack([side * blade[:, 0], np.full(len(blade), 0.75 * patient.depth), blade[:, 1]])
         blades.append(corners)
-        tubes.append((corners[1:5], np.full(4, 0.32), 0.5))  # its thick lateral border
+        tubes.append((corners[1:5], np.full(4, 0.32), 0.5))  # the thick lateral border of the blade
         head = np.array([[side * arm_x, 1.0, patient.apex - 5.0 + lift]])
         shaft = np.concatenate([head, head + np.array([side * 14.0 * arm_slope, 0, -14.0])])
         tubes.append((shaft, np.full(2, 1.1), 1.0))
-        tubes.append((np.concatenate([head, head + 0.01]), np.full(2, 2.1), 1.6))  # a line so short is a disc
+        tubes.append((np.concatenate([head, head + 0.01]), np.full(2, 2.1), 1.6))  # so short a line is drawn as a disc
     return blades, tubes
 
 
@@ -175,5 +175,5 @@ def place_arms(patient: Patient) -> tuple[float, float]:
     slope : float
         How far the arm moves away from the trunk, in cm for each cm downwards.
     """
-    rng = patient.rng("arms", stays=False)
+    rng = patient.rng("arms", same_every_visit=False)
     return patient.width + 0.6 * patient.flank + 3.0, float(max(rng.normal(0.2, 0.25), -0.05))

@@ -3,8 +3,8 @@
 The chest cavity is an elliptic cylinder that narrows to the apex. The shapes that
 press into it are cut out: the diaphragm's domes, the heart, the great vessels, the
 mediastinum. Each ray is sampled between the two points where it crosses the wall.
-Within a cell the boundary is interpolated, so that thicknesses are smooth. Against
-samples 32 times finer they differ by less than 0.2 cm (root mean square).
+Within a cell the boundary is interpolated, so that thicknesses are smooth. They differ
+by less than 0.2 cm (root mean square) from thicknesses that samples 32 times finer give.
 
 Sizes and places of the shapes, in cm, are chosen by eye unless a comment says more.
 """
@@ -22,7 +22,7 @@ CELLS = 16
 """Cells along each ray, from wall to wall."""
 
 TYPICAL_HEART = 6.8
-"""Half the length of an average heart, in cm; the vessels beside the heart scale with it."""
+"""Half the length of an average heart, in cm. The vessels beside a heart are scaled by its length over this one."""
 
 FAR = 1e3  # cm: farther than anything in the chest
 LONG = 60.0  # cm: longer than any film, so that an ellipsoid is nearly a cylinder
@@ -58,7 +58,7 @@ class Pleura:
         Position of each sample.
     width : ndarray, (H, W), cm
         Half-width of the cavity where the ray crosses it.
-    flatness : float
+    depth_to_width : float
         Depth of the cavity over its width.
     left : ndarray, (CELLS + 1, H, W), bool
         Which samples lie on the patient's left.
@@ -71,7 +71,7 @@ class Pleura:
     y: np.ndarray
     z: np.ndarray
     width: np.ndarray
-    flatness: float
+    depth_to_width: float
     left: np.ndarray
     cell: np.ndarray
 
@@ -83,10 +83,10 @@ class Pleura:
         about f over the length of f's gradient.
         """
         # arrays are reused, because these are the largest of a film
-        across, deep = self.x / self.width, self.y / (self.width * np.float32(self.flatness))
+        across, deep = self.x / self.width, self.y / (self.width * np.float32(self.depth_to_width))
         across *= across
         deep *= deep
-        gradient = np.sqrt(across + deep * np.float32(1 / self.flatness**2))
+        gradient = np.sqrt(across + deep * np.float32(1 / self.depth_to_width**2))
         gradient *= 2
         gradient += np.float32(1e-3)  # the gradient is 0 on the axis
         gap = self.width * (1 - across - deep)
@@ -182,7 +182,7 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ellipsoid(rays, (shift + 1.7 + 0.5 * old, 1.5, apex - 7.0), (1.9 + 0.5 * old, 3.2, 1.9 + 0.4 * old)),
         # the great vessels above the heart
         ellipsoid(rays, (shift + 0.9, 0.0, apex - 11.0), (3.7 * bulk, 3.8, 8.5)),
-        # the left border of the heart, up to them
+        # the left border of the heart, up to the great vessels
         ellipsoid(rays, (shift + 1.4 * bulk, -1.0, heart_z + 3.5 * bulk), (8.0 * bulk, 4.2, 4.4 * bulk), lean=1.05),
         # the upper mediastinum, on the right
         ellipsoid(rays, (shift - 0.9, 0.5, apex - 5.5), (2.6, 3.4, 10.0)),
@@ -281,9 +281,9 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
         np.minimum(inside[:, rows, columns], outside, out=inside[:, rows, columns])
     rim = (patient.base - rays.z0) / (patient.rim_slope + rays.dz)
     np.minimum(inside, y - rim, out=inside)
-    width, flatness = np.maximum(half_width(patient, rays.z0), np.float32(0.5)), patient.depth / patient.width
+    width = np.maximum(half_width(patient, rays.z0), np.float32(0.5))
     left, cell = from_middle > 0, span * rays.length / CELLS
-    pleura = Pleura(inside, x, y, z, width, flatness, left, cell)
+    pleura = Pleura(inside, x, y, z, width, patient.depth / patient.width, left, cell)
     if any(patient.pleural_thickening):  # over the lower half; it fades out over 6 cm
         lower = np.clip((np.float32((patient.apex + 2 * patient.base) / 3) - z) / 6, 0, 1)
         right_cm, left_cm = patient.pleural_thickening

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cxrlib.phantom.body.patient import Patient
-from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
+from cxrlib.phantom.physics.drawing import canvas_side, draw_lines, shrink
 from cxrlib.phantom.physics.rays import Geometry
 
 DEVICES = ("leads", "tube", "line", "port", "pacemaker", "drain")
@@ -44,7 +44,7 @@ def draw_devices(patient: Patient, geometry: Geometry, devices: Sequence[str], s
     patient : Patient
     geometry : Geometry
     devices : sequence of str
-        Names in `DEVICES`. Others add nothing here: "portable" is a text on the film.
+        Names in `DEVICES`, and "portable", which adds nothing: it is a text on the film.
     size : int, pixels
     """
     if not devices:
@@ -57,12 +57,7 @@ def draw_devices(patient: Patient, geometry: Geometry, devices: Sequence[str], s
         if isinstance(shape, _Wire):
             curve = _bezier(np.asarray(shape.points, float))
             places = np.column_stack([curve[:, 0], np.full(len(curve), -0.5 * patient.depth), curve[:, 1]])
-            width = shape.width * per_cm
-            # a line thinner than a pixel is drawn one pixel wide, and fainter
-            color, pixels = shape.density * min(1, width), max(1, round(width))
-            cv2.polylines(
-                layer, [canvas_points(geometry, places, side)], False, color, pixels, cv2.LINE_8, FRACTION_BITS
-            )
+            draw_lines(layer, [places], width=shape.width * per_cm, brightness=shape.density, geometry=geometry)
         else:
             place = np.rint(geometry.project([shape.x, -patient.depth, shape.z]) * per_cm).astype(int)
             column, row = map(int, place)
@@ -72,7 +67,7 @@ def draw_devices(patient: Patient, geometry: Geometry, devices: Sequence[str], s
 
 
 def _shapes(patient: Patient, devices: Sequence[str]) -> Iterator[_Wire | _Disc]:
-    rng = patient.rng("devices", stays=False)
+    rng = patient.rng("devices", same_every_visit=False)
     wide, top, low = patient.width, patient.apex, patient.base
     if "leads" in devices:  # of the electrocardiogram, from the chest to beyond the film
         for _ in range(rng.integers(2, 5)):
@@ -81,7 +76,7 @@ def _shapes(patient: Patient, devices: Sequence[str]) -> Iterator[_Wire | _Disc]
             yield _Disc(x, z, rng.uniform(0.4, 1.0), rng.uniform(0.1, 0.6))
             bends = rng.uniform(-wide, wide, 2), rng.uniform(-wide, wide, 2)
             yield _Wire([(x, z), *bends, end], 0.15, rng.uniform(0.15, 0.6))
-    if "tube" in devices:  # in the trachea, with a dense line along it, and mostly another one to the stomach
+    if "tube" in devices:  # in the trachea, with a dense line along it; in 7 of 10 patients also a tube to the stomach
         yield _Wire([(0.2, top + 6), (0.3, top), (0.2, top - 3), (0.2, top - rng.uniform(4, 7))], 0.7, 0.12)
         yield _Wire([(0.4, top + 6), (0.4, top), (0.4, top - 3), (0.4, top - 6)], 0.12, 0.5)
         if rng.random() < 0.7:

@@ -1,13 +1,13 @@
 """Fluid and gas in a pleural space, under gravity and against the lung's elasticity.
 
 The lung is modelled as an elastic layer on the chest wall. Below the top of the fluid
-the pressure grows by 1 cm of water for each cm of depth. The lung yields to it. At its
-recoil pressure P the lung gives way altogether and floats. At the pressure
-P * d / (d + d0) it has yielded by d, where d0 is the yield at half of P.
+the pressure grows by 1 cm of water for each cm of depth. The lung yields to this
+pressure. At the recoil pressure P the lung gives way altogether and floats. At the
+pressure P * d / (d + d0) the lung has yielded by d, where d0 is the yield at half of P.
 
 So the points of the space are reached in the order of h + P * d / (d + d0), where h is
-a point's height and d its distance from the wall. At the wall, the fluid climbs to the height P above its level in
-mid-chest, and no higher. Fluid fills the space in this order until its volume is
+a point's height and d is its distance from the wall. At the wall, the fluid climbs to
+the height P above its level in mid-chest, and no higher. Fluid fills the space in this order until its volume is
 reached. Gas does the same from the highest point.
 
 The meniscus, the blunted angle, and the haze behind the lung of a supine patient follow
@@ -27,7 +27,7 @@ from cxrlib.phantom.physics.rays import Geometry, Rays
 from cxrlib.phantom.physics.texture import grain
 
 POSTURES = {"upright": (0.0, 1.0), "supine": (-1.0, 0.12), "semi-erect": (-0.6, 0.8)}
-"""The direction upwards, as parts of y (to the back) and z. Of a supine patient the head is a little raised."""
+"""The direction upwards, as its components in y (to the back) and z. A supine patient's head is a little raised."""
 
 SIDES = ("right", "left", "both")
 
@@ -41,7 +41,10 @@ MAX_FILLED = 0.85
 """Fraction of a pleural space that can be filled: some lung stays at the hilum."""
 
 SURVEY_SIZE = 144
-"""Rays along a side with which the level is found. At a film's own size the volume then is right to 2 %."""
+"""Rays along a side of the survey that finds the level. The volume on the film then is right to 2 %."""
+
+EMPTY = -FAR
+"""The level of an empty side, in cm: below every point of a chest."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Filling:
         Gas rises; fluid falls.
     posture : {"upright", "semi-erect", "supine"}
     levels : (right, left), cm
-        Level in the filling order up to which each side is filled; -1000 for an empty side.
+        Level in the filling order up to which each side is filled; `EMPTY` for an empty side.
     lung_fractions : (right, left)
         Volume of each lung over its volume without the filling.
     """
@@ -71,7 +74,7 @@ class Filling:
 
 
 def draw_unevenness(patient: Patient, size: int) -> np.ndarray:
-    """Return by how many cm (size, size) the filling order varies over the film. It stays with the patient."""
+    """Return by how many cm (size, size) the filling order varies over the film: the same at each visit."""
     rng = patient.rng("adhesions")
     return np.float32(rng.uniform(*ROUGHNESS)) * grain(rng, size, coarsest=5, octaves=3)
 
@@ -126,7 +129,7 @@ def fill(
     levels, lung_fractions = [], []
     for left, volume in zip((False, True), split_volume(volume_ml, side), strict=True):
         inside = np.where(pleura.left == left, pleura.inside, -FAR).reshape(CELLS + 1, -1)
-        near = (inside > -2).any(axis=0)  # the other rays cannot cross this space, and cost time
+        near = (inside > -2).any(axis=0)  # all other rays miss this space, and would cost time
         inside = inside[:, near]
         reached, weights = (array.reshape(len(array), -1)[:, near] for array in (order, cells))
         capacity = _volume(inside, weights)
@@ -135,7 +138,7 @@ def fill(
                 f"{volume:,.0f} mL on the {'left' if left else 'right'}: this patient's pleural space holds "
                 f"{capacity:,.0f} mL, of which at most {MAX_FILLED:.0%} can be filled"
             )
-        levels.append(_find_level(inside, reached, weights, volume) if volume else -FAR)
+        levels.append(_find_level(inside, reached, weights, volume) if volume else EMPTY)
         lung_fractions.append(1 - volume / capacity)
     return Filling(gas, posture, (levels[0], levels[1]), (lung_fractions[0], lung_fractions[1]))
 

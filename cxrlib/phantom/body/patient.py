@@ -1,8 +1,8 @@
 """The patient in front of the detector: one number and one seed give one patient, at any number of visits.
 
-What stays with a patient (build, bones, heart) is drawn from one stream of random
-numbers. What changes between films (breath, posture, framing) is drawn from a second
-one. So one patient can be imaged again. Lengths are in cm: x to the patient's left, y
+Build, bones and heart are the same at every visit: they are drawn from one stream of
+random numbers. Breath and framing differ between visits: they are drawn from a second
+stream. So one patient can be imaged several times. Lengths are in cm: x to the patient's left, y
 to the back, z upwards. The ranges are chosen by this project within what anatomy
 allows. Where a range has a source, a comment names it.
 """
@@ -26,7 +26,7 @@ TAKEN_UP_ML = 500
 """Millilitres of fluid or gas that a lung makes way for by itself, before anything else moves."""
 
 MAX_SHIFT = 4.0
-"""Centimetres by which the mediastinum moves at most: the other lung and the ribs hold against it."""
+"""Centimetres by which the mediastinum moves at most: the lung and the ribs of the opposite side resist."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Patient:
     Attributes
     ----------
     number, visit, seed : int
+        The three numbers that the patient is drawn from.
     sex : {"F", "M"}
     age : int, years
     width, depth : float, cm
@@ -52,12 +53,13 @@ class Patient:
     flank : float, cm
         Thickness of the wall at the sides, with the muscles of back and armpit.
     heart : (x, y, z), cm
-        Semi-axes. The first leans down to the left by `heart_lean` radians.
+        Semi-axes. The first one points to the left and down, at the angle `heart_lean`.
     heart_lean : float, radians
+        Angle of the heart's first axis below the horizontal.
     mediastinum : float, cm
         Half-width between the lungs.
     lung_attenuation : float, 1/cm
-        Of the inflated lung.
+        Linear attenuation of the inflated lung.
     bone_density : float
         Mineral of the bones: 1 is dense.
     rib_spacing : float, cm
@@ -67,7 +69,7 @@ class Patient:
     recoil_pressure : float, cm of water
         Pressure at which the lung gives way.
     half_yield : float, cm
-        How far the lung has yielded at half that pressure.
+        How far the lung has yielded at half of `recoil_pressure`.
     compliance : float, cm/L
         Shift of the mediastinum for each litre of fluid beyond the first half litre.
     shift : float, cm
@@ -107,7 +109,7 @@ class Patient:
     pleural_thickening: tuple[float, float] = (0.0, 0.0)
     fat_pads: tuple[float, float] = (0.0, 0.0)
 
-    def rng(self, purpose: str, *, stays: bool = True) -> np.random.Generator:
+    def rng(self, purpose: str, *, same_every_visit: bool = True) -> np.random.Generator:
         """Return a stream of random numbers for one purpose.
 
         Parameters
@@ -115,10 +117,11 @@ class Patient:
         purpose : str
             Part of the seed, so a different string gives different films. The strings in
             use stay, even where the code now uses a different name.
-        stays : bool
+        same_every_visit : bool
             Whether the stream is the same at every visit of the patient.
         """
-        return np.random.default_rng([self.seed, self.number, 0 if stays else 1 + self.visit, *purpose.encode()])
+        visit = 0 if same_every_visit else 1 + self.visit
+        return np.random.default_rng([self.seed, self.number, visit, *purpose.encode()])
 
     @property
     def heart_centre(self) -> tuple[float, float, float]:
@@ -136,32 +139,32 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
     Parameters
     ----------
     number, visit, seed : int
-        The same three numbers give the same patient at the same breath.
+        The same three numbers give the same patient with the same depth of breath.
 
     Returns
     -------
     Patient
     """
-    stay = np.random.default_rng([seed, number, 0, *b"patient"])
-    now = np.random.default_rng([seed, number, 1 + visit, *b"patient"])
+    patient_rng = np.random.default_rng([seed, number, 0, *b"patient"])
+    visit_rng = np.random.default_rng([seed, number, 1 + visit, *b"patient"])
     # near ChestX-ray14, where 48,780 of 112,120 films are of women (43.5 %) and the median age is 49
-    sex, age = ("F" if stay.random() < 0.45 else "M"), int(np.clip(stay.normal(50, 17), 18, 95))
+    sex, age = ("F" if patient_rng.random() < 0.45 else "M"), int(np.clip(patient_rng.normal(50, 17), 18, 95))
     female, old = sex == "F", np.clip((age - 40) / 50, 0, 1)
-    build = (0.91 if female else 1.0) * stay.normal(1.0, 0.045)  # scale of the skeleton
-    habitus = float(np.clip(stay.gamma(3.0, 0.33), 0.15, 3.5))  # 1 is average, more is stout
-    width = 13.7 * build * stay.normal(1.0, 0.03)
-    depth = width * (np.clip(stay.normal(0.70, 0.05), 0.56, 0.85) + 0.04 * old)  # AP to transverse: about 5:7
-    full = stay.normal(28.0, 1.4) * build  # from base to apex, in full inspiration
+    build = (0.91 if female else 1.0) * patient_rng.normal(1.0, 0.045)  # scale of the skeleton
+    habitus = float(np.clip(patient_rng.gamma(3.0, 0.33), 0.15, 3.5))  # 1 is average, more is stout
+    width = 13.7 * build * patient_rng.normal(1.0, 0.03)
+    depth = width * (np.clip(patient_rng.normal(0.70, 0.05), 0.56, 0.85) + 0.04 * old)  # AP to transverse: about 5:7
+    full = patient_rng.normal(28.0, 1.4) * build  # from base to apex, in full inspiration
     # cm of a breath deeper than average; a quarter of the films catch a shallow one
-    breath = now.normal(0.0, 1.0) - 2.5 * (now.random() < 0.25) - 0.5 * (habitus - 1)
-    right = np.clip(stay.normal(4.5, 0.7) - 0.3 * breath, 2.0, 7)
-    drop = stay.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
+    breath = visit_rng.normal(0.0, 1.0) - 2.5 * (visit_rng.random() < 0.25) - 0.5 * (habitus - 1)
+    right = np.clip(patient_rng.normal(4.5, 0.7) - 0.3 * breath, 2.0, 7)
+    drop = patient_rng.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
     left = right - drop
-    if stay.random() < 0.10:  # a raised hemidiaphragm, on either side
-        lift = stay.uniform(1.5, 4.0)
-        right, left = (right + lift, left) if stay.random() < 0.6 else (right, left + lift)
-    large = stay.random() < 0.12  # an enlarged heart
-    bulk = build * (stay.normal(1.0, 0.07) + 0.10 * old + (stay.uniform(0.1, 0.35) if large else 0))
+    if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
+        lift = patient_rng.uniform(1.5, 4.0)
+        right, left = (right + lift, left) if patient_rng.random() < 0.6 else (right, left + lift)
+    large = patient_rng.random() < 0.12  # an enlarged heart
+    bulk = build * (patient_rng.normal(1.0, 0.07) + 0.10 * old + (patient_rng.uniform(0.1, 0.35) if large else 0))
     # the order of the draws below is part of the films: keep it
     return Patient(
         number=number,
@@ -174,22 +177,22 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
         apex=float(full / 2),
         base=float(-full / 2 - 0.8 * breath),
         domes=(float(right), float(max(left, 1.5))),
-        rim_slope=float(stay.uniform(0.46, 0.68)),
-        muscle=float((1.2 if female else 1.6) * stay.uniform(0.8, 1.3)),
-        flank=float(stay.uniform(2.5, 5.0) + 1.3 * habitus),
+        rim_slope=float(patient_rng.uniform(0.46, 0.68)),
+        muscle=float((1.2 if female else 1.6) * patient_rng.uniform(0.8, 1.3)),
+        flank=float(patient_rng.uniform(2.5, 5.0) + 1.3 * habitus),
         fat=float(1.1 * habitus),
-        breast=float((stay.uniform(0.8, 2.6) + 0.6 * habitus) if female else 0.35 * max(habitus - 1, 0)),
-        heart=(float(6.8 * bulk), float(5.6 * bulk), float(5.0 * bulk * stay.normal(1, 0.04))),
-        heart_lean=float(stay.uniform(0.55, 0.9)),
-        mediastinum=float(1.2 * build * stay.uniform(0.6, 1.5)),
+        breast=float((patient_rng.uniform(0.8, 2.6) + 0.6 * habitus) if female else 0.35 * max(habitus - 1, 0)),
+        heart=(float(6.8 * bulk), float(5.6 * bulk), float(5.0 * bulk * patient_rng.normal(1, 0.04))),
+        heart_lean=float(patient_rng.uniform(0.55, 0.9)),
+        mediastinum=float(1.2 * build * patient_rng.uniform(0.6, 1.5)),
         # inflated lung: 0.04 to 0.06 in the tables; more air at a deeper breath
-        lung_attenuation=float(np.clip(0.047 * exp(stay.normal(0, 0.13)) * (1 - 0.04 * breath), 0.03, 0.08)),
-        bone_density=float(np.clip(stay.normal(0.85, 0.15) - 0.25 * old, 0.35, 1.2)),
-        rib_spacing=float(2.55 * build * stay.uniform(0.94, 1.08)),
-        rib_slope=float(stay.uniform(0.42, 0.72)),
-        recoil_pressure=float(exp(stay.normal(1.8, 0.3))),
-        half_yield=float(exp(stay.normal(0.4, 0.4))),
-        compliance=float(stay.uniform(0.7, 1.5)),
+        lung_attenuation=float(np.clip(0.047 * exp(patient_rng.normal(0, 0.13)) * (1 - 0.04 * breath), 0.03, 0.08)),
+        bone_density=float(np.clip(patient_rng.normal(0.85, 0.15) - 0.25 * old, 0.35, 1.2)),
+        rib_spacing=float(2.55 * build * patient_rng.uniform(0.94, 1.08)),
+        rib_slope=float(patient_rng.uniform(0.42, 0.72)),
+        recoil_pressure=float(exp(patient_rng.normal(1.8, 0.3))),
+        half_yield=float(exp(patient_rng.normal(0.4, 0.4))),
+        compliance=float(patient_rng.uniform(0.7, 1.5)),
     )
 
 
@@ -207,7 +210,7 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     -------
     Geometry
     """
-    rng = patient.rng("geometry", stays=False)
+    rng = patient.rng("geometry", same_every_visit=False)
     portable = view == "AP"
     chest_wall = patient.depth + patient.muscle + patient.fat
     spread = 1.6 if portable else 1.0  # of the errors of position
@@ -217,11 +220,11 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     middle = (patient.apex + patient.base) / 2 + (0.02 if portable else -0.03) * field
     return Geometry(
         view=view,
-        distance=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,
-        detector=float(chest_wall + (rng.uniform(2.0, 4.0) if portable else rng.uniform(0.5, 2.0))),
+        source_to_detector=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,
+        origin_to_detector=float(chest_wall + (rng.uniform(2.0, 4.0) if portable else rng.uniform(0.5, 2.0))),
         field=float(np.clip(field, 26, 54)),
         centre=(float(rng.normal(0, 0.7 * spread)), float(middle + rng.normal(0, 1.1 * spread))),
-        tilt=float(rng.normal(-4.0 if portable else 0.0, 7.0 if portable else 2.0)),
+        source_height=float(rng.normal(-4.0 if portable else 0.0, 7.0 if portable else 2.0)),
         yaw=float(rng.normal(0, 3.0 * spread)),
         roll=float(rng.normal(0, 1.3 * spread)),
     )

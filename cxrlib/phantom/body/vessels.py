@@ -3,11 +3,10 @@
 Numbers are chosen by eye. Lengths are in cm.
 """
 
-import cv2
 import numpy as np
 
 from cxrlib.phantom.body.patient import TYPICAL_WIDTH, Patient
-from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
+from cxrlib.phantom.physics.drawing import canvas_side, draw_lines, shrink
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
 GENERATIONS = 7
@@ -31,7 +30,7 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]
     -------
     list of (starts, stops, radius)
         One entry for each generation: points (N, 3) in cm, and the radius of its vessels.
-        At each fork two vessels follow, with three quarters of the radius.
+        At each fork a vessel divides into two, which have 0.75 of its radius.
     """
     rng = patient.rng("vessels")
     roots, root_courses = [], []
@@ -52,7 +51,9 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]
         starts = np.repeat(stops, 2, axis=0)
         courses = np.repeat(courses, 2, axis=0) + rng.normal(0, 0.33, (len(starts), 3))
         courses /= np.linalg.norm(courses, axis=1, keepdims=True)
-        kept = (np.abs(starts[:, 0]) < patient.width) & (np.abs(starts[:, 2]) < 15)  # roughly the chest
+        kept = (np.abs(starts[:, 0]) < patient.width) & (
+            np.abs(starts[:, 2]) < 15
+        )  # roughly the chest: vessels outside it are left out
         starts, courses = starts[kept], courses[kept]
         radius *= NARROWING
     return generations
@@ -63,14 +64,13 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     side = canvas_side(size)
     canvas = np.zeros((side, side), np.uint8)
     per_cm = side / geometry.field * geometry.magnification(0.0)
-    for starts, stops, radius in reversed(grow_vessels(patient)):  # the large ones are drawn last, over the small
-        lines = canvas_points(geometry, np.stack([starts, stops], axis=1), side)
-        diameter = 2 * radius * per_cm
+    for starts, stops, radius in reversed(
+        grow_vessels(patient)
+    ):  # the large vessels are drawn last, over the small ones
+        lines = list(np.stack([starts, stops], axis=1))
         for width, thickness in PROFILE:
-            # a line thinner than a pixel is drawn one pixel wide, and fainter
-            gray = thickness * radius * min(1.0, diameter * width) * GRAY_PER_CM
-            pixels = max(1, round(diameter * width))
-            cv2.polylines(canvas, list(lines), False, round(min(gray, 255)), pixels, cv2.LINE_8, FRACTION_BITS)
+            pixels, gray = 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM
+            draw_lines(canvas, lines, width=pixels, brightness=gray, geometry=geometry)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
@@ -81,7 +81,7 @@ def airway_thickness(rays: Rays, patient: Patient) -> np.ndarray:
     x = x - (patient.shift + 0.25)
     radius = 0.78 * patient.width / TYPICAL_WIDTH  # of the trachea
     inside = np.sqrt(np.clip(1 - (x / radius) ** 2, 0, 1)) * np.clip((z - carina) * 2, 0, 1)
-    for side, steepness in ((-1, 1.5), (1, 0.8)):  # the right bronchus is the steeper one
+    for side, steepness in ((-1, 1.5), (1, 0.8)):  # the right bronchus falls more steeply than the left
         below = np.float32(carina) + np.float32(0.3) - z  # added in float32: the films depend on its rounding
         off = (x - side * below / steepness) / 0.95
         along = np.clip(below * 2, 0, 1) * np.clip((3.2 - below) * 2, 0, 1)

@@ -24,7 +24,7 @@ AP_BLUR = 1.4
 SCATTER_SPREAD, DETAIL_SPREAD = 0.10, 0.07
 """Widths of the blur of scatter, and of the blur that gives the local contrast: fractions of the film's side."""
 
-SMALL_COPY = 48  # pixels a side; so wide a blur needs no more, and is much faster on them
+SMALL_COPY = 48  # pixels a side: enough for so wide a blur, which is much faster on a small image
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Site:
     gamma : float
         Above 1, the middle is darker.
     detail : float
-        How much of the local contrast is added again (unsharp masking).
+        Weight of the local contrast that is added to the picture (unsharp masking).
     contrast : float
         Steepness of the curve from exposure to gray. As on film, the curve is flat at both ends.
     scatter : float
-        Scatter that its grid lets through, on average, as `detect` takes it. On
-        AP films it is `NO_GRID` times as much.
+        The scatter that passes the grid, on average, as a fraction of the primary quanta (see `detect`).
+        AP films are taken without a grid, and have `NO_GRID` times as much.
     monochrome1 : bool
         Whether its DICOM files hold the picture inverted.
     shutter_probability : float
@@ -61,9 +61,29 @@ class Site:
 
 
 SITES = (
-    Site(0, 4095, 0.6, 0.25, 4.0, 0.12, False, 0.05),
-    Site(300, 3800, 0.42, 0.45, 3.2, 0.2, True, 0.1),
-    Site(0, 3000, 0.8, 0.15, 5.0, 0.35, False, 0.2),
+    Site(
+        low=0,
+        high=4095,
+        gamma=0.6,
+        detail=0.25,
+        contrast=4.0,
+        scatter=0.12,
+        monochrome1=False,
+        shutter_probability=0.05,
+    ),
+    Site(
+        low=300,
+        high=3800,
+        gamma=0.42,
+        detail=0.45,
+        contrast=3.2,
+        scatter=0.2,
+        monochrome1=True,
+        shutter_probability=0.1,
+    ),
+    Site(
+        low=0, high=3000, gamma=0.8, detail=0.15, contrast=5.0, scatter=0.35, monochrome1=False, shutter_probability=0.2
+    ),
 )
 
 

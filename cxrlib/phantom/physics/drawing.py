@@ -20,6 +20,23 @@ def canvas_points(geometry: Geometry, points: ArrayLike, side: int) -> np.ndarra
     return np.rint(geometry.project(points) * (side / geometry.field) * 2**FRACTION_BITS).astype(np.int32)
 
 
+def draw_lines(
+    canvas: np.ndarray, lines: list[np.ndarray], *, width: float, brightness: float, geometry: Geometry
+) -> None:
+    """Draw lines on a canvas, in place. A line thinner than a pixel is drawn one pixel wide, and fainter.
+
+    Parameters
+    ----------
+    canvas : ndarray, (side, side), uint8 or float32
+    lines : list of ndarray, (N, 3), cm
+    width : float, pixels of the canvas
+    brightness : float
+    geometry : Geometry
+    """
+    points = [canvas_points(geometry, line, canvas.shape[0]) for line in lines]
+    cv2.polylines(canvas, points, False, brightness * min(1.0, width), max(1, round(width)), cv2.LINE_8, FRACTION_BITS)
+
+
 def shrink(canvas: np.ndarray, size: int) -> np.ndarray:
     """Return a canvas averaged down to a film (size, size), float32."""
     return cv2.resize(canvas.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)

@@ -29,7 +29,7 @@ def attenuation(material: str, energy: float = BEAM) -> float:
     Raises
     ------
     ValueError
-        The energy lies outside the table.
+        The energy lies outside 40 to 100 keV, the energies of the table.
 
     Examples
     --------

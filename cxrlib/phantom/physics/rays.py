@@ -7,8 +7,8 @@ form. Rows of an image run from the head down. Columns run from the patient's ri
 the patient's left, in both views.
 
 Arrays along rays are float32. A Python float does not change an array's type (NumPy 2).
-A NumPy float64 would change it to float64, so ``np.float32`` is written around numbers
-that may be one.
+A NumPy float64 would change the type to float64. So ``np.float32`` is written around
+numbers that may be a NumPy float64.
 """
 
 from collections.abc import Sequence
@@ -61,46 +61,44 @@ class Geometry:
     view : {"PA", "AP"}
         The beam enters at the back (PA) or at the front (AP). The detector is
         on the other side.
-    distance : float, cm
-        From the source to the detector.
-    detector : float, cm
-        From the origin to the detector.
+    source_to_detector, origin_to_detector : float, cm
+        Distances from the detector.
     field : float, cm
         Side of the square detector.
     centre : (x, z), cm
         The point of the patient in front of the middle of the detector.
-    tilt : float, cm
+    source_height : float, cm
         Height of the source above the middle of the detector.
     yaw, roll : float, degrees
-        Turn of the patient about the long axis; turn of the film in its plane.
+        Turn of the patient about the long axis, and turn of the film in its own plane.
     """
 
     view: str = "PA"
-    distance: float = 183.0
-    detector: float = 12.0
+    source_to_detector: float = 183.0
+    origin_to_detector: float = 12.0
     field: float = 38.0
     centre: tuple[float, float] = (0.0, 0.0)
-    tilt: float = 0.0
+    source_height: float = 0.0
     yaw: float = 0.0
     roll: float = 0.0
 
     @property
     def _detector_y(self) -> float:
-        """The detector is in front of the patient for PA, where y is below 0, and behind for AP."""
-        return -self.detector if self.view == "PA" else self.detector
+        """The y of the detector, in cm. For PA it is in front of the patient, where y is below 0; for AP behind."""
+        return -self.origin_to_detector if self.view == "PA" else self.origin_to_detector
 
     @property
     def _to_source(self) -> float:
-        """From the detector to the source, in y."""
-        return self.distance if self.view == "PA" else -self.distance
+        """The y of the source minus the y of the detector, in cm."""
+        return self.source_to_detector if self.view == "PA" else -self.source_to_detector
 
     def magnification(self, y: float) -> float:
         """Return how many times larger than life an object at depth y appears on the detector."""
-        return self.distance / (self.distance - abs(y - self._detector_y))
+        return float(1 / self.narrowing(y))
 
-    def narrowing(self, y: np.ndarray) -> np.ndarray:
+    def narrowing(self, y: float | np.ndarray) -> np.ndarray:
         """Return the width of a pixel's bundle of rays at depth y, as a fraction of its width on the detector."""
-        return np.abs(y - (self._detector_y + self._to_source)) / self.distance
+        return np.abs(y - (self._detector_y + self._to_source)) / self.source_to_detector
 
     def cast(self, size: int) -> Rays:
         """Return the rays to the (size, size) pixels."""
@@ -110,7 +108,8 @@ class Geometry:
         turn = radians(self.roll)
         u = self.centre[0] + across * cos(turn) - down * sin(turn)
         v = self.centre[1] + across * sin(turn) + down * cos(turn)
-        dx, dz = (self.centre[0] - u) / self._to_source, (self.centre[1] + self.tilt - v) / self._to_source
+        dx = (self.centre[0] - u) / self._to_source
+        dz = (self.centre[1] + self.source_height - v) / self._to_source
         x0, z0 = u - dx * self._detector_y, v - dz * self._detector_y
         c, s = cos(radians(self.yaw)), sin(radians(self.yaw))
         stretch = 1 / (c - dx * s)  # cm of depth outside for each cm of the turned patient's own y
@@ -133,19 +132,19 @@ class Geometry:
         source_y = self._detector_y + self._to_source
         reach = (self._detector_y - source_y) / (y - source_y)
         u = (x - self.centre[0]) * reach
-        v = (points[..., 2] - self.centre[1] - self.tilt) * reach + self.tilt
+        v = (points[..., 2] - self.centre[1] - self.source_height) * reach + self.source_height
         turn = radians(self.roll)
         across, down = u * cos(turn) + v * sin(turn), -u * sin(turn) + v * cos(turn)
         return np.stack([across + self.field / 2, self.field / 2 - down], axis=-1)
 
 
 class Chord(NamedTuple):
-    """The part of each ray that lies in a shape, in y.
+    """The part of each ray that lies inside a shape, as an interval of y: from middle - half to middle + half.
 
     Attributes
     ----------
     middle, half : ndarray, (H, W), cm
-        Middle and half of the length. The half is 0 where the ray misses the shape.
+        Middle and half-length of the interval. The half-length is 0 where the ray misses the shape.
     """
 
     middle: np.ndarray
@@ -153,7 +152,7 @@ class Chord(NamedTuple):
 
 
 def solve_chord(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Chord:
-    """Return where a * y**2 + 2 * b * y + c is below 0."""
+    """Return the interval of y, for each ray, in which a * y**2 + 2 * b * y + c is below 0 (a is above 0)."""
     return Chord(-b / a, np.sqrt(np.maximum(b * b - a * c, 0)) / a)
 
 
@@ -164,7 +163,7 @@ def ellipsoid(rays: Rays, centre: Sequence[float], axes: Sequence[float], *, lea
     ----------
     rays : Rays
     centre, axes : (x, y, z), cm
-        The middle, and the semi-axes.
+        The middle and the semi-axes of the ellipsoid.
     lean : float, radians
         Turn in the x-z plane. Above 0 it brings the x axis down on the patient's left.
     """
@@ -180,6 +179,6 @@ def ellipsoid(rays: Rays, centre: Sequence[float], axes: Sequence[float], *, lea
     return solve_chord(a, b, p * p + q * q + (cy * cy / ay**2 - 1))
 
 
-def path_length(rays: Rays, half: np.ndarray) -> np.ndarray:
-    """Return the length (H, W), in cm, along the ray of a chord with this half-length in y."""
-    return 2 * half * rays.length
+def path_length(rays: Rays, chord: Chord) -> np.ndarray:
+    """Return how many cm of each ray lie inside a shape: (H, W)."""
+    return 2 * chord.half * rays.length
