@@ -15,7 +15,7 @@ import matplotlib
 import pandas as pd
 import typer
 
-from cxrlib.cohorts.nih import find_label_file, list_images
+from cxrlib.cohorts.nih import find_label_file, open_source
 from cxrlib.images.pixels import minmax, resize_to_square
 from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.film import take_film
@@ -51,7 +51,7 @@ def simulated(seed: int) -> list:
 
 def real(source: Path, seed: int) -> list:
     """Return six films labelled Effusion and six labelled No Finding."""
-    _, table, _ = list_images(source, find_label_file(source), finding="Effusion", against="nofinding")
+    table = open_source(source, find_label_file(source)).table
     if (source / "sources.csv").is_file():
         groups = pd.read_csv(source / "sources.csv").set_index("image")["group"]
         table = table[table["source"].map(lambda path: groups.get(Path(path).name)) != HELD_OUT_GROUP]

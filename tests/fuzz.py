@@ -243,14 +243,14 @@ def check_film(path: Path, rng: np.random.Generator) -> None:
 def readers(folder: Path) -> dict:
     """Return the function that reads each file in a folder that `make_folders` made."""
     from cxrlib.cohorts.cohort import read_cohort
-    from cxrlib.cohorts.nih import list_images, read_boxes
+    from cxrlib.cohorts.nih import open_source, read_boxes
     from cxrlib.model.network_file import load_network
     from cxrlib.model.recipe import read_recipe
     from cxrlib.training.run import open_run
 
     nih, run, keras_run = folder / "nih", folder / "run", folder / "keras"
     labels = nih / "Data_Entry_2017.csv"
-    read_nih = lambda: list_images(nih, labels, finding="Effusion", against="nofinding", allow_missing=True)
+    read_nih = lambda: open_source(nih, labels, allow_missing=True)
     return {
         folder / "cohort" / "cohort.csv": lambda: read_cohort(folder / "cohort"),
         labels: read_nih,

@@ -130,7 +130,7 @@ def test_what_is_refused_writes_nothing(nih, tmp_path):
         (None, {"finding": "Efusion"}, "not one of NIH's: Atelectasis"),
         (lambda s: edit(s / label_file, lambda text: "Image Index,View\na.png,AP\n"), {}, "no column Finding Labels"),
         (lambda s: (s / "00000004_000.png").write_bytes(b"x"), {}, "two files of one name that differ"),
-        (None, {"finding": "Hernia"}, "has 0 images of Hernia and 20 others"),
+        (None, {"finding": "Hernia"}, "has 40 images, of which 20 can be compared: 0 with Hernia and 20 without"),
         (None, {"size": 4}, "must be 8 to 6,000"),
         (lambda s: (s / boxes).write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*each row needs"),
         (lambda s: edit(s / label_file, lambda text: text * 2), {}, "images are listed twice"),
@@ -202,7 +202,7 @@ def test_an_output_folder_that_holds_something_else_is_refused(nih, tmp_path):
 def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
     for path in nih.rglob("*.png"):
         path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"30 images were rejected.* 0 of effusion and 0 of nofinding; both"):
+    with pytest.raises(InputError, match=r"30 images were rejected.*: 0 with effusion and 0 without.* \(first"):
         prepare(nih, tmp_path / "out", size=32)
     assert not (tmp_path / "out").exists()
 

@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from cxrlib.cohorts.cohort import check_both_classes
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import SPLITS, UNKNOWN_PATIENT
 from cxrlib.errors import InputError
@@ -65,36 +66,8 @@ def find_archive(source: Path) -> Path | None:
     return files[0]
 
 
-def open_source(archive: Path, finding: str | None, against: str, *, size: int) -> Source:
-    """Return the films that `list_films` lists.
-
-    Parameters
-    ----------
-    archive, finding, against
-        As in `list_films`, which raises the errors.
-    size : int
-        The side in pixels that the films will have. A note says so where they
-        will be enlarged.
-    """
-    name, table = list_films(archive, finding=finding, against=against)
-    notes: tuple[str, ...] = (NO_PATIENTS, OWN_SPLIT)
-    with _open_array(archive, f"{SPLITS[0]}_images") as (shape, _, _):
-        side = shape[-1]
-    if side < size:
-        notes += (f"films are enlarged from {side} to {size} px, which adds no detail (--size {side} does not)",)
-    return Source(
-        path=archive,
-        finding=name,
-        table=table,
-        films=read_films(archive, table["source"]),
-        read=to_image,
-        notes=notes,
-        knows_patients=False,
-    )
-
-
-def list_films(archive: Path, *, finding: str | None, against: str) -> tuple[str, pd.DataFrame]:
-    """List the films of a finding and the films to compare them with, after a check that all of them can be read.
+def open_source(archive: Path, *, finding: str | None = None, against: str = "nofinding", size: int) -> Source:
+    """Return the films of a finding and the films to compare them with, after a check that all of them can be read.
 
     Parameters
     ----------
@@ -103,14 +76,16 @@ def list_films(archive: Path, *, finding: str | None, against: str) -> tuple[str
         One of `FINDINGS`, in any case. None means Effusion.
     against : {"nofinding", "all"}
         Compare with films without any of the 14 findings, or with every other film.
+    size : int
+        The side in pixels that the films will have. If they have to be enlarged, a
+        note says so.
 
     Returns
     -------
-    name : str
-        The finding in lower case.
-    table : DataFrame
-        In the archive's order: ``source`` (such as train_000012), ``label`` (1 =
-        the finding), ``patient_id`` (one a film), ``split``, ``findings``.
+    Source
+        Its table is in the archive's order: ``source`` (such as train_000012),
+        ``label`` (1 = the finding), ``patient_id`` (a different one for each film),
+        ``split``, ``findings``.
 
     Raises
     ------
@@ -121,12 +96,21 @@ def list_films(archive: Path, *, finding: str | None, against: str) -> tuple[str
     table = pd.concat([_list_split(archive, split, name) for split in SPLITS], ignore_index=True)
     if against == "nofinding":
         table = table[(table["label"] == 1) | (table["findings"] == "No Finding")].reset_index(drop=True)
-    num_positive, num_negative = ((table["label"] == label).sum() for label in (1, 0))
-    if not (num_positive and num_negative):
-        raise InputError(
-            f"{archive}: has {num_positive:,} films of {name} and {num_negative:,} others; both are needed"
-        )
-    return name.lower(), table
+    check_both_classes(table["label"], name, f"{archive}: the {len(table):,} films to compare")
+    notes: tuple[str, ...] = (NO_PATIENTS, OWN_SPLIT)
+    with _open_array(archive, f"{SPLITS[0]}_images") as (shape, _, _):
+        side = shape[-1]
+    if side < size:
+        notes += (f"films are enlarged from {side} to {size} px, which adds no detail (--size {side} does not)",)
+    return Source(
+        path=archive,
+        finding=name.lower(),
+        table=table,
+        films=read_films(archive, table["source"]),
+        read=to_image,
+        notes=notes,
+        knows_patients=False,
+    )
 
 
 def read_films(archive: Path, names: Iterable[str]) -> Iterator[np.ndarray]:
@@ -136,7 +120,7 @@ def read_films(archive: Path, names: Iterable[str]) -> Iterator[np.ndarray]:
     ----------
     archive : Path
     names : iterable of str
-        The column ``source`` of `list_films`, in its order.
+        The column ``source`` of the table of `open_source`, in its order.
     """
     wanted = set(names)
     for split in SPLITS:
@@ -193,8 +177,8 @@ def _open_array(archive: Path, name: str) -> Iterator[tuple[tuple[int, ...], np.
     """
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(f"{name}.npy") as stream:
-            shape, by_columns, dtype = read_npy_header(stream)
-            if dtype.hasobject or by_columns or not shape or not 1 <= shape[0] <= MAX_FILMS:
+            shape, fortran_order, dtype = read_npy_header(stream)
+            if dtype.hasobject or fortran_order or not shape or not 1 <= shape[0] <= MAX_FILMS:
                 needed = f"1 to {MAX_FILMS:,} rows of numbers are needed"
                 raise InputError(f"{archive}: {name} is {dtype} of shape {shape}; {needed}")
             declared = stream.tell() + math.prod(shape) * dtype.itemsize

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from cxrlib.cohorts.split import SPLITS, check_split, patients_from_names
 from cxrlib.errors import InputError
@@ -98,12 +99,36 @@ class Cohort:
         description : str
             How the message calls the images, such as "its test films".
         """
-        num_positive = int(self.labels.sum())
-        num_negative = len(self.labels) - num_positive
-        if not (num_positive and num_negative):
-            found = f"{description} are {num_positive:,} of {self.finding} and {num_negative:,} of {NOFINDING}"
-            needed = "both are needed, so take another split (--split train, val, test or all)"
-            raise InputError(f"{self.folder}: {found}; {needed}")
+        advice = ", so take another split (--split train, val, test or all)"
+        check_both_classes(self.labels, self.finding, f"{self.folder}: {description}", advice=advice)
+
+
+def check_both_classes(labels: ArrayLike, finding: str, films: str, *, advice: str = "") -> None:
+    """Refuse films that are all of one class.
+
+    Parameters
+    ----------
+    labels : array-like, (N,)
+        1 = the finding, 0 = nofinding.
+    finding : str
+        The name of the positive class.
+    films : str
+        How the message begins: where the films are, and which films they are.
+    advice : str
+        How the message ends: what the user can do.
+
+    Raises
+    ------
+    InputError
+        The message says how many films of each class there are.
+    """
+    labels = np.asarray(labels)
+    num_positive, num_negative = int((labels == 1).sum()), int((labels == 0).sum())
+    if not (num_positive and num_negative):
+        raise InputError(
+            f"{films}: {num_positive:,} with {finding} and {num_negative:,} without; at least one of each is needed"
+            f"{advice}"
+        )
 
 
 def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
@@ -136,9 +161,7 @@ def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
     if "patient_id" not in table:
         table["patient_id"], note = patients_from_names(table["path"])
         notes += (note,)
-    for label, name in ((1, finding), (0, NOFINDING)):
-        if not (table["label"] == label).any():
-            raise InputError(f"{folder}: no images of the class {name}/; both classes are needed")
+    check_both_classes(table["label"], finding, f"{folder}: the images that cohort.csv names")
     table = table.sort_values("path", ignore_index=True)
     if "split" in table:
         check_split(table, table_file)

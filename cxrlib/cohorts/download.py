@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from cxrlib.errors import InputError
 
 ASSUMED_RATE = 50e6 / 8
-"""Bytes per second: 50 Mbit/s, our choice of a common home connection. It is used for the estimated time of a download."""
+"""Bytes per second: 50 Mbit/s, our choice. The estimated time of a download is computed with it."""
 
 ATTEMPTS = 5
 TIMEOUT = (10.0, 30.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlib.cohorts.cohort import refuse_links_out
+from cxrlib.cohorts.cohort import check_both_classes, refuse_links_out
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
 from cxrlib.errors import InputError
@@ -42,62 +42,25 @@ MAX_AGE = 120
 """Years. NIH's table has ages up to 414, which are left out."""
 
 
-def open_source(
-    folder: Path,
-    label_file: Path,
-    finding: str | None,
-    against: str,
-    *,
-    seed: int,
-    allow_missing: bool,
-    allow_color: bool,
-) -> Source:
-    """Return the films of NIH's layout that `list_images` lists, with NIH's boxes.
-
-    Where the official lists are present, the test list is the test set. The
-    patients of the train_val list are divided into train and val.
-
-    Parameters
-    ----------
-    folder, label_file, finding, against, allow_missing
-        As in `list_images`.
-    seed : int
-        The seed of the division of the train_val list.
-    allow_color : bool
-        As in `cxrlib.images.radiograph.open_radiograph`.
-
-    Raises
-    ------
-    InputError
-        As in `list_images` and `read_boxes`.
-    """
-    name, table, notes = list_images(folder, label_file, finding=finding, against=against, allow_missing=allow_missing)
-    if "split" in table:
-        rows = table["split"] == "train_val"
-        table.loc[rows, "split"] = draw_stratified_split(
-            table.loc[rows, "patient_id"], table.loc[rows, "label"], seed=seed, fractions=TRAIN_VAL_FRACTIONS
-        )
-        notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
-    return Source(
-        path=folder,
-        finding=name,
-        table=table,
-        films=[folder / path for path in table["source"]],
-        read=partial(read_image, allow_color=allow_color),
-        notes=notes,
-        boxes=read_boxes(folder),
-    )
-
-
 def find_label_file(folder: Path) -> Path | None:
     """Return the label file of NIH's layout, or None where there is none."""
     return next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
 
 
-def list_images(
-    folder: Path, label_file: Path, *, finding: str | None, against: str, allow_missing: bool = False
-) -> tuple[str, pd.DataFrame, tuple[str, ...]]:
-    """List the images of a finding, and the images to compare them with.
+def open_source(
+    folder: Path,
+    label_file: Path,
+    *,
+    finding: str | None = None,
+    against: str = "nofinding",
+    seed: int = 0,
+    allow_missing: bool = False,
+    allow_color: bool = False,
+) -> Source:
+    """Return the images of a finding and the images to compare them with, with NIH's boxes.
+
+    Where the official lists are present, the test list is the test set. The
+    patients of the train_val list are divided into train and val.
 
     Parameters
     ----------
@@ -109,25 +72,26 @@ def list_images(
         One of `FINDINGS`, in any case. None means Effusion.
     against : {"nofinding", "all"}
         Compare with images labelled No Finding alone, or with every other image.
+    seed : int
+        The seed of the division of the train_val list.
     allow_missing : bool
         Leave out images that are not there, with a note, instead of refusing.
+    allow_color : bool
+        As in `cxrlib.images.radiograph.open_radiograph`.
 
     Returns
     -------
-    name : str
-        The finding in lower case.
-    table : DataFrame
-        ``source`` (path relative to the folder), ``label`` (1 = the finding),
-        ``patient_id``, ``view``, ``sex``, ``age`` (years), ``findings``. With the
-        official lists also ``split`` ("train_val" or "test").
-    notes : tuple of str
+    Source
+        Its table has ``source`` (path relative to the folder), ``label`` (1 = the
+        finding), ``patient_id``, ``view``, ``sex``, ``age`` (years), ``findings``, and
+        with the official lists also ``split``.
 
     Raises
     ------
     InputError
         The label file cannot be used or lists an image twice. A class is empty.
         An image is missing, or two different files have its name. The official
-        lists do not fit the images.
+        lists do not fit the images. The box file cannot be used.
     """
     name = check_choice(finding, against, findings=FINDINGS, collection="NIH")
     entries = read_csv(label_file, needed=("Image Index", "Finding Labels"))
@@ -137,11 +101,11 @@ def list_images(
     # an image has one or more labels, such as "Effusion|Mass"; "No Finding" stands alone
     positive = entries["Finding Labels"].str.split("|").map(lambda labels: name in labels)
     negative = ~positive if against == "all" else entries["Finding Labels"] == "No Finding"
-    if not positive.any() or not negative.any():
-        counts = f"{positive.sum():,} images of {name} and {negative.sum():,} others"
-        raise InputError(f"{label_file}: of {len(entries):,} images has {counts} to compare with; both are needed")
     chosen = entries[positive | negative]
     table = pd.DataFrame({"image": chosen["Image Index"], "label": positive[chosen.index].astype(int)})
+    check_both_classes(
+        table["label"], name, f"{label_file}: has {len(entries):,} images, of which {len(table):,} can be compared"
+    )
     table["patient_id"] = _patients(chosen)
     for column, headings in HEADINGS.items():
         if heading := next((each for each in headings if each in chosen), None):
@@ -160,8 +124,18 @@ def list_images(
         notes = (f"{label_file.name} {message}: they are left out",)
         table = table.dropna(subset="source")
     refuse_links_out(folder, table["source"], label_file)
-    table = _with_official_split(folder, table.reset_index(drop=True))
-    return name.lower(), table.drop(columns="image"), notes
+    table = _with_official_split(folder, table.reset_index(drop=True), seed).drop(columns="image")
+    if "split" in table:
+        notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
+    return Source(
+        path=folder,
+        finding=name.lower(),
+        table=table,
+        films=[folder / path for path in table["source"]],
+        read=partial(read_image, allow_color=allow_color),
+        notes=notes,
+        boxes=read_boxes(folder),
+    )
 
 
 def _patients(entries: pd.DataFrame) -> pd.Series:
@@ -191,8 +165,8 @@ def _find_files(folder: Path, images: Iterable[str]) -> dict[str, str]:
     return {image: path.relative_to(folder).as_posix() for image, path in path_of_image.items()}
 
 
-def _with_official_split(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Add NIH's own split, "train_val" or "test", where both of its lists are present."""
+def _with_official_split(folder: Path, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Add the column split where both of NIH's lists are present. The train_val list is divided into train and val."""
     present = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
     if not present:
         return table
@@ -206,6 +180,10 @@ def _with_official_split(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
     in_none = table.loc[split.isna(), "image"]
     if len(in_none):
         raise InputError(f"{folder}: {len(in_none):,} images are in neither official list (first: {in_none.iloc[0]})")
+    to_divide = table[split == "train_val"]
+    split[to_divide.index] = draw_stratified_split(
+        to_divide["patient_id"], to_divide["label"], seed=seed, fractions=TRAIN_VAL_FRACTIONS
+    )
     return table.assign(split=split)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from cxrlib import files
 from cxrlib.cohorts import chestmnist, nih
-from cxrlib.cohorts.cohort import COLUMNS, NOFINDING
+from cxrlib.cohorts.cohort import COLUMNS, NOFINDING, check_both_classes
 from cxrlib.cohorts.source import Source, open_class_folders
 from cxrlib.cohorts.split import check_split, draw_stratified_split
 from cxrlib.errors import InputError
@@ -110,10 +110,16 @@ def prepare(
     path, out = Path(source), Path(out)
     _check_arguments(path, out, size, normalize)
     if archive := chestmnist.find_archive(path):
-        opened = chestmnist.open_source(archive, finding, against, size=size)
+        opened = chestmnist.open_source(archive, finding=finding, against=against, size=size)
     elif label_file := nih.find_label_file(path):
         opened = nih.open_source(
-            path, label_file, finding, against, seed=seed, allow_missing=allow_missing, allow_color=allow_color
+            path,
+            label_file,
+            finding=finding,
+            against=against,
+            seed=seed,
+            allow_missing=allow_missing,
+            allow_color=allow_color,
         )
     else:
         opened = open_class_folders(path, finding=finding, allow_color=allow_color)
@@ -130,10 +136,12 @@ def prepare(
         kept = table[table["reason"] == ""].sort_values("path")
         rejected = table.loc[table["reason"] != "", ["source", "reason"]]
         counts = {name: int((kept["label"] == label).sum()) for name, label in ((opened.finding, 1), (NOFINDING, 0))}
-        if 0 in counts.values():
+        try:
+            _check_classes(path, opened.finding, kept, rejected)
+        except InputError:
             if is_new:
                 shutil.rmtree(out)
-            raise InputError(_describe_empty_class(path, counts, rejected))
+            raise
         _write_tables(out, opened, kept, rejected)
     return Prepared(out, counts, rejected, notes)
 
@@ -211,12 +219,11 @@ def _convert(
     return list(progress(files.map_in_order(convert, jobs), len(table)))
 
 
-def _describe_empty_class(source: Path, counts: dict[str, int], rejected: pd.DataFrame) -> str:
-    left = " and ".join(f"{count:,} of {name}" for name, count in counts.items())
-    message = f"{source}: {len(rejected):,} images were rejected, which leaves {left}; both classes are needed"
-    if len(rejected):
-        message += f" (first rejected: {rejected['source'].iloc[0]}: {rejected['reason'].iloc[0]})"
-    return message
+def _check_classes(source: Path, finding: str, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
+    """Refuse a source whose usable images are all of one class, and name the first image that was rejected."""
+    films = f"{source}: {len(rejected):,} images were rejected, and {len(kept):,} are left"
+    first = "".join(f" (first rejected: {row.source}: {row.reason})" for row in rejected.head(1).itertuples())
+    check_both_classes(kept["label"], finding, films, advice=first)
 
 
 def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:

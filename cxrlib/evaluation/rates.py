@@ -3,6 +3,7 @@
 Everywhere finding = score >= threshold.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -265,16 +266,34 @@ def performance_by(
         of the class.
     """
     labels, called = np.asarray(labels), np.asarray(scores) >= threshold
+    rows = [
+        (group, int(inside.sum()), int(labels[inside].sum()), *sensitivity, *specificity)
+        for group, inside, sensitivity, specificity in rates_of_groups(groups, labels, called, patients)
+    ]
+    columns = [name + end for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["group", "n", "n_finding", *columns])
+
+
+def rates_of_groups(
+    groups: ArrayLike, labels: np.ndarray, called: np.ndarray, patients: Patients = None
+) -> Iterator[tuple[Any, np.ndarray, Estimate, Estimate]]:
+    """Yield each group, which films are in it ((N,), bool), its sensitivity and its specificity.
+
+    Parameters
+    ----------
+    groups, labels, patients
+        As in `performance_by`.
+    called : ndarray, (N,), bool
+        Whether the film is called a finding.
+    """
     patients = number_patients(patients, len(labels))
-    group_of_film, rows = pd.Series(np.asarray(groups)).replace("", np.nan), []
+    group_of_film = pd.Series(np.asarray(groups)).replace("", np.nan)
     for group in sorted(group_of_film.dropna().unique()):
         inside = (group_of_film == group).to_numpy()
         positive, negative = inside & (labels == 1), inside & (labels == 0)
         sensitivity = proportion(called[positive], patients[positive])
         specificity = proportion(~called[negative], patients[negative])
-        rows.append((group, int(inside.sum()), int(positive.sum()), *sensitivity, *specificity))
-    columns = [name + end for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["group", "n", "n_finding", *columns])
+        yield group, inside, sensitivity, specificity
 
 
 def compare_thresholds(

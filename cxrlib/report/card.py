@@ -60,7 +60,7 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         f"# Model card: {run.finding}, recipe {run.recipe.name}",
         "**Not a medical device.** For teaching and research; no decision about a patient may rest on it.",
         _network(run),
-        _simulated_data(run) if run.folder == SIMULATED else _data(run),
+        _data(run),
         _training(run),
         _performance(evaluation, cohort),
         *(f"Warning: {warning}." for warning in run.overlap_warnings(films)),
@@ -87,6 +87,12 @@ def _network(run: Run) -> str:
 
 
 def _data(run: Run) -> str:
+    note, rows = _simulated_films(run) if run.folder == SIMULATED else _listed_films(run)
+    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+
+
+def _listed_films(run: Run) -> tuple[str, dict[str, str]]:
+    """Return a note, and how many films each split has, for a run with a split.csv."""
     split = run.split
     counts = split.groupby("split").agg(films=("path", "size"), patients=("patient_id", "nunique"))
     n_finding = split["path"].str.startswith(f"{run.finding}/").groupby(split["split"]).sum()
@@ -99,11 +105,11 @@ def _data(run: Run) -> str:
         "Patients are split, not films: no patient is in two splits. Patients are told apart by cohort.csv or, without "
         "it, by the file names."
     )
-    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+    return note, rows
 
 
-def _simulated_data(run: Run) -> str:
-    """Return what `_data` does, for the run that comes with the library: its films are counted but not listed."""
+def _simulated_films(run: Run) -> tuple[str, dict[str, str]]:
+    """Return a note, and how many films each split had, for the run that comes with the library without its films."""
     record = read_json(run.folder / "made.json")
     counts = {(row["split"], row["label"]): row["n"] for row in record["environment"]["images"]}
     films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
@@ -112,7 +118,7 @@ def _simulated_data(run: Run) -> str:
         f"{films['train']:,} of {record['films']['films']:,} films of the library's simulator (the others chose the "
         "threshold and tested it), and no film of a patient. The simulated patients are split, not the films."
     )
-    return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
+    return note, rows
 
 
 def _training(run: Run) -> str:

@@ -9,8 +9,8 @@ from cxrlib.report import plots
 from cxrlib.report.html import Picture, embed_chart
 from cxrlib.training.run import Run
 
-MOST_BINS, FEWEST_FILMS_A_BIN = 8, 10
-"""How many groups a reliability diagram has at most, and how many films each of them has at least (chosen)."""
+MAX_BINS, MIN_FILMS_A_BIN = 8, 10
+"""A reliability diagram has at most 8 groups of films, and each group has at least 10 films. Both are our choice."""
 
 
 def training_charts(run: Run) -> list[Picture]:
@@ -64,7 +64,7 @@ def calibration_chart(films: pd.DataFrame) -> tuple[Picture, pd.DataFrame]:
     films : DataFrame
         ``label``, ``score`` and ``patient_id`` of each film.
     """
-    bins = int(np.clip(len(films) // FEWEST_FILMS_A_BIN, 2, MOST_BINS))
+    bins = int(np.clip(len(films) // MIN_FILMS_A_BIN, 2, MAX_BINS))
     table = reliability(films["label"], films["score"], films["patient_id"], bins=bins)
     (low_score, low), (high_score, high) = table[["score", "fraction"]].iloc[[0, -1]].to_numpy()
     alt = (

@@ -7,17 +7,18 @@ import pandas as pd
 
 from cxrlib.cohorts.cohort import Cohort
 from cxrlib.evaluation.estimate import Estimate
-from cxrlib.evaluation.rates import performance_by
+from cxrlib.evaluation.rates import rates_of_groups
 from cxrlib.evaluation.roc_auc import auc_interval
 
 COLUMNS = ("view", "sex", "age", "site", "posture")
 """Columns of a cohort's table that films are grouped by, where it has them."""
 
 AGES = {"0 to 39": 0, "40 to 59": 40, "60 to 79": 60, "80 and over": 80}
-"""Names and first years of the age groups (chosen)."""
+"""The age groups: their names, and the age in years at which each begins. They are our choice."""
 
-FEWEST_FILMS = 10
-"""A rate of fewer films is not given (chosen): of 10 films that are all right, the interval reaches down to 0.72."""
+MIN_FILMS = 10
+"""A rate is given only for at least this many films. If all 10 of 10 films are right, the interval of the rate is 0.72
+to 1; with fewer films it is even wider. The limit is our choice."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Group:
 def measure_groups(films: Cohort, scores: np.ndarray, threshold: float) -> dict[str, list[Group]]:
     """Return the groups of each column of `COLUMNS` that the cohort has.
 
-    Sensitivity needs `FEWEST_FILMS` films with the finding, specificity as many
-    without it, and the AUC as many of each class. Films whose group is missing belong
-    to no group.
+    Sensitivity needs `MIN_FILMS` films with the finding. Specificity needs as many
+    without the finding, and the AUC as many of each class. Films whose group is
+    missing belong to no group.
 
     Parameters
     ----------
@@ -54,16 +55,22 @@ def measure_groups(films: Cohort, scores: np.ndarray, threshold: float) -> dict[
             edges = [*AGES.values(), np.inf]
             group_of_film = pd.cut(group_of_film, edges, right=False, labels=list(AGES)).astype(object)
         groups = []
-        for row in performance_by(group_of_film, labels, scores, threshold, patients).itertuples():
-            has_finding, has_nofinding = row.n_finding >= FEWEST_FILMS, row.n - row.n_finding >= FEWEST_FILMS
-            inside = (group_of_film == row.group).to_numpy()
-            auc = sensitivity = specificity = None
-            if has_finding:
-                sensitivity = Estimate(row.sensitivity, row.sensitivity_low, row.sensitivity_high)
-            if has_nofinding:
-                specificity = Estimate(row.specificity, row.specificity_low, row.specificity_high)
+        rates = rates_of_groups(group_of_film, labels, scores >= threshold, patients)
+        for name, inside, sensitivity, specificity in rates:
+            n, n_finding = int(inside.sum()), int(labels[inside].sum())
+            has_finding, has_nofinding = n_finding >= MIN_FILMS, n - n_finding >= MIN_FILMS
+            auc = None
             if has_finding and has_nofinding:
                 auc = auc_interval(labels[inside], scores[inside], patients[inside])
-            groups.append(Group(str(row.group), row.n, row.n_finding, auc, sensitivity, specificity))
+            groups.append(
+                Group(
+                    str(name),
+                    n,
+                    n_finding,
+                    auc,
+                    sensitivity if has_finding else None,
+                    specificity if has_nofinding else None,
+                )
+            )
         groups_of_column[column] = groups
     return groups_of_column

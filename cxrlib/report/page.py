@@ -16,12 +16,12 @@ from cxrlib.files import read_json, write_text
 from cxrlib.images.pixels import as_float
 from cxrlib.report.card import check_finding, model_card
 from cxrlib.report.charts import calibration_chart, curve_charts, training_charts
-from cxrlib.report.groups import COLUMNS, FEWEST_FILMS, measure_groups
+from cxrlib.report.groups import COLUMNS, MIN_FILMS, measure_groups
 from cxrlib.report.html import embed_image, markdown_to_html
 from cxrlib.training.run import OPERATING_POINT, SIMULATED, Run
 
-MOST_ERRORS = 6
-"""How many misses, and how many false alarms, a page shows (chosen)."""
+MAX_ERRORS = 6
+"""A page shows at most this many misses and this many false alarms. The number is our choice."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class ScoredFilms:
 def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = None) -> Path:
     """Write a page about a run: figures with intervals, curves, calibration, groups, errors, recipe, model card.
 
-    The figures are those of the run's test scores. If it has none, they are those of
-    its validation scores, and the page says so. The page is made of the files in the
-    run's folder. Its figures are those of ``run.evaluate`` on the run's cohort.
+    The figures are computed from the run's test scores. If the run has no test scores,
+    they are computed from its validation scores, and the page says so. All scores are
+    read from the run's folder, so the figures equal those of ``run.evaluate`` on the
+    run's cohort.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
         A name that ends in .html. By default it is report.html in the run's folder.
         An older page is replaced.
     cohort : Cohort, optional
-        The cohort that the run was trained on. Without it there are no groups,
-        pictures and model card, and the page says so.
+        The cohort that the run was trained on. Without a cohort there are no groups,
+        no pictures and no model card, and the page says so.
 
     Returns
     -------
@@ -69,19 +70,19 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
         )
     scored = _read_scores(run)
     split = list(scored)[-1]
-    facts = _facts_of_run(run) | _facts_of_scores(run, scored, split) | _facts_of_cohort(run, scored[split], cohort)
+    values = _describe_run(run) | _describe_scores(run, scored, split) | _describe_cohort(run, scored[split], cohort)
     # autoescape: names and texts that come from files cannot bring HTML with them
     environment = Environment(
         loader=PackageLoader("cxrlib.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    text = environment.get_template("report.html").render(facts)
+    text = environment.get_template("report.html").render(values)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, text)
     return out
 
 
 def _read_scores(run: Run) -> dict[str, ScoredFilms]:
-    """Return the films of val and test, or of the one of them that holds both classes."""
+    """Return the scored films of val and of test, each only if it holds both classes."""
     if not (run.folder / "scores.csv").is_file():
         raise InputError(f"{run.folder}: has no scores.csv, which a training writes; train the run anew")
     scores, scored = run.scores, {}
@@ -96,7 +97,7 @@ def _read_scores(run: Run) -> dict[str, ScoredFilms]:
     return scored
 
 
-def _facts_of_run(run: Run) -> dict[str, Any]:
+def _describe_run(run: Run) -> dict[str, Any]:
     environment = run.folder / "environment.json"
     return {
         "name": run.folder.resolve().name,
@@ -106,13 +107,13 @@ def _facts_of_run(run: Run) -> dict[str, Any]:
         "environment": dict(_flatten(read_json(environment))) if environment.is_file() else {},
         "weight": run.weight,
         "threshold": run.threshold,
-        "point": read_json(run.folder / OPERATING_POINT),
+        "operating_point": read_json(run.folder / OPERATING_POINT),
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),
         "training": training_charts(run),
     }
 
 
-def _facts_of_scores(run: Run, scored: dict[str, ScoredFilms], split: str) -> dict[str, Any]:
+def _describe_scores(run: Run, scored: dict[str, ScoredFilms], split: str) -> dict[str, Any]:
     films, result = scored[split].table, scored[split].evaluation.performance
     figures = {name: each.evaluation.as_text() for name, each in scored.items()}
     chart, table = calibration_chart(films)
@@ -121,7 +122,7 @@ def _facts_of_scores(run: Run, scored: dict[str, ScoredFilms], split: str) -> di
         "evaluations": {name: each.evaluation for name, each in scored.items()},
         "figures": figures,
         # value and interval, for the boxes at the top; a Brier score means little to most readers
-        "key": {title: text.split(" (") for title, text in figures[split].items() if title != "Brier score"},
+        "key_figures": {title: text.split(" (") for title, text in figures[split].items() if title != "Brier score"},
         "result": result,
         "curves": curve_charts(films, scored[split].evaluation),
         "calibration": {
@@ -133,7 +134,7 @@ def _facts_of_scores(run: Run, scored: dict[str, ScoredFilms], split: str) -> di
     }
 
 
-def _facts_of_cohort(run: Run, scored: ScoredFilms, cohort: Cohort | None) -> dict[str, Any]:
+def _describe_cohort(run: Run, scored: ScoredFilms, cohort: Cohort | None) -> dict[str, Any]:
     if cohort is None:
         return {"cohort": None, "errors": _find_errors(run, scored.table, None)}
     split = scored.evaluation.split
@@ -144,7 +145,7 @@ def _facts_of_cohort(run: Run, scored: ScoredFilms, cohort: Cohort | None) -> di
         "cohort": cohort.folder.resolve().name,
         "groups": measure_groups(films, scores, run.threshold),
         "missing_columns": [column for column in COLUMNS if column not in films.table],
-        "fewest_films": FEWEST_FILMS,
+        "min_films": MIN_FILMS,
         "errors": _find_errors(run, scored.table, cohort),
         "card": markdown_to_html(card.split("\n", 1)[1]),  # without its title: the page has one
     }
@@ -176,7 +177,7 @@ def _find_errors(run: Run, scored: pd.DataFrame, cohort: Cohort | None) -> list[
     ]
     errors = []
     for title, name, wrong, lowest_first in kinds:
-        worst = wrong.sort_values(["score", "path"], ascending=[lowest_first, True]).head(MOST_ERRORS)
+        worst = wrong.sort_values(["score", "path"], ascending=[lowest_first, True]).head(MAX_ERRORS)
         films = worst[["path", "score"]].to_dict("records")
         if cohort is not None:
             _add_pictures(run, cohort, films, name)
