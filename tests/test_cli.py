@@ -166,7 +166,9 @@ def untested(sim_cohort, tmp_path):
 
 def test_a_cohort_without_test_films_is_refused_with_what_to_do(untested):
     evaluate, compare_twice = ("evaluate", "simulated"), ("compare", "simulated", "simulated")
-    one_class = r"test.* are 0 of effusion and \d+ of nofinding; both are needed, so take another split \(--split .*\)"
+    one_class = (
+        r"test.*: 0 with effusion and \d+ without; at least one of each .*, so take another split \(--split .*\)"
+    )
     for words, folder, message in (
         (evaluate, untested("none", (0, 1)), r"no image is in the split 'test' \(.* train, .* val\); take another .*"),
         (evaluate, untested("nofinding alone", (1,)), one_class),
@@ -181,10 +183,10 @@ def test_a_run_without_test_scores_says_so_where_it_is_trained_and_where_it_is_r
     cohort, run = untested("none", (0, 1)), tmp_path / "run"
     small = ("--epochs", 1, "--width", 4, "--size", 48, "--start", "scratch", "--sensitivity", 0.7)
     trained = cxr("train", cohort, run, *small)
-    assert f"so there is no test figure; `cxr evaluate {run} {cohort} --split val` reports" in trained.stderr
+    assert f"so there are no test figures; `cxr evaluate {run} {cohort} --split val` reports" in trained.stderr
     assert "AUC" in cxr("evaluate", run, cohort, "--split", "val").stdout
     reported = cxr("report", run)
-    assert "there is no test figure; the page is about those of validation" in reported.stderr
+    assert "there are no test figures; the page is about the validation films" in reported.stderr
     (run / "scores.csv").unlink()
     done = cxr("report", run, check=False)
     assert (done.returncode, done.stderr) == (

@@ -32,7 +32,7 @@ SIMULATED_ONLY = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
-NO_TEST_SCORES = "the test films are not of both classes, so there is no test figure"
+NO_TEST_SCORES = "the cohort has no test films of both classes, so there are no test figures"
 
 
 @app.command()
@@ -67,11 +67,15 @@ def prepare(
     ],
     out: Annotated[Path, typer.Argument(help="A new folder, or one to continue.")],
     finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
-    against: options.AgainstOption = options.Against.nofinding,
+    against: Annotated[
+        options.Against, typer.Option(help="Compare with No Finding, or with all others.")
+    ] = options.Against.nofinding,
     size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
-    normalize: options.NormalizeOption = options.Normalize.minmax,
+    normalize: Annotated[options.Normalize, typer.Option(help="Range per image.")] = options.Normalize.minmax,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
-    allow_missing: options.AllowMissing = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
+    ] = False,
     allow_color: options.AllowColor = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -102,12 +106,17 @@ def simulate(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
     films: Annotated[int, typer.Option(min=2, help="How many.")] = 1107,
-    finding: options.SimulatedOption = options.Simulated.effusion,
+    finding: Annotated[options.Simulated, typer.Option(help="What to look for.")] = options.Simulated.effusion,
     prevalence: Annotated[float, typer.Option(help="Share of the films filed under the finding.")] = 0.0967,
-    label_noise: options.LabelNoise = (0.0, 0.0),
-    shortcut: options.Shortcut = 0.0,
+    label_noise: Annotated[
+        tuple[float, float],
+        typer.Option(help="Share filed under the finding without it, and share filed as nofinding with it."),
+    ] = (0.0, 0.0),
+    shortcut: Annotated[
+        float, typer.Option(help="Share of films whose view, site and devices the label decides.")
+    ] = 0.0,
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
-    format: options.FilmFormatOption = options.FilmFormat.png,
+    format: Annotated[options.FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = options.FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     quiet: options.Quiet = False,
 ) -> None:
@@ -144,10 +153,14 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
     confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
-    start: options.Start = None,
+    start: Annotated[
+        str | None, typer.Option(help="Where it begins: scratch, simulated, a run, or FILE.keras.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
-    distributed: options.Distributed = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a network and choose its operating point on the validation films."""
@@ -175,7 +188,7 @@ def train(
     if trained.is_tested:
         output.print_evaluation(trained.evaluate(films))
     else:
-        console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on those of validation")
+        console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on the validation films")
 
 
 @app.command()
@@ -219,10 +232,14 @@ def compare(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    run: options.RunOrSimulated = "simulated",
+    run: Annotated[
+        str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
+    ] = "simulated",
     threshold: options.Threshold = None,
     allow_color: options.AllowColor = False,
-    explain: options.Explain = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="A folder for pictures: film, heat map, score, decision, warnings.")
+    ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -255,7 +272,9 @@ def report(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
-    cohort: options.TrainingCohort = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="What it was trained on: for groups, errors as pictures, the model card.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
@@ -265,7 +284,7 @@ def report(
     opened = _open_run(run)
     page = write_page(opened, out, _read_cohort(cohort, console) if cohort else None)
     if not opened.is_tested:
-        console.note(f"{NO_TEST_SCORES}; the page is about those of validation")
+        console.note(f"{NO_TEST_SCORES}; the page is about the validation films")
     typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
@@ -276,7 +295,7 @@ def _open_run(name: str) -> "Run":
         output.print_warnings([SIMULATED_ONLY])  # even if quiet
     run = open_run(name)
     start_session()
-    _ = run.model  # loaded here, so a damaged network is reported once, as the run's error and not the first film's
+    _ = run.model  # loaded here, so that a damaged network is one error of the run, and not an error of its first film
     return run
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 import cxrlib
-from cxrlib.cohorts.cohort import NOFINDING, Cohort, read_cohort
+from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort
 from cxrlib.cohorts.duplicates import check_copies
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError
@@ -91,7 +91,7 @@ class _Training:
         return losses.class_weight(self.recipe.weight, self.parts["train"].labels)
 
     def read_films(self, split: str) -> np.ndarray:
-        """Read the films of one split: of train, those of this process alone."""
+        """Read the films of one split. Of the training films, read only those of this process."""
         shard_index, num_shards = distributed.shard() if split == "train" else (0, 1)
         files = self.parts[split].files[shard_index::num_shards]
         return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
@@ -109,10 +109,10 @@ def train(
     """Train a network and write a run folder.
 
     Several processes that were joined (`cxrlib.model.distributed`) train one
-    network together. The first of them writes the run folder. All of them must
-    be able to read it.
+    network together. Process 0 writes the run folder. All processes must be able to
+    read it.
 
-    Two trainings by one recipe on one machine give the same weights, bit for
+    Two trainings by the same recipe on one machine give the same weights, bit for
     bit, if ``tf.config.experimental.enable_op_determinism()`` was called.
     `cxrlib.model.session.start_session` and ``cxr train`` call it.
 
@@ -138,9 +138,12 @@ def train(
     Raises
     ------
     InputError
-        The folder holds another run, or one of another recipe or of other films; a
-        split lacks a class; a film is in two splits; the loss or a score is not a
-        finite number; all scores are the same.
+        The cohort, a film or the starting weights cannot be used. The folder holds a
+        run already, something besides a run, or a run of a different recipe or of
+        different films; or another process is training in it. A split lacks a class,
+        or two splits hold the same film. The validation films are too few for the
+        confidence. The batch does not fit the devices. The loss or a score is not a
+        finite number, or all scores are the same.
     """
     recipe, folder = recipe or Recipe(), Path(folder)
     cohort = with_split(cohort if isinstance(cohort, Cohort) else read_cohort(cohort), recipe.split_seed)
@@ -149,7 +152,7 @@ def train(
     if _is_complete(folder, recipe, split, resume=resume):
         return open_run(folder)
     parts = _checked_parts(cohort)
-    # a confidence that so few films cannot show is refused now, not after hours of training
+    # if the films are too few to show the confidence, refuse it now and not after hours of training
     most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
     start = starting_weights(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
@@ -160,7 +163,7 @@ def train(
         _fit(training, training.read_films("train"), None)
     else:
         with locked(folder):
-            # the same check again: another process may have finished the run before this one had the lock.
+            # the same check a second time: another process may have finished the run before this one had the lock.
             # Processes that train together go on, because the others already wait in the fit.
             if _is_complete(folder, recipe, split, resume=resume) and num_shards == 1:
                 return open_run(folder)
@@ -189,8 +192,8 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
     train_images : ndarray, (N, S, S), uint16
         The training films of this process.
     val_images : ndarray, (M, S, S), uint16, or None
-        None in the processes that only help: they neither score nor write, and
-        the network they return has its initial weights.
+        None in every process except process 0. The network that these processes
+        return has its initial weights.
     """
     recipe, labels = training.recipe, training.parts["train"].labels
     steps = steps_per_epoch(len(labels), recipe.batch)
@@ -230,7 +233,7 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
         del batches
         gc.collect()
     if val_images is not None:
-        checkpoint.use_kept()
+        scorer.set_weights(checkpoint.kept)
     return scorer
 
 
@@ -240,7 +243,7 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     Raises
     ------
     InputError
-        They belong to a network of another shape.
+        The weights belong to a network of a different shape.
     """
     if recipe.start == "scratch":
         return None
@@ -259,14 +262,14 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
 
 
 def with_split(cohort: Cohort, seed: int) -> Cohort:
-    """Return the cohort with its own split; if it has none, with one drawn by patient."""
+    """Return the cohort with its own split. If it has no split, draw one by patient."""
     if cohort.has_split:
         return cohort
     return replace(cohort, table=cohort.table.assign(split=draw_split(cohort.table["patient_id"], seed=seed)))
 
 
 def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: bool) -> bool:
-    """Return whether the folder holds this run complete; refuse a folder that holds anything else."""
+    """Return True if the run is complete, False if it can be started or resumed. Refuse any other folder."""
     if is_empty(folder):
         return False
     if not (folder / "recipe.json").exists():
@@ -276,11 +279,11 @@ def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: b
     found = read_recipe(folder / "recipe.json")
     if found != recipe:
         old, new = asdict(found), asdict(recipe)
-        changed = [knob for knob in old if old[knob] != new[knob]]
-        changes = "; ".join(f"{knob} was {old[knob]!r} and is now {new[knob]!r}" for knob in changed)
+        changed = [name for name in old if old[name] != new[name]]
+        changes = "; ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in changed)
         raise InputError(f"{folder}: was begun with another recipe ({changes})")
     if (folder / "split.csv").exists() and (folder / "split.csv").read_text(encoding="utf-8") != csv_text(split):
-        raise InputError(f"{folder}: was begun on other films, or on another split of them, than this cohort's")
+        raise InputError(f"{folder}: was begun on different films than this cohort's, or on a different split of them")
     return (folder / OPERATING_POINT).exists()
 
 
@@ -290,13 +293,11 @@ def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:
     parts = {split: cohort.part(split) for split in ("train", "val", "test") if split in splits}
     for split in ("train", "val"):
         labels = parts[split].labels if split in parts else np.array([], int)
-        n_finding, n_none = int((labels == 1).sum()), int((labels == 0).sum())
-        if n_finding == 0 or n_none == 0:
-            raise InputError(
-                f"{cohort.folder}: the split {split} has {n_finding} of {cohort.finding} and {n_none} of {NOFINDING}, "
-                "and both are needed. Give cohort.csv a column split, let `cxr prepare` draw a split that divides each "
-                "class alike, or add images"
-            )
+        advice = (
+            ". Give cohort.csv a column split, let `cxr prepare` draw a split that divides each class alike, or add "
+            "images"
+        )
+        check_both_classes(labels, cohort.finding, f"{cohort.folder}: the split {split}", advice=advice)
     return parts
 
 
