@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from cxrlib.cli.progress import Console
@@ -49,13 +50,14 @@ def main(build: Path = BUILD) -> None:
     if not films.exists():
         simulate(films, **FILMS, progress=console.film_bar("simulating"))
     cohort = read_cohort(films)
-    reference_images = load_images(
-        cohort.part("train").files[:MAX_FILMS], size=RECIPE.size, progress=console.film_bar("reading")
-    )
-    write_reference(SIMULATED, reference_images)
+    train_files = cohort.part("train").files
+    # spread over all training films, because the table is sorted by path: films with an effusion come first
+    rows = np.linspace(0, len(train_files) - 1, min(len(train_files), MAX_FILMS)).astype(int)
+    reference_files = [train_files[row] for row in rows]
+    write_reference(SIMULATED, load_images(reference_files, size=RECIPE.size, progress=console.film_bar("reading")))
     run = train(cohort, build / "run", RECIPE, resume=True, callbacks=(console.epoch_bar(RECIPE.epochs),))
 
-    # The scores are those of the packed network, whose weights are rounded to half precision: it is the one that ships.
+    # The packed network is scored, because it is the network that ships. Its weights are rounded to half precision.
     pack_network(run.model, SIMULATED / PACKED)
     packed = load_network(SIMULATED, RECIPE)
     scores = {}
@@ -69,7 +71,7 @@ def main(build: Path = BUILD) -> None:
 
     write_text(SIMULATED / "recipe.json", recipe_text(RECIPE))
     shutil.copy(run.folder / "history.csv", SIMULATED)
-    write_csv(SIMULATED / "split.csv", run.split.head(0))  # no rows: nobody else has these films
+    write_csv(SIMULATED / "split.csv", run.split.head(0))  # no rows: these films are not published
     origin = {
         "films": {"phantom": VERSION} | FILMS,
         "split": cohort.table["split"].value_counts().to_dict(),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # nothing of the library is imported before a command needs i
 T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 10.0
-"""Without a terminal, progress is lines of text. The first comes after this time, and each other as much later at
-least (chosen)."""
+"""Without a terminal, progress is shown as lines of text. The first line comes after this time. Between two lines there
+is at least this time (chosen)."""
 
 
 class Console:
@@ -68,8 +68,8 @@ class Console:
     def epoch_bar(self, epochs: int) -> "keras.callbacks.Callback":
         """Return a Keras callback that shows the progress of a training over all its batches.
 
-        tqdm's own callback starts a new bar for each epoch, and has no time left for the
-        whole training before the first epoch ends.
+        tqdm's own callback starts a new bar for each epoch. So before the first epoch ends,
+        it cannot tell how long the whole training will take.
         """
         from cxrlib.model.backend import keras
 
@@ -103,7 +103,7 @@ class Console:
         return EpochBar()
 
     def bar(self, title: str, total: int | None, **options: Any) -> "tqdm":
-        """Return a tqdm bar. Without a terminal it shows a line at each tenth of the work, but not too often."""
+        """Return a tqdm bar. Without a terminal, it shows a line of text at most at each tenth of the work."""
         from tqdm import tqdm
 
         class Lines(tqdm):

@@ -12,13 +12,17 @@ import numpy as np
 
 from cxrlib.cohorts.cohort import NOFINDING, Cohort, read_cohort
 from cxrlib.cohorts.split import patient_position
-from cxrlib.course.folders import COURSE_FILMS, COURSE_PREVALENCE, cache_folder
+from cxrlib.course.folders import cache_folder
 from cxrlib.files import make_once, map_in_order, write_csv
 from cxrlib.images.radiograph import read_image, write_prepared
+from cxrlib.phantom.roster import FILMS
 from cxrlib.phantom.simulation import VERSION, simulate
 
 TWELVE_BITS = 4095
 """The largest value of a simulated film."""
+
+SITES_1_AND_2 = -1
+"""The value of `SimulatedCohort.site` for all films except those of site 0. It is part of the digest, so it stays."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,13 @@ class SimulatedCohort:
 
     Attributes
     ----------
-    count, finding, label_noise, shortcut
+    count : int
+        The number of films to simulate.
+    finding, label_noise, shortcut
         As in `cxrlib.phantom.simulation.simulate`.
-    site : int, optional
-        Keep only the films of this site. With -1, keep the films of every site
-        except site 0.
+    site : {0, 1, 2, SITES_1_AND_2}, optional
+        Keep only the films of this site, or of sites 1 and 2. By default films of
+        all sites are kept.
     train_fraction : float in (0, 1]
         The fraction of the training patients to keep. Validation and test
         patients stay.
@@ -43,16 +49,15 @@ class SimulatedCohort:
         Divide the pixels by 4095, the largest value that 12 bits hold. By
         default each film is normalised by its own minimum and maximum.
     later_visit : bool
-        Keep the training patients only, and take each of their films once more
-        at a later visit. The findings stay as they were.
+        Keep the training patients only, and take a second film for each of their
+        films, at a later visit. The findings are the same.
     seed_offset : int
-        Added to the seed that is asked for. With 1, seed 3 gives the patients
-        of seed 4.
+        Added to the seed of the call. With an offset of 1, seed 3 gives the
+        patients of seed 4.
     """
 
-    # `digest` names the cached folders after the field names. Three fields were
-    # called otherwise once, and keep those names there.
-    count: int = COURSE_FILMS
+    # Three fields were renamed. The digest uses their old names, so the cached folders keep their names.
+    count: int = FILMS
     finding: str = "effusion"
     label_noise: tuple[float, float] = (0.0, 0.0)
     shortcut: float = 0.0
@@ -79,7 +84,7 @@ class SimulatedCohort:
             table = table[table["split"] == "train"]
         if self.site is not None:
             sites = table["site"].astype(int)
-            table = table[sites != 0] if self.site < 0 else table[sites == self.site]
+            table = table[sites != 0] if self.site == SITES_1_AND_2 else table[sites == self.site]
         if self.train_fraction < 1:
             # The split is drawn by `patient_position(patient, seed)`. The prefix gives a position that is
             # independent of it: otherwise only patients from one end of the split's order would be kept.
@@ -88,7 +93,7 @@ class SimulatedCohort:
         return replace(cohort, table=table.reset_index(drop=True))
 
     def make(self, seed: int, *, size: int) -> Path:
-        """Return the folder with the films of every site and every patient. Simulate them if they are not there."""
+        """Return the folder with the films of every site and patient. Simulate them if the folder does not exist."""
         # `cohort` selects sites and patients when it reads, so one folder serves every selection.
         whole = replace(self, site=None, train_fraction=1.0, seed_offset=0)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
@@ -97,9 +102,8 @@ class SimulatedCohort:
     def _write(self, folder: Path, seed: int, size: int) -> None:
         """Write the films into a folder that does not exist yet."""
         if self.crop == 1 and not self.fixed:
-            labels = dict(prevalence=COURSE_PREVALENCE, label_noise=self.label_noise, shortcut=self.shortcut)
-            options: dict[str, Any] = dict(finding=self.finding, later_visit=self.later_visit) | labels
-            simulate(folder, films=self.count, size=size, seed=seed, **options)
+            what: dict[str, Any] = dict(films=self.count, finding=self.finding, later_visit=self.later_visit)
+            simulate(folder, **what, label_noise=self.label_noise, shortcut=self.shortcut, size=size, seed=seed)
             return
         plain = replace(self, crop=1.0, fixed=False)
         cohort = read_cohort(plain.make(seed, size=round(size / self.crop)))

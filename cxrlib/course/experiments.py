@@ -14,14 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from cxrlib.course.cohorts import SimulatedCohort
+from cxrlib.course.cohorts import SITES_1_AND_2, SimulatedCohort
 from cxrlib.model.recipe import DEFAULT, Recipe
 
 TABLES = Path(__file__).with_name("tables")
 """The folder of the committed results."""
 
 TEST_SEED, TEST_FILMS = 1000, 3321
-"""Seed and number of the test films. No training has this seed. There are three times as many as in a course cohort."""
+"""Seed and number of the test films. No training has this seed. The number is three times that of a course cohort."""
 
 VAL_SEED = 2000
 """Seed of the validation films in scores.csv, on which its threshold is chosen. No training has this seed."""
@@ -41,7 +41,7 @@ NOTHING_MOVES: dict[str, Any] = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a comparison.
+    """One of the trainings that an experiment compares.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def _augmented_arm(**changes: Any) -> Arm:
 
 
 def label_noise() -> dict[str, Arm]:
-    """Compare wrong labels: a fraction of each class folder is moved to the other. Tests have the true labels."""
+    """Compare wrong labels: a fraction of each class is filed in the wrong folder. The tests have the true labels."""
     return {
         f"{fraction:.0%} wrong": Arm(films=SimulatedCohort(label_noise=(fraction, fraction)))
         for fraction in (0.0, 0.1, 0.2)
@@ -76,9 +76,9 @@ def label_noise() -> dict[str, Arm]:
 
 
 def leak() -> dict[str, Arm]:
-    """Compare tests: one network is scored on later films of its training patients, and on later films of others.
+    """Compare tests of one network: on later films of its own training patients, and of new patients.
 
-    The other patients are the training patients of the next seed.
+    The new patients are the training patients of the next seed.
     """
     tests = {
         "test": SimulatedCohort(TEST_FILMS),
@@ -126,11 +126,11 @@ def augmentation() -> dict[str, Arm]:
 
 
 def normalization() -> dict[str, Arm]:
-    """Compare four normalisations: learn at one site, and score there and at the other two."""
+    """Compare four normalisations: learn at site 0, and score at site 0 and at sites 1 and 2."""
 
     def arm(fixed: bool = False, **changes: Any) -> Arm:
         films = lambda count, site: SimulatedCohort(count, site=site, fixed=fixed)
-        tests = {"same site": films(TEST_FILMS, 0), "test": films(TEST_FILMS, -1)}
+        tests = {"same site": films(TEST_FILMS, 0), "test": films(TEST_FILMS, SITES_1_AND_2)}
         # A third of the films come from site 0. With 2,214 films the network learns from two thirds of a cohort.
         return Arm(replace(SMALL, **changes), films(2214, 0), tests)
 

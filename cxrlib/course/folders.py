@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
@@ -11,17 +10,13 @@ from cxrlib.errors import InputError
 from cxrlib.files import make_once
 from cxrlib.phantom.simulation import VERSION, simulate
 
-COURSE_FILMS = 1107
-COURSE_PREVALENCE = 107 / 1107
-"""The course's cohort has 107 films with an effusion and 1,000 without: as many as the tutorial it grew from."""
-
 
 def cache_folder() -> Path:
     """Return the folder in which the course keeps what it simulates and trains.
 
-    It is the folder that the environment variable ``CXR_CACHE`` names, if it is
-    set. In a checkout of the project it is ``data/cache``. Otherwise it is the
-    user's cache folder.
+    If the environment variable ``CXR_CACHE`` is set, it names the folder. If not,
+    the folder is ``data/cache`` in a checkout of the project, and the user's cache
+    folder elsewhere.
 
     Raises
     ------
@@ -52,20 +47,20 @@ def course_cohort() -> Path:
 
     It is the cohort that the environment variable ``CXR_COHORT`` names, if it is
     set. Otherwise it is the course's own cohort: 107 films with an effusion and
-    1,000 without, of 128 px. It is simulated at the first call and kept in
+    1,000 without, of 128 px. This cohort is simulated at the first call and kept in
     `cache_folder`.
     """
     if named := own_cohort():
         return named
     folder = cache_folder() / f"simulated-v{VERSION}-107-1000-128px"
-    options: dict[str, Any] = dict(films=COURSE_FILMS, prevalence=COURSE_PREVALENCE, size=128, seed=0)
-    return make_once(folder, lambda: simulate(folder, **options))
+    return make_once(folder, lambda: simulate(folder, size=128, seed=0))
 
 
 def _folder_from_environment(variable: str) -> Path | None:
     """Return the folder that an environment variable names, or None if it is unset or empty."""
     value = os.environ.get(variable)
     if value and not Path(value).is_absolute():
-        reason = "because each notebook runs in its own folder"
-        raise InputError(f"The environment variable {variable} is {value!r}. It must be an absolute path, {reason}.")
+        raise InputError(
+            f"{variable} is {value!r}; it must be an absolute path, because each notebook runs in its own folder"
+        )
     return Path(value) if value else None

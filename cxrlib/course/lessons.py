@@ -45,9 +45,9 @@ def course_scores(split: str) -> pd.DataFrame:
     """Return the scored films of one split, with what is known of each film.
 
     For the course's own films, these are the committed scores of `SMALL`, trained
-    with seed 0, on films of two other seeds (``make experiments``). They are the
-    same on every machine. For your own cohort (``CXR_COHORT``), these are the
-    scores of `course_run`.
+    with seed 0, on films of seeds that no training has (``make experiments``). The
+    committed scores are the same on every machine. For your own cohort
+    (``CXR_COHORT``), these are the scores of `course_run`.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def course_scores(split: str) -> pd.DataFrame:
 def course_film(row: dict[str, Any], *, size: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the film of a row of `course_scores`, and the mask of its fluid.
 
-    A film of the course is simulated again, at any size. A film of your own cohort
+    A film of the course is simulated at the size that is asked for. A film of your own cohort
     is read from its file.
 
     Parameters
