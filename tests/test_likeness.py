@@ -5,9 +5,8 @@ import pytest
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.images.likeness import (
-    CHANGED_LOOKS,
+    LOOKS,
     SIDE,
-    UPRIGHT,
     likenesses,
     make_template,
     orientation_warning,
@@ -15,7 +14,7 @@ from cxrlib.images.likeness import (
 )
 from cxrlib.training.batches import load_images
 
-INVERTED, UPSIDE_DOWN, TURNED = CHANGED_LOOKS
+UPRIGHT, INVERTED, UPSIDE_DOWN, TURNED = LOOKS
 
 
 @pytest.fixture(scope="module")

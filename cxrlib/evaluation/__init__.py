@@ -7,7 +7,7 @@
 - `cxrlib.evaluation.heat_maps`: where the network looks (Grad-CAM)
 - `cxrlib.evaluation.seeds`: comparing configurations over random seeds
 - `cxrlib.evaluation.estimate`: a value with its interval, and the interval of a proportion
-- `cxrlib.evaluation.influence`: the interval that the AUC and the Brier score share
+- `cxrlib.evaluation.intervals`: the interval that the AUC and the Brier score share
 
 Everywhere labels are (N,) with 1 = the finding and 0 = no finding; scores are
 (N,), higher for the finding; patients are (N,) ids, or None where each film is of

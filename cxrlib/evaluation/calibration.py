@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from cxrlib.evaluation.estimate import Estimate, Patients, check_scores, number_patients, proportion
-from cxrlib.evaluation.influence import interval_from_influence
+from cxrlib.evaluation.intervals import interval_from_influence
 
 
 def brier(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -32,7 +32,7 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
 def brier_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None) -> Estimate:
     """Return the Brier score and its interval, for films clustered by patient.
 
-    The interval is computed like that of the AUC (`cxrlib.evaluation.influence`).
+    The interval is computed like that of the AUC (`cxrlib.evaluation.intervals`).
     The influence value of a film is (its squared error - Brier score) / N.
 
     Parameters

@@ -62,7 +62,7 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
     return float(stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
 
 
-def most_missed(n_finding: int, floor: float, confidence: float | None = None) -> int:
+def max_missed(n_finding: int, floor: float, confidence: float | None = None) -> int:
     """Return how many of these films with the finding may fall below the threshold.
 
     Parameters
@@ -117,7 +117,7 @@ def choose_by_sensitivity(
     labels, scores = check_scores(labels, scores)
     findings = np.sort(scores[labels == 1])
     n = len(findings)
-    missed = most_missed(n, floor, confidence)
+    missed = max_missed(n, floor, confidence)
     # where scores are tied, fewer films fall below; the confidence does not count on that luck
     threshold = _just_below(findings[missed], scores)
     rule = f"highest specificity with sensitivity >= {floor:g}"

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, check_scores
-from cxrlib.evaluation.influence import half_width, interval_from_influence
+from cxrlib.evaluation.intervals import half_width, interval_from_influence
 
 SAMPLES = 1000
 """How many samples `aucs_of_samples` draws (chosen)."""
@@ -37,7 +37,7 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
     The variance is DeLong's (DeLong et al., Biometrics 1988), summed by patient
     (Obuchowski, Biometrics 1997). With one film a patient the two are the same. The
     interval is computed on the logit scale (Pepe 2003) with a quantile of Student's
-    t. See `cxrlib.evaluation.influence` for the formulas.
+    t. See `cxrlib.evaluation.intervals` for the formulas.
 
     Where all pairs of films agree (an AUC of 1), the variance cannot be estimated,
     and the interval is exact and wide. n pairs, of films of 2n patients, all agree

@@ -11,25 +11,28 @@ from scipy import stats
 from cxrlib.images.pixels import as_float
 
 SIDE = 32
-"""Side of a thumbnail in pixels. Chosen on real films, where 16 was tried too (benchmarks/README.md)."""
+"""Side of a thumbnail in pixels. We chose it on real films, where 16 was tried too (benchmarks/README.md)."""
 
 EDGE = 4
-"""Pixels of a thumbnail that are left out at each border. Chosen."""
+"""Pixels of a thumbnail that are left out at each border. The number is our choice."""
 
 SHIFT = 3
-"""Pixels of a thumbnail by which a chest may lie off its place: 7 x 7 positions are tried. Chosen."""
+"""Pixels of a thumbnail by which the template is moved in each direction: 7 x 7 positions are tried. The number is our
+choice."""
 
 LEAD = 0.1
-"""By how much the likeness of a turned or inverted image must exceed that of the image as it is. Chosen on real films;
-benchmarks/README.md measures how often the warnings are right."""
+"""By how much the likeness of a turned or inverted image must exceed the likeness of the image as it is. We chose it on
+real films; benchmarks/README.md measures how often the warnings are right."""
 
-UPRIGHT = ""
-CHANGED_LOOKS = (
-    "inverted; dense must be bright: if so, invert it",
-    "upside down: if so, turn it",
-    "turned by a quarter: if so, turn it upright",
-)
-"""What an image may look like, in the words of the warning."""
+LOOKS = ("upright", "inverted", "upside down", "turned")
+"""What an image may look like. The first is how it should look."""
+
+WARNINGS = {
+    "inverted": "inverted; dense must be bright: if so, invert it",
+    "upside down": "upside down: if so, turn it",
+    "turned": "turned by a quarter: if so, turn it upright",
+}
+"""What the warning says of each other look."""
 
 
 def thumbnail_of(image: np.ndarray) -> np.ndarray:
@@ -53,7 +56,7 @@ def _correlations(ranks: np.ndarray, template: np.ndarray) -> np.ndarray:
 
 
 def make_template(thumbnails: list[np.ndarray]) -> np.ndarray:
-    """Return the template that images are compared with: the mean of upright chest films, made symmetric.
+    """Return the template that images are compared with: the symmetric mean of upright chest films.
 
     Parameters
     ----------
@@ -63,8 +66,8 @@ def make_template(thumbnails: list[np.ndarray]) -> np.ndarray:
     Returns
     -------
     ndarray, (N, N), float32, with N = SIDE - 2 EDGE - 2 SHIFT
-        It is smaller than the ranks of a thumbnail, so that it can be shifted by
-        SHIFT pixels.
+        The template is smaller than the central ranks of a thumbnail. So it can be
+        shifted by SHIFT pixels in each direction.
     """
     mean = np.mean([_central_ranks(thumbnail) for thumbnail in thumbnails], axis=0)
     return ((mean + mean[:, ::-1]) / 2)[SHIFT:-SHIFT, SHIFT:-SHIFT].round(4)
@@ -82,17 +85,17 @@ def likenesses(thumbnail: np.ndarray, template: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict
-        One correlation in [-1, 1] for `UPRIGHT` and for each of `CHANGED_LOOKS`.
+        One correlation in [-1, 1] for each of `LOOKS`.
     """
     ranks = _central_ranks(thumbnail)
     maps = [_correlations(np.rot90(ranks, turns), template.astype(np.float32)) for turns in range(4)]
     upright, left, half, right = (float(each.max()) for each in maps)
-    inverted = -float(min(maps[0].min(), maps[2].min()))  # a negative: upright or upside down
-    return dict(zip((UPRIGHT, *CHANGED_LOOKS), (upright, inverted, half, max(left, right)), strict=True))
+    inverted = -float(min(maps[0].min(), maps[2].min()))  # an inverted film may be upright or upside down
+    return dict(zip(LOOKS, (upright, inverted, half, max(left, right)), strict=True))
 
 
 def orientation_warning(likeness: dict[str, float]) -> str | None:
-    """Return a warning if an image resembles a chest film more when it is turned or inverted.
+    """Return a warning if an image would resemble a chest film clearly more if it were turned or inverted.
 
     Parameters
     ----------
@@ -102,10 +105,11 @@ def orientation_warning(likeness: dict[str, float]) -> str | None:
     Returns
     -------
     str or None
-        None if the image as it is resembles a chest film about as much or more.
+        None if the likeness of a changed image exceeds that of the image as it is by at
+        most `LEAD`.
     """
-    look = max(CHANGED_LOOKS, key=lambda look: likeness[look])
-    upright, changed = likeness[UPRIGHT], likeness[look]
+    look = max(WARNINGS, key=lambda look: likeness[look])
+    upright, changed = likeness["upright"], likeness[look]
     if changed <= upright + LEAD:
         return None
-    return f"looks {look} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"
+    return f"looks {WARNINGS[look]} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"

@@ -30,7 +30,7 @@ from cxrlib.cohorts.duplicates import check_copies
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import are_constant
-from cxrlib.evaluation.operating_point import choose_by_sensitivity, most_missed
+from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
 from cxrlib.files import (
     Progress,
     atomic,
@@ -153,7 +153,7 @@ def train(
         return open_run(folder)
     parts = _checked_parts(cohort)
     # if the films are too few to show the confidence, refuse it now and not after hours of training
-    most_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
+    max_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
     start = starting_weights(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
     training = _Training(cohort, parts, split, recipe, folder, start, callbacks, progress)
