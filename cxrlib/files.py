@@ -1,10 +1,10 @@
-"""Read and write files so that each is whole or absent, and work on many of them.
+"""Read and write files so that each is whole or absent, and work on many files in parallel.
 
 In this order: whole files; locks and folders; tables (CSV); settings (JSON); array
 headers (.npy); a parallel map and its progress.
 
-What is read may come from anywhere, so the size of a file is checked first. What
-is written appears under its own name only when it is complete.
+A file may come from anywhere, so its size is checked before it is read. A file that
+is written gets its own name only when it is complete.
 """
 
 import io
@@ -33,17 +33,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_BYTES = 200_000_000
-"""A larger file is refused before it is read. The largest film that is accepted has 72 million bytes in 16 bits;
-NIH's table of 112,120 films has 8 million."""
+"""A larger file is refused before it is read. The largest film that is accepted has 72 million bytes in 16 bits. NIH's
+table of 112,120 films has 8 million bytes."""
 
 MAX_JSON_BYTES = 10_000_000
-"""The same for settings: a recipe has less than a thousand bytes."""
+"""A larger JSON file is refused before it is read. A recipe has less than a thousand bytes."""
 
 LOCK = ".lock"
 """Name of the file that a process locks while it writes to a folder."""
 
 PARTIAL_PATTERN = ".*.partial*"
-"""Names of files that are not complete yet. A process that is killed leaves some behind."""
+"""Names of files that are not complete yet. A process that is killed may leave such files behind."""
 
 
 # Whole files
@@ -132,17 +132,18 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     Parameters
     ----------
     folder : Path
-        It is made if it does not exist.
+        The folder is made if it does not exist. If the block fails before it has
+        written anything, the new folder is removed.
     name : str
-        Name of the lock file in the folder. The file is removed at the end,
-        except after an error in a folder that existed before.
+        Name of the lock file in the folder. The lock file is removed at the end. If the
+        block fails in a folder that existed before, the lock file stays.
     wait : bool
         Wait for the other process instead of raising an error.
 
     Raises
     ------
     InputError
-        Another process holds the lock. The message says which.
+        Another process holds the lock. The message says which process.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -247,7 +248,18 @@ def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False,
 def read_numbers(
     path: Path, *, text: tuple[str, ...] = (), numbers: tuple[str, ...], may_be_empty: bool = False
 ) -> "pd.DataFrame":
-    """Read a CSV file whose columns `text` hold text and whose columns `numbers` hold finite numbers.
+    """Read a CSV file whose columns hold text or finite numbers.
+
+    Parameters
+    ----------
+    path : Path
+    text : tuple of str
+        Columns that the table must have, and that are read as text.
+    numbers : tuple of str
+        Columns that the table must have, and that must hold a finite number in each
+        row.
+    may_be_empty : bool
+        Accept a table without rows.
 
     Raises
     ------
@@ -256,7 +268,8 @@ def read_numbers(
     """
     import pandas as pd
 
-    empty = {column: [""] for column in numbers}  # only there: in a column of text "NA" and "null" may be names
+    # "" is a missing value only in the columns of numbers; in a column of text "NA" and "null" may be names
+    empty = {column: [""] for column in numbers}
     options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
     table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
     for column in numbers if len(table) else ():  # without rows, pandas has no type for a column
@@ -284,7 +297,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file cannot be read, or holds something else.
+        The file cannot be read, or does not hold one JSON object.
     """
     data = read_bytes(path, MAX_JSON_BYTES)
     try:
@@ -302,13 +315,14 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return the shape, the order (True for Fortran's) and the dtype of an array in the .npy format.
 
-    The array itself is not read. So a header that declares a huge array costs
-    nothing. See ``numpy.lib.format`` for the format.
+    The array itself is not read. So no memory is reserved for a huge array that the
+    header declares. See ``numpy.lib.format`` for the format.
 
     Parameters
     ----------
     stream : binary file
-        At its start. Afterwards it is at the first byte of the array's values.
+        Its position must be the start of the array. Afterwards its position is the
+        first byte of the array's values.
 
     Raises
     ------
@@ -340,8 +354,8 @@ def no_progress(items: Iterable[T], total: int) -> Iterable[T]:
 def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
     """Apply a function in several threads, and yield the results in the order of the items.
 
-    Threads suffice, because decoding, resizing and compressing release Python's
-    lock. At most four results for each worker are held in memory at a time.
+    Threads are enough, because decoding, resizing and compressing release Python's
+    global lock. At most four results for each worker are held in memory at a time.
 
     Parameters
     ----------

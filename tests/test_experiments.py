@@ -12,6 +12,7 @@ from train_experiments import SEEDS, group_by_training, run_experiments, seed_of
 
 from cxrlib.course.cohorts import SimulatedCohort, cut_centre, digest
 from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, TEST_FILMS, TEST_SEED, VAL_SEED, Arm, read_experiment
+from cxrlib.errors import InputError
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.recipe import CLASSIC
@@ -38,6 +39,12 @@ def test_arms_are_compared_within_a_seed():
     expected = paired_difference(gains["a"], gains["b"])
     assert result.loc["a", ["difference", "low", "high"]].tolist() == pytest.approx(expected)
     assert np.isnan(result.loc["b", "difference"])
+
+
+def test_a_baseline_that_is_no_arm_is_refused_with_the_arms_that_there_are():
+    table = pd.DataFrame([(0, "a", 0.9), (0, "b", 0.8)], columns=["seed", "arm", "auc"])
+    with pytest.raises(InputError, match="there is no arm 'c'; the arms are a, b"):
+        compare_arms(table, "c")
 
 
 def test_the_readable_table_gives_the_difference_with_its_interval():

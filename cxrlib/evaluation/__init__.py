@@ -10,8 +10,8 @@
 - `cxrlib.evaluation.intervals`: the interval that the AUC and the Brier score share
 
 Everywhere labels are (N,) with 1 = the finding and 0 = no finding; scores are
-(N,), higher for the finding; patients are (N,) ids, or None where each film is of
-a patient of its own. Intervals are 95 % confidence intervals. They allow for
+(N,), higher for the finding; patients are (N,) ids, or None if every film comes from
+a different patient. Intervals are 95 % confidence intervals. They allow for
 several films of one patient.
 """
 

@@ -1,4 +1,7 @@
-"""Whether a score of 0.3 means that 3 in 10 such films have the finding, and how to make it so."""
+"""Check whether scores are probabilities, and turn logits into probabilities.
+
+A score of 0.3 is a probability if 3 in 10 films with such a score have the finding.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +21,13 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
     Parameters
     ----------
     labels : array, (N,), 1 = the finding
-    scores : array, (N,), in [0, 1]
+    scores : array, (N,)
+        In [0, 1], which is not checked.
+
+    Raises
+    ------
+    InputError
+        As in `cxrlib.evaluation.estimate.check_scores`.
 
     Examples
     --------
@@ -38,15 +47,22 @@ def brier_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = No
     Parameters
     ----------
     labels : array, (N,), 1 = the finding
-    scores : array, (N,), in [0, 1]
+    scores : array, (N,)
+        In [0, 1], which is not checked.
     patients : array, (N,), optional
+
+    Raises
+    ------
+    InputError
+        As in `cxrlib.evaluation.estimate.check_scores`, or the numbers of ids and films
+        differ.
 
     Notes
     -----
     We simulated calibrated scores of films clustered by patient, 20 to 1,000 of them
-    with the finding, with AUCs of 0.75 to 0.95. The interval holds the true score in
-    93 to 98 % of samples. It does so in more where each sample has the same fraction
-    of films with the finding.
+    with the finding, with AUCs of 0.75 to 0.95. The interval holds the true Brier
+    score in 93 to 98 % of samples. If each sample has the same fraction of films with
+    the finding, the interval holds the true Brier score in more samples than that.
     """
     labels, scores = check_scores(labels, scores)
     errors = (scores - labels) ** 2
@@ -60,20 +76,27 @@ def reliability(labels: ArrayLike, scores: ArrayLike, patients: Patients = None,
     Parameters
     ----------
     labels : array, (N,), 1 = the finding
-    scores : array, (N,), in [0, 1]
+    scores : array, (N,)
+        In [0, 1], which is not checked.
     patients : array, (N,), optional
     bins : int
         Number of groups. They are of equal size, from the lowest scores to the
-        highest.
+        highest. If films are left over, the first groups have one film more.
 
     Returns
     -------
     DataFrame
-        ``n``, mean ``score``, and ``fraction`` with its interval ``low`` to ``high``.
+        One row for each group: ``n``, mean ``score``, and ``fraction`` with its interval
+        ``low`` to ``high``.
+
+    Raises
+    ------
+    InputError
+        As in `brier_interval`.
     """
     labels, scores = check_scores(labels, scores)
     patients = number_patients(patients, len(labels))
-    # films with equal scores are shuffled, for the order of the files would sort them by class
+    # films with equal scores are shuffled; in the order of the files they would be sorted by class
     order = np.lexsort((np.random.default_rng(0).random(len(scores)), scores))
     rows = [
         (len(group), scores[group].mean(), *proportion(labels[group] == 1, patients[group]))
@@ -93,6 +116,11 @@ def platt(labels: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], np.ndar
     ----------
     labels : array, (N,), 1 = the finding
     logits : array, (N,)
+
+    Raises
+    ------
+    InputError
+        As in `cxrlib.evaluation.estimate.check_scores`.
     """
     labels, logits = check_scores(labels, logits)
     fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)  # an infinite C: no penalty on a

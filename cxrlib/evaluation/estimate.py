@@ -9,16 +9,16 @@ from scipy import stats
 from cxrlib.errors import InputError
 
 Patients = ArrayLike | None
-"""The patient of each film, (N,), as ids of any kind; None where each film is of a patient of its own."""
+"""The patient of each film, (N,), as ids of any kind; None if every film comes from a different patient."""
 
 LEVEL = 0.95
-"""The confidence level of all intervals, unless another one is asked for."""
+"""The confidence level of all intervals, unless a function's argument ``level`` says otherwise."""
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 """The quantile of the normal distribution for `LEVEL`: 1.96."""
 
 SAME_SCORE = 1e-5
-"""Scores closer together than this count as the same. Chosen; well above the rounding of float32 (1e-7)."""
+"""Scores that differ by less than this count as equal. It is our choice, well above the rounding of float32 (1e-7)."""
 
 
 class Estimate(NamedTuple):
@@ -52,7 +52,7 @@ class Estimate(NamedTuple):
 
 
 UNDEFINED = Estimate(np.nan, np.nan, np.nan)
-"""The estimate of a rate of no films."""
+"""The estimate of a rate if there are no films."""
 
 
 def check_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ def check_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.n
 
 
 def number_patients(patients: Patients, films: int) -> np.ndarray:
-    """Return each film's patient as a whole number from 0, (N,); without ids, each film has a patient of its own.
+    """Return each film's patient as a whole number from 0, (N,). Without ids, every film has a different patient.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def are_constant(scores: ArrayLike) -> bool:
 def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     """Return the fraction of films that are hits, with its Wilson interval, allowing for several films of one patient.
 
-    The sample size is divided by the design effect of the clustering (Rao and
-    Scott, Biometrics 1992), which is taken as at least 1.
+    The interval is computed for the sample size of `effective_size` (Rao and Scott,
+    Biometrics 1992).
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     Notes
     -----
     We simulated fractions of 0.75 to 0.95 of 20 to 1,000 films. The interval holds
-    the true fraction in 94 to 97 % of samples of clustered films. For independent
-    films it does so in 92 to 97 %. This swings because hits are whole films: it is
-    92.5 % at 20 films and a fraction of 0.95.
+    the true fraction in 94 to 97 % of samples of clustered films, and in 92 to 97 % of
+    samples of independent films. Coverage oscillates with sample size because the
+    count is an integer; it is lowest, 92.5 %, at 20 films and a fraction of 0.95.
 
     Examples
     --------
@@ -144,10 +144,11 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
 def effective_size(hits: ArrayLike, patients: Patients = None) -> float:
     """Return how many independent films a sample clustered by patient is worth.
 
-    It is N / max(1, design effect). The design effect is the variance of the
-    fraction of hits, counted by patient, over its variance if all films were
-    independent. Where all films agree, the clustering cannot be estimated, and
-    the number of patients is returned.
+    effective size = N / max(1, design effect). The design effect is the variance of
+    the fraction of hits, estimated from sums by patient, divided by the variance that
+    the fraction would have if all films were independent. If all films are hits, or
+    none is, the clustering cannot be estimated, and the number of patients is
+    returned.
 
     Parameters
     ----------

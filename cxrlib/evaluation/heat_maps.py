@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from cxrlib.model.backend import keras
 
 DEFAULT_LAYER = "stage_3"
-"""The layer whose maps are used. For a film of 128 pixels it has 8 x 8 places, which pointed better than the 4 x 4 of
-the last stage."""
+"""The layer whose feature maps are used. For a film of 128 pixels they have 8 x 8 places. These maps pointed to the
+finding more often than the 4 x 4 places of the last stage."""
 
 
 def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_LAYER) -> np.ndarray:
-    """Return heat maps: how much each place of a film speaks for the finding (Selvaraju et al., "Grad-CAM", ICCV 2017).
+    """Return heat maps: how much each place of a film raises the score (Selvaraju et al., "Grad-CAM", ICCV 2017).
 
     heat = relu(sum over channels k of a_k A_k). A_k is the feature map of channel k of
     a layer. a_k is the mean over all places of the gradient of the logit with respect
@@ -39,13 +39,13 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_L
     Returns
     -------
     ndarray, (N, S, S), float32 in [0, 1]
-        The largest value of each film is 1. All values are 0 where nothing speaks for
-        the finding.
+        The largest value of each film is 1. If no place raises the score, all values
+        are 0.
 
     Raises
     ------
     InputError
-        The backend of Keras is not TensorFlow, whose gradients are needed.
+        Keras does not run on TensorFlow. The gradients are computed by TensorFlow.
     """
     import cv2  # imported here: the package's other modules load without OpenCV
 
@@ -58,7 +58,7 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_L
     maps_and_logit = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
     heat = np.zeros(images.shape, np.float32)
     for index, image in enumerate(images):
-        # the film twice: with odd batches TensorFlow 2.21 writes past its memory on processors with AVX-512
+        # the film twice, because with odd batches TensorFlow 2.21 writes past its memory on AVX-512 processors
         pair = tf.convert_to_tensor(np.repeat(as_float(image)[None, ..., None], 2, axis=0))
         with tf.GradientTape() as tape:
             maps, logit = maps_and_logit(pair, training=False)
@@ -135,8 +135,8 @@ def pointing_hit(heat: np.ndarray, mask: np.ndarray) -> bool:
 def fraction_inside(heat: np.ndarray, mask: np.ndarray) -> float:
     """Return the fraction of the heat that lies inside the mask, in [0, 1]; NaN where there is no heat.
 
-    A heat map that is the same everywhere gives the fraction of the film that the mask
-    covers. This is the value to compare with.
+    Compare it with the fraction of the film that the mask covers. A heat map that has
+    the same value everywhere gives exactly this fraction.
 
     Parameters
     ----------

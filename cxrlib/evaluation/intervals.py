@@ -1,8 +1,9 @@
 """The interval that the AUC and the Brier score share, for films clustered by patient.
 
-The influence value of a film says by how much the film moves the statistic away
-from its mean. The statistic's variance follows from the sums of these values over
-each patient's films. So films of one patient may be correlated in any way.
+The influence value of a film is the film's part in the error of the statistic: the
+error is about the sum of the influence values of all films. Let s_p be the sum over
+the films of patient p. Different patients are independent, so the variance is about
+sum s_p^2. The films of one patient may be correlated in any way.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import special, stats
 from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, number_patients
 
 ROUNDING = 1e-12
-"""A standard error below this is a rounding error: the influence values are all 0."""
+"""If the standard error is smaller than this, it is only a rounding error, and all influence values are really 0."""
 
 
 def interval_from_influence(
@@ -19,19 +20,22 @@ def interval_from_influence(
 ) -> Estimate:
     """Return a value between 0 and 1 with its interval, computed on the logit scale.
 
-    logit(value) +- half width / (value (1 - value)), taken back by the sigmoid
-    (Pepe 2003). So the interval stays between 0 and 1.
+    The ends are sigmoid(logit(value) -+ half width / (value (1 - value))) (Pepe 2003).
+    So the interval stays between 0 and 1.
 
-    Where the half width cannot be estimated, the interval is that of n independent
-    pairs that all agree: n agreeing pairs have a probability of value to the n.
-    The lower end is the value at which this probability is (1 - level) / 2.
+    Sometimes the half width cannot be estimated, for example where the AUC is 1. Then
+    let n be the number of pairs (a film with the finding, one without) in which no
+    patient occurs twice, and f = ((1 - level) / 2)^(1/n). The interval is value f to
+    1 - (1 - value) f. For an AUC of 1 this is the exact lower end: if the true AUC is
+    a, all n pairs are ordered correctly with probability a^n at most, and at a = f
+    this probability is (1 - level) / 2.
 
     Parameters
     ----------
     labels : ndarray, (N,), 1 = the finding
     value : float
     influence : ndarray, (N,)
-        The values of each class sum to 0, or those of both classes together.
+        Their sum is 0, within each class or over all films.
     patients : array, (N,), optional
     level : float in (0, 1)
     """
@@ -49,15 +53,24 @@ def half_width(labels: np.ndarray, influence: np.ndarray, patients: Patients, *,
     The variance is Obuchowski's (Biometrics 1997). Let u and v be the sums of a
     patient's influence values over the films with and without the finding. Then
 
-        variance = m/(m-1) sum u^2 + n/(n-1) sum v^2 + 2 k/(k-1) sum u v
+        variance = m/(m-1) sum u^2 + n/(n-1) sum v^2 + 2 q/(q-1) sum u v
 
-    where m, n and k patients have a film with the finding, one without, and any
-    film. With one film a patient, this is DeLong's variance (DeLong et al.,
-    Biometrics 1988).
+    where m patients have a film with the finding, n patients have a film without it,
+    and q is the number of all patients. With one film for each patient, this is
+    DeLong's variance (DeLong et al., Biometrics 1988).
 
-    The half width is the standard error times a quantile of Student's t. Its degrees
-    of freedom are one less than the number of equally large patients that the
-    smaller class is worth: N^2 / sum of squared numbers of films (Kish 1965).
+    The half width is the standard error times a quantile of Student's t. For each
+    class let n_p be its number of films of patient p, and
+
+        k = (sum n_p)^2 / sum n_p^2
+
+    (Kish 1965), which is the number of patients if all have equally many films. The
+    degrees of freedom are k - 1, with the smaller k of the two classes.
+
+    Parameters
+    ----------
+    labels, influence, patients, level
+        As in `interval_from_influence`.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def half_width(labels: np.ndarray, influence: np.ndarray, patients: Patients, *,
 
 
 def _count_independent_pairs(labels: np.ndarray, patients: Patients) -> int:
-    """Return how many pairs (a film with the finding, one without) there are if each patient is used only once."""
+    """Return the largest number of pairs (a film with the finding, one without) in which no patient occurs twice."""
     patients = number_patients(patients, len(labels))
     patients_of_class = [len(np.unique(patients[labels == label])) for label in (0, 1)]
     return max(1, min((patients.max() + 1) // 2, *patients_of_class))

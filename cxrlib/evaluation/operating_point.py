@@ -1,8 +1,8 @@
 """Choose an operating point: the threshold on the score from which a film is called a finding.
 
-Choose it on validation films, and report it on test films. A missed finding is
-worse than a false alarm. So the default rule is the highest specificity at which
-the sensitivity stays above a floor.
+Choose the threshold on validation films, and report its results on test films. A
+missed finding is worse than a false alarm. So the default rule is the highest
+specificity at which the sensitivity is at least a chosen floor.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,16 @@ class OperatingPoint:
     rule : str
         The rule, in words.
     floor : float or None
-        The sensitivity that was asked for.
+        The lowest sensitivity that is accepted. None for a rule without a floor.
     confidence : float or None
-        Probability that the sensitivity on new films is at least the floor. Where
-        scores are tied, it is a lower bound of this probability.
+        The confidence that was reached: the probability that the sensitivity on new
+        films is at least the floor. The argument ``confidence`` of
+        `choose_by_sensitivity` is the confidence that is demanded, and is at most as
+        large. The confidence reached is computed as if no scores were tied, so it is
+        a lower bound. None for a rule without a floor.
     n_finding : int
-        Number of films with the finding that the threshold was chosen on.
+        Number of films with the finding among the films on which the threshold was
+        chosen.
     """
 
     threshold: float
@@ -48,8 +52,8 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
     Then the sensitivity on new films has the distribution Beta(m, n - m + 1),
     whatever the distribution of the scores (order statistics; Wilks 1941).
 
-    The formula counts films as independent. Where 20 films come from 11 patients, it
-    promises up to 0.05 too much.
+    The formula treats all films as independent. If 20 films come from 11 patients, the
+    returned probability is too high by up to 0.05.
 
     Parameters
     ----------
@@ -75,14 +79,14 @@ def max_missed(n_finding: int, floor: float, confidence: float | None = None) ->
     Raises
     ------
     InputError
-        Floor or confidence lie outside 0 to 1, or there are too few films with the
-        finding for that confidence.
+        The floor or the confidence is not between 0 and 1, or there are too few films
+        with the finding for the confidence.
     """
     for name, value in {"sensitivity": floor, "confidence": confidence}.items():
         if value is not None and not 0 < value < 1:
             raise InputError(f"{name} is {value}; it must lie between 0 and 1")
     if confidence is None:
-        return int(np.floor(n_finding * (1 - floor) + 1e-9))  # 10 (1 - 0.9) is 0.9999..., and 1 is meant
+        return int(np.floor(n_finding * (1 - floor) + 1e-9))  # 10 (1 - 0.9) is computed as 0.9999..., and must be 1
     missed = -1
     while floor_confidence(n_finding, missed + 1, floor) >= confidence:
         missed += 1
@@ -106,19 +110,19 @@ def choose_by_sensitivity(
     scores : array, (N,)
     floor : float in (0, 1)
     confidence : float in (0, 1), optional
-        Choose so that the floor holds on new films with this probability. By
-        default it only has to hold on these films.
+        The sensitivity on new films must be at least the floor with this probability.
+        By default, only the sensitivity on these films must be at least the floor.
 
     Raises
     ------
     InputError
-        There are too few films with the finding for that confidence.
+        As in `check_scores` and `max_missed`.
     """
     labels, scores = check_scores(labels, scores)
     findings = np.sort(scores[labels == 1])
     n = len(findings)
     missed = max_missed(n, floor, confidence)
-    # where scores are tied, fewer films fall below; the confidence does not count on that luck
+    # if scores are tied, fewer films fall below; the confidence is computed as if there were no ties: a lower bound
     threshold = _just_below(findings[missed], scores)
     rule = f"highest specificity with sensitivity >= {floor:g}"
     if confidence is not None:
@@ -129,8 +133,18 @@ def choose_by_sensitivity(
 def choose_by_youden(labels: ArrayLike, scores: ArrayLike) -> OperatingPoint:
     """Choose the highest sensitivity + specificity - 1 (Youden 1950).
 
-    This is the lowest cost for two certain costs. A missed finding costs as much as
-    there are films without the finding; a false alarm, as there are films with it.
+    Same as ``choose_by_cost(missed=N0, false_alarm=N1)``, with N1 and N0 films with and
+    without the finding.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,)
+
+    Raises
+    ------
+    InputError
+        As in `check_scores`.
     """
     labels, scores = check_scores(labels, scores)
     n_finding, n_nofinding = int((labels == 1).sum()), int((labels == 0).sum())
@@ -150,7 +164,7 @@ def choose_by_cost(labels: ArrayLike, scores: ArrayLike, *, missed: float, false
     Raises
     ------
     InputError
-        A cost is not above 0.
+        A cost is not above 0, or as in `check_scores`.
     """
     if missed <= 0 or false_alarm <= 0:
         raise InputError(f"costs are {missed} and {false_alarm}; both must be above 0")
@@ -165,19 +179,20 @@ def _choose_lowest_cost(
     candidates = findings[::-1]  # between two findings, the higher threshold is never worse
     cost = missed * np.searchsorted(findings, candidates)
     cost = cost + false_alarm * (len(others) - np.searchsorted(others, candidates))
-    if missed * len(findings) < cost.min():  # to call no film a finding is cheaper than every candidate
+    if missed * len(findings) < cost.min():  # calling no film a finding is cheaper than every candidate
         threshold = np.nextafter(scores.max(), np.inf)
     else:
-        most_sensitive = candidates[np.flatnonzero(cost == cost.min())[-1]]  # of thresholds with the same cost
+        most_sensitive = candidates[np.flatnonzero(cost == cost.min())[-1]]  # of all thresholds with the lowest cost
         threshold = _just_below(most_sensitive, scores)
     return OperatingPoint(float(threshold), rule, None, None, len(findings))
 
 
 def _just_below(score: float, scores: np.ndarray) -> float:
-    """Return the middle between a score and the next lower one.
+    """Return the middle between a score and the next lower score.
 
-    On these films it decides as the score itself would. A film's score may differ in
-    its last bit on another processor; this margin keeps the decision the same.
+    On these films, this threshold gives the same decisions as the score itself. On a
+    different processor the last bit of a film's score may differ. The margin keeps
+    the decisions the same there, too.
     """
     lower = scores[scores < score]
     return float((score + lower.max()) / 2 if lower.size else score)

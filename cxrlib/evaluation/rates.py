@@ -41,7 +41,7 @@ class Performance:
         Films with the finding that are found (tp) and missed (fn); films without it
         that are false alarms (fp) and passed (tn).
     prevalence : float
-        The fraction with the finding that the predictive values are for.
+        The fraction of films with the finding for which ppv and npv are computed.
     sensitivity, specificity, ppv, npv : Estimate
     """
 
@@ -76,7 +76,7 @@ class Evaluation:
     split : str
     auc, brier : Estimate
     performance : Performance
-        At the run's threshold, or at the one that was asked for.
+        At the run's threshold, or at the threshold that the caller named.
     warnings : tuple of str
         Reasons to doubt the figures, each a sentence without its full stop.
     """
@@ -118,13 +118,14 @@ def performance(
     threshold : float
     patients : array, (N,), optional
     prevalence : float in (0, 1), optional
-        The fraction with the finding that the predictive values are for. By default
-        that of these films.
+        The fraction of films with the finding for which the predictive values are
+        computed. By default it is the fraction among these films.
 
     Raises
     ------
     InputError
-        The prevalence lies outside 0 to 1, or as in `check_scores`.
+        The prevalence is not between 0 and 1, or as in `check_scores` and
+        `number_patients`.
 
     Examples
     --------
@@ -176,13 +177,14 @@ def predictive_values(
     ----------
     sensitivity, specificity, prevalence : float in [0, 1]
     sizes : (float, float)
-        Number of films with and without the finding that the two rates come from.
+        The effective numbers of films with and without the finding that the rates were
+        measured on (see `effective_size`). The intervals are computed from them.
 
     Returns
     -------
     (Estimate, Estimate)
-        Not defined where no film would be called a finding (PPV), or every film
-        would be (NPV).
+        PPV and NPV. The PPV is not defined if no film would be called a finding, and
+        the NPV is not defined if every film would be called a finding.
 
     Notes
     -----
@@ -203,12 +205,12 @@ def _predictive_value(se: float, sp: float, prevalence: float, n_finding: float,
     if called <= 0:
         return UNDEFINED
     value = float(se * prevalence / called)
-    # half a film more in each of the four counts: no rate is 0 or 1, and the logarithms are finite
+    # half a film is added to each of the four counts, so that no rate is 0 or 1 and the logarithms are finite
     se, sp = (se * n_finding + 0.5) / (n_finding + 1), (sp * n_nofinding + 0.5) / (n_nofinding + 1)
     centre = np.log(se * prevalence / ((1 - sp) * (1 - prevalence)))
     error = np.sqrt((1 - se) / (se * (n_finding + 1)) + sp / ((1 - sp) * (n_nofinding + 1)))
     low, high = special.expit(centre - Z * error), special.expit(centre + Z * error)
-    # the centre is that of the changed counts, so the value itself could lie outside
+    # the interval is computed from the changed counts, so the value itself could lie outside it
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
@@ -299,7 +301,7 @@ def rates_of_groups(
 def compare_thresholds(
     labels: ArrayLike, scores: ArrayLike, thresholds: dict[str, float], patients: Patients = None, *, missed: float
 ) -> pd.DataFrame:
-    """Return what several thresholds do on the same films.
+    """Return the rates, the counts of errors and the cost of several thresholds on the same films.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, check_scores
 from cxrlib.evaluation.intervals import half_width, interval_from_influence
 
 SAMPLES = 1000
-"""How many samples `aucs_of_samples` draws (chosen)."""
+"""How many samples `aucs_of_samples` draws. The number is our choice."""
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -35,14 +35,15 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
     """Return the AUC and its interval, for films clustered by patient.
 
     The variance is DeLong's (DeLong et al., Biometrics 1988), summed by patient
-    (Obuchowski, Biometrics 1997). With one film a patient the two are the same. The
-    interval is computed on the logit scale (Pepe 2003) with a quantile of Student's
+    (Obuchowski, Biometrics 1997). With one film for each patient, the two formulas give
+    the same variance. The interval is computed on the logit scale (Pepe 2003) with a quantile of Student's
     t. See `cxrlib.evaluation.intervals` for the formulas.
 
-    Where all pairs of films agree (an AUC of 1), the variance cannot be estimated,
-    and the interval is exact and wide. n pairs, of films of 2n patients, all agree
-    with a probability of at most AUC to the n. With 20 effusions the interval is
-    1.00 (0.83 to 1.00). Where a class comes from one patient, n is 1.
+    If the AUC is 1, the variance cannot be estimated, and the interval is exact and
+    wide. If the true AUC is a, n disjoint pairs of patients are all ordered correctly
+    with probability at most a**n; the lower end is computed from this. With 20
+    effusions of 20 patients the interval is 1.00 (0.83 to 1.00). If all films of a
+    class come from one patient, n is 1.
 
     Parameters
     ----------
@@ -60,11 +61,12 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
     -----
     tests/slow/test_statistics.py simulates 20 to 1,000 films with the finding, AUCs
     of 0.75 to 0.95, and equally variable scores of both classes. The interval holds
-    the true AUC in 93 to 96 % of samples, of independent and of clustered films. A
-    percentile bootstrap over patients does so in 84 to 93 % at 20 films with the
-    finding. Our interval falls short where few films with the finding have a high
-    AUC and more variable scores than the others: it holds the AUC in 86 % of samples
-    of 20 films, at an AUC of 0.95 and twice the standard deviation.
+    the true AUC in 93 to 96 % of samples, both for independent and for clustered
+    films. With 20 films with the finding, a percentile bootstrap over patients holds
+    it in 84 to 93 %. Our interval holds the true AUC too rarely if the AUC is high and
+    the few films with the finding have more variable scores than the others. With 20
+    films with the finding, an AUC of 0.95 and twice the standard deviation, it holds
+    the true AUC in 86 % of samples.
     """
     labels, scores = check_scores(labels, scores)
     return interval_from_influence(labels, *auc_and_influence(labels, scores), patients, level=level)
@@ -73,9 +75,10 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
 def auc_difference(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, patients: Patients = None) -> Estimate:
     """Return AUC(a) - AUC(b) on the same films, with its paired interval.
 
-    The interval is that of `auc_interval`, but not on the logit scale. Where the
-    variance cannot be estimated, the interval is as wide as the intervals of the two
-    AUCs allow. It is zero for scores that order the films in the same way.
+    The interval is a - b -+ half width (see `cxrlib.evaluation.intervals`), cut to -1
+    to 1. If the variance cannot be estimated, the interval is low_a - high_b to
+    high_a - low_b, from the intervals of the two AUCs. If both scores order the films
+    in the same way, the difference and both ends are 0.
 
     Parameters
     ----------
@@ -83,11 +86,16 @@ def auc_difference(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, 
     scores_a, scores_b : array, (N,)
     patients : array, (N,), optional
 
+    Raises
+    ------
+    InputError
+        As in `auc_interval`.
+
     Notes
     -----
-    In the simulations of `auc_interval` it holds the true difference in 92 to 97 %
-    of samples. Between two AUCs of 0.95 on 20 films with the finding, it does so in
-    98 to 99 %.
+    In the simulations of `auc_interval`, the interval holds the true difference in 92
+    to 97 % of samples. For two AUCs of 0.95 and 20 films with the finding, it holds
+    the true difference in 98 to 99 %.
     """
     labels, scores_a = check_scores(labels, scores_a)
     _, scores_b = check_scores(labels, scores_b)
@@ -104,10 +112,11 @@ def auc_difference(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, 
 def auc_and_influence(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the AUC, and the influence value of each film, (N,).
 
-    A film wins against a film of the other class if the one with the finding scores
-    higher; a tie is half a win. The influence value is (fraction of wins - AUC) /
-    number of films of its own class. These are DeLong's structural components,
-    centred. The values of each class sum to 0.
+    In a pair of films of different classes, both films win if the film with the
+    finding scores higher. A tie is half a win. The influence value of a film is
+    (fraction of its pairs that it wins - AUC) / number of films of its class. These
+    are DeLong's structural components, centred and divided by the number of films.
+    The values of each class sum to 0.
 
     Parameters
     ----------
@@ -130,16 +139,25 @@ def auc_and_influence(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np
 def aucs_of_samples(
     labels: ArrayLike, scores: ArrayLike, n_finding: int, n_nofinding: int, *, seed: int = 0
 ) -> np.ndarray:
-    """Return the AUCs of 1,000 small samples of these films, (1000,): how far an AUC scatters by chance.
+    """Return the AUCs of 1,000 small samples of these films, (1000,).
+
+    They show how much the AUC of a small sample varies by chance.
 
     Parameters
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
     n_finding, n_nofinding : int
-        Films of each class in a sample, drawn without replacement. At most as many
-        as there are.
+        Number of films of each class in a sample. They are drawn without replacement,
+        so there must be at least as many films of the class.
     seed : int
+
+    Raises
+    ------
+    InputError
+        As in `check_scores`.
+    ValueError
+        A sample needs more films of a class than there are.
     """
     labels, scores = check_scores(labels, scores)
     rng = np.random.default_rng(seed)
@@ -154,7 +172,18 @@ def aucs_of_samples(
 def roc(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return false positive rate, sensitivity and threshold along the ROC curve, (K,) each.
 
-    The thresholds fall. The first is infinite: no film is called a finding.
+    The thresholds are in falling order. The first one is infinite: no film is called a
+    finding.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,)
+
+    Raises
+    ------
+    InputError
+        As in `check_scores`.
     """
     from sklearn.metrics import roc_curve  # takes a while to load, and only curves need it
 

@@ -1,4 +1,4 @@
-"""Comparing configurations over paired random seeds.
+"""Compare configurations over paired random seeds.
 
 An arm is one configuration of an experiment. Every arm is trained with the same
 seeds, so the differences between arms are paired by seed. The tables have a row for
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import LEVEL, UNDEFINED, Estimate
 
 
@@ -32,8 +33,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
 def mean_interval(values: ArrayLike) -> Estimate:
     """Return the mean of independent values, (n,), with its interval by Student's t (1908).
 
-    mean +- t standard deviation / sqrt(n), with the quantile t of n - 1 degrees of
-    freedom.
+    The ends are mean -+ t s / sqrt(n). s is the standard deviation of the values, and t
+    is the quantile of Student's t with n - 1 degrees of freedom.
     """
     values = np.asarray(values, float)
     mean, half = values.mean(), stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
@@ -55,13 +56,29 @@ def by_arm(table: pd.DataFrame, column: str = "auc") -> pd.DataFrame:
 def compare_arms(table: pd.DataFrame, baseline: str, *, column: str = "auc") -> pd.DataFrame:
     """Return, for each arm, the mean of a column and its paired difference to the baseline arm.
 
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each training: ``seed``, ``arm`` and the results.
+    baseline : str
+        The arm that all others are compared with.
+    column : str
+        The result that is compared.
+
     Returns
     -------
     DataFrame
         Indexed by arm: ``mean``, ``difference``, ``low``, ``high``. The last three are
         NaN for the baseline.
+
+    Raises
+    ------
+    InputError
+        The table has no arm of the baseline's name.
     """
     wide = by_arm(table, column)
+    if baseline not in wide:
+        raise InputError(f"there is no arm {baseline!r}; the arms are {', '.join(wide)}")
     rows = {}
     for arm in wide:
         difference = UNDEFINED if arm == baseline else paired_difference(wide[arm], wide[baseline])

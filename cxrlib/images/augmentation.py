@@ -15,7 +15,8 @@ from cxrlib.errors import InputError
 from cxrlib.images.pixels import as_float
 
 LIMITS = {"shift": (0, 0.5), "scale": (0, 0.9), "rotate": (0, 180), "gamma": (1, 10), "probability": (0, 1)}
-"""Smallest and largest value of each number in an `Augmentation`. Chosen: wide, but each transform can be inverted."""
+"""Smallest and largest value of each number in an `Augmentation`. The limits are our choice. They are wide, but the
+matrix of each transform can still be inverted."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Augmentation:
     shift : float in [0, 0.5]
         Largest shift along each axis, as a fraction of the image's side.
     scale : float in [0, 0.9]
-        The image is enlarged by a factor between 1 - scale and 1 + scale. The
+        The image's size is multiplied by a factor between 1 - scale and 1 + scale. The
         factor is the same for x and y.
     rotate : float in [0, 180]
         Largest rotation in either direction, in degrees.
@@ -95,8 +96,8 @@ def draw_affine(augmentation: Augmentation, size: int, rng: np.random.Generator)
     Returns
     -------
     ndarray, (2, 3), float64
-        It multiplies positions (x, y, 1) in pixels. An entry of 1.2 makes the
-        image smaller, because the matrix leads from the output to the input.
+        It multiplies positions (x, y, 1) in pixels. The matrix maps output to input
+        positions, so values above 1 on the diagonal shrink the image.
     """
     angle = np.deg2rad(rng.uniform(-augmentation.rotate, augmentation.rotate))
     zoom = rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
@@ -124,8 +125,7 @@ def augment(image: np.ndarray, augmentation: Augmentation, rng: np.random.Genera
     -------
     ndarray, (S, S), float32 in [0, 1]
         Pixels that move in from outside the image are 0, as outside the X-ray
-        beam. A float image that is not transformed is returned itself, not as a
-        copy.
+        beam. A float image that is not transformed is returned without a copy.
     """
     if augmentation.is_identity or rng.random() >= augmentation.probability:
         return as_float(image)

@@ -28,7 +28,7 @@ import numpy as np
 import pydicom
 
 TIME_LIMIT = 60
-"""Seconds that one film may take. Chosen: a film of normal size takes well below one second."""
+"""Seconds that one film may take. It is our choice: a film of normal size takes much less than one second."""
 
 MEMORY_LIMIT = 1_000_000_000
 """Bytes that the child may use, on Linux. Elsewhere the size that a film declares is the only limit."""
@@ -65,7 +65,7 @@ def decode_in_child(data: bytes) -> np.ndarray:
             _send(child.stdin, data)
             answer = np.load(io.BytesIO(_receive(child.stdout)), allow_pickle=False)
         except BaseException as error:
-            # Also after KeyboardInterrupt: the rest of this answer must not become the answer for the next film.
+            # Also after KeyboardInterrupt: otherwise the rest of this answer would be read as the next film's answer.
             stop_child()
             if not isinstance(error, OSError | EOFError | ValueError):
                 raise
@@ -81,7 +81,7 @@ def decode_in_child(data: bytes) -> np.ndarray:
 def stop_child() -> None:
     """End the child process, if there is one. The next film starts a new one."""
     if _child is not None:
-        with contextlib.suppress(OSError), _child:  # closes the pipes; what was not yet sent to the child cannot be
+        with contextlib.suppress(OSError), _child:  # closing a pipe fails if it still holds bytes for the child
             _child.kill()
 
 

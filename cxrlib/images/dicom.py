@@ -41,16 +41,18 @@ PHOTOMETRICS = (
 LATERAL_VIEWS = ("LL", "RL", "LATERAL")
 
 MAX_SAMPLES = MAX_SIDE**2
-"""Values of all channels together: a picture of three channels may have a third of the pixels of a gray one."""
+"""Largest number of values of all channels. A picture with three channels may have a third as many pixels as a gray
+picture."""
 
 MAX_INFLATED_BYTES = 150_000_000
-"""Chosen: twice the 72 million bytes of the largest film in 16 bits, and a header."""
+"""Our choice: twice the 72 million bytes of the largest film in 16 bits, and room for a header."""
 
 MAX_ELEMENTS = 100_000
 """A file with more data elements is not a film. Reading them all would only cost time."""
 
 MAX_CHANNEL_SPREAD = 8
-"""By how many stored gray levels channels may differ and still count as equal. Chosen: YBR to RGB rounds."""
+"""Channels that differ by at most this many stored gray levels count as equal. It is our choice: the conversion from
+YBR to RGB rounds, so equal channels may differ a little."""
 
 _pydicom_lock = threading.Lock()
 
@@ -94,7 +96,7 @@ def decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
             return _displayed_pixels(path, dataset, stored, photometric), _warnings(dataset)
         except InputError:
             raise
-        except Exception as error:  # as above
+        except Exception as error:  # pydicom raises many kinds of error here, too
             raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {type(error).__name__})") from None
 
 
@@ -184,7 +186,8 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, data: bytes) -> np.ndar
         if found < needed and "422" not in str(dataset.PhotometricInterpretation):  # 4:2:2 stores fewer colour values
             raise InputError(f"{path}: cannot be decoded: it has {found:,} of {needed:,} bytes of pixels")
         return dataset.pixel_array
-    if syntax != RLELossless:  # the compressed image declares a size of its own, by which a decoder takes memory
+    # RLE has no size of its own. Every other compressed image declares a size, and the decoder reserves memory for it.
+    if syntax != RLELossless:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
         try:
             size = read_jpeg2000(frame) if syntax in JPEG2000TransferSyntaxes else read_jpeg(frame)
@@ -217,7 +220,7 @@ def _displayed_pixels(path: Path, dataset: pydicom.Dataset, stored: np.ndarray, 
     low, high = int(stored.min()), int(stored.max())
     levels = np.arange(low, high + 1).astype(stored.dtype)
     values = np.asarray(apply_voi_lut(apply_modality_lut(levels, dataset), dataset), dtype=np.float64)
-    # A difference of signed pixels may overflow; read as unsigned it is right again
+    # The difference of signed pixels may overflow. If its bits are read as an unsigned number, the number is correct.
     level_index = (stored - stored.dtype.type(low)).view(f"u{stored.dtype.itemsize}")
     is_used = np.zeros(len(levels), bool)
     is_used[level_index] = True
@@ -228,7 +231,8 @@ def _displayed_pixels(path: Path, dataset: pydicom.Dataset, stored: np.ndarray, 
         limit = dataset.get("PixelPaddingRangeLimit", padding)  # PS3.3 C.7.5.1.1.2: all values between the two
         is_padding = (levels >= min(padding, limit)) & (levels <= max(padding, limit))
         if (is_used & is_padding).any() and not is_padding[is_used].all():
-            # What the beam did not reach is shown black. So padding does not set the range of the image
+            # Padding is where the beam did not reach. It is shown as dark as the darkest pixel of the film. So padding
+            # does not widen the range of the image.
             values[is_padding] = values[is_used & ~is_padding].min()
     return values[level_index]
 

@@ -7,10 +7,10 @@ from cxrlib.errors import InputError
 from cxrlib.images.headers import MAX_SIDE
 
 PERCENTILES = (0.5, 99.5)
-"""The percentiles that `percentile` maps to 0 and 1. Chosen."""
+"""The percentiles that `percentile` maps to 0 and 1. They are our choice."""
 
 BLOCK_PIXELS = 1 << 20
-"""Pixels that are processed at once, where an image is processed in blocks. This needs less memory and is faster."""
+"""Number of pixels in a block. Processing a large image in blocks needs less memory and is faster."""
 
 
 def minmax(pixels: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def check_image(image: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        The shape, the dtype or the range is another, or a pixel is NaN.
+        The array has a different shape or dtype, or a pixel is NaN or outside [0, 1].
     """
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if image.ndim != 2 or image.size == 0:
@@ -110,10 +110,10 @@ def check_image(image: np.ndarray) -> np.ndarray:
 
 
 def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
-    """Pad an image (H, W) with 0 to a centred square, then resize it to (size, size).
+    """Pad an image (H, W) with 0 to a centred square, then resize the square to (size, size).
 
-    It is shrunk by area averaging and enlarged by bilinear interpolation. It is
-    never cropped or stretched.
+    A large square is shrunk by area averaging. A small one is enlarged by bilinear
+    interpolation. The image is never cropped or stretched.
 
     Parameters
     ----------
@@ -129,7 +129,8 @@ def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
     Raises
     ------
     InputError
-        The shape is another.
+        The image has a different number of axes, or a side has no pixel or more than
+        `MAX_SIDE` pixels.
     """
     image = np.ascontiguousarray(image, np.float32)
     if image.ndim != 2 or not 1 <= min(image.shape) <= max(image.shape) <= MAX_SIDE:
@@ -144,16 +145,19 @@ def resize_to_square(image: np.ndarray, size: int) -> np.ndarray:
         return square
     interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     resized = cv2.resize(square, (size, size), interpolation=interpolation)
-    return np.clip(resized, 0, 1, out=resized)  # rounding may leave [0, 1] by a little
+    return np.clip(resized, 0, 1, out=resized)  # rounding may give values slightly outside [0, 1]
 
 
 def quantize(image: np.ndarray) -> np.ndarray:
-    """Return an image in [0, 1] as uint16, where 65535 stands for 1."""
+    """Return an image in [0, 1] as uint16: each value times 65535, rounded."""
     return np.rint(image * np.float32(65535)).astype(np.uint16)
 
 
 def as_float(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 or uint16 pixels of full range as float32 in [0, 1]. Floats are returned unchanged."""
+    """Return uint8 or uint16 pixels, divided by the largest value of their type, as float32 in [0, 1].
+
+    An array of floats is returned unchanged, without a copy.
+    """
     if np.issubdtype(pixels.dtype, np.floating):
         return pixels
     return np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)

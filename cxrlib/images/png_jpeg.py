@@ -12,10 +12,10 @@ from cxrlib.images.headers import JPEG_START, PNG_START, check_size, read_jpeg, 
 from cxrlib.images.pixels import BLOCK_PIXELS
 
 COLOR_SPREAD = 0.1
-"""A pixel counts as coloured if its channels differ by more than this fraction of the full range. Chosen."""
+"""A pixel counts as coloured if its channels differ by more than this fraction of the full range. It is our choice."""
 
 MAX_COLOR_FRACTION = 0.001
-"""A picture with a larger fraction of coloured pixels is a picture in colour. Chosen."""
+"""A picture with a larger fraction of coloured pixels counts as a picture in colour. It is our choice."""
 
 
 def decode_picture(

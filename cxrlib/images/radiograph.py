@@ -66,8 +66,9 @@ def open_radiograph(
         with 0 to a square. It is never cropped or stretched. Without `size` the
         film keeps its own shape.
     normalize : {"minmax", "percentile"}
-        How each image is normalised: (x - min) / (max - min); or the same with
-        the 0.5th and the 99.5th percentile, clipped.
+        How each image is normalised: (x - min) / (max - min). With "percentile", the
+        0.5th and the 99.5th percentile take the places of min and max, and the result
+        is clipped to [0, 1].
     allow_color : bool
         Read a picture in colour by its luminance, with a warning. Without it,
         such a picture is refused.
@@ -75,7 +76,8 @@ def open_radiograph(
     Raises
     ------
     InputError
-        The file cannot be read, or is not a chest radiograph.
+        The file cannot be read, or is not a chest radiograph. Or `normalize` has another
+        value, or is not the one that a prepared copy was made with.
 
     Notes
     -----
@@ -117,19 +119,27 @@ def open_radiograph(
 def read_image(
     path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
 ) -> np.ndarray:
-    """Return only the image of `open_radiograph`: (H, W), float32 in [0, 1]."""
+    """Return only the image of `open_radiograph`: (H, W), float32 in [0, 1].
+
+    Arguments and errors are those of `open_radiograph`.
+    """
     return open_radiograph(path, size=size, normalize=normalize, allow_color=allow_color).image
 
 
 def write_prepared(path: str | os.PathLike[str], image: np.ndarray, *, normalize: str = "minmax") -> None:
-    """Write an image (H, W) in [0, 1] as a 16-bit gray PNG that `read_image` reads back unchanged.
+    """Write an image (H, W) in [0, 1] as a 16-bit gray PNG. `read_image` reads the same 16-bit values back.
 
     Parameters
     ----------
     path : path-like
     image : ndarray, (H, W), floats in [0, 1]
     normalize : {"minmax", "percentile"}
-        How the image was normalised. It is written into the file as a text.
+        How the image was normalised. The name is written into the file as a text.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
     """
     fast = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     data = cv2.imencode(".png", quantize(image), fast)[1].tobytes()
