@@ -2,8 +2,9 @@
 
 Yang et al., "MedMNIST v2", Scientific Data 2023;10:41. The order of the labels
 is that of ``INFO["chestmnist"]["label"]`` in the package medmnist 3.0.2.
-Nothing is unpacked and nothing is unpickled. The arrays' headers are read, then
-one film after another, so that memory does not grow with their number.
+The archive is not unpacked to the disk, and nothing is unpickled. The headers of the
+arrays are read first, and then one film after another. So memory does not grow with
+the number of films.
 """
 
 import math
@@ -31,10 +32,11 @@ FINDINGS = (
 """The columns of the labels, in NIH's words. The package medmnist calls the 13th "pleural"."""
 
 MAX_FILMS = 1_000_000
-"""Films of one split. ChestMNIST has 112,120 in all; a header that declares many more is damaged."""
+"""Largest number of films in one split. ChestMNIST has 112,120 films in all, so a header that declares many more is
+damaged."""
 
 MAX_SIDE = 1024
-"""Pixels. ChestMNIST's largest films have 224, NIH's own 1024."""
+"""Largest side of a film in pixels. ChestMNIST's largest films have 224, and NIH's own films 1024."""
 
 NO_PATIENTS = (
     "ChestMNIST does not say which films are of one patient. Each counts as a patient of its own, so intervals are "
@@ -155,7 +157,7 @@ def _list_split(archive: Path, split: str, finding: str) -> pd.DataFrame:
             raise InputError(f"{archive}: {split}_images is {dtype} of shape {shape}; {needed}")
         if shape[0] != len(labels):
             raise InputError(f"{archive}: {split} has {shape[0]:,} films and {len(labels):,} labels")
-        while stream.read(1 << 20):  # zipfile compares the checksum when it has read to the end
+        while stream.read(1 << 20):  # zipfile checks the checksum only at the end of the array
             pass
     names = [_film_name(split, i) for i in range(len(labels))]
     return pd.DataFrame(
@@ -173,7 +175,7 @@ def _list_split(archive: Path, split: str, finding: str) -> pd.DataFrame:
 def _open_array(archive: Path, name: str) -> Iterator[tuple[tuple[int, ...], np.dtype, IO[bytes]]]:
     """Yield an array's shape and dtype, and the stream of its values (the .npy format, numpy.lib.format).
 
-    What the stream raises inside the ``with`` becomes an `InputError`, too.
+    Errors of the stream inside the ``with`` block become an `InputError`, too.
     """
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(f"{name}.npy") as stream:

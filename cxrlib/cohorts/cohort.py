@@ -26,7 +26,7 @@ COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findin
 
 REQUIRED_COLUMNS = ("path", "label")
 NOT_CLASSES = ("masks",)
-"""Folders that may lie beside the class folders: `simulate` writes its masks there."""
+"""Folders beside the class folders that are not classes. `simulate` writes its masks into ``masks``."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Cohort:
         Raises
         ------
         InputError
-            There is no such split, the cohort has no split, or no image is in it.
+            The name is not one of these, the cohort has no split, or the split has no
+            images.
         """
         if split == "all":
             return self
@@ -92,12 +93,17 @@ class Cohort:
         return replace(self, table=chosen)
 
     def check_classes(self, description: str) -> None:
-        """Refuse images that are all of one class, for which there is no AUC.
+        """Refuse images that are all of one class, because they have no AUC.
 
         Parameters
         ----------
         description : str
-            How the message calls the images, such as "its test films".
+            The images in the words of the message, such as "its test films".
+
+        Raises
+        ------
+        InputError
+            As in `check_both_classes`.
         """
         advice = ", so take another split (--split train, val, test or all)"
         check_both_classes(self.labels, self.finding, f"{self.folder}: {description}", advice=advice)
@@ -138,8 +144,8 @@ def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
     ----------
     folder : path-like
     finding : str, optional
-        The positive class, in any case. It is needed only where several folders
-        could be the positive class.
+        The positive class, in upper or lower case. It is needed only if several
+        folders could be the positive class.
 
     Raises
     ------
@@ -169,7 +175,7 @@ def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
 
 
 def _find_positive_class(folder: Path, finding: str | None) -> str:
-    """Return the name of the class folder beside ``nofinding/``: the finding if it is given, or the only other one."""
+    """Return the name of the positive class: the finding if it is given, else the only folder beside ``nofinding/``."""
     names = sorted(
         entry.name
         for entry in folder.iterdir()
@@ -217,7 +223,7 @@ def _list_class(folder: Path, name: str) -> pd.DataFrame:
 def _read_table(table_file: Path, in_folders: pd.DataFrame, finding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read cohort.csv, check it against the files in the class folders, and return it with notes."""
     table = read_csv(table_file, needed=REQUIRED_COLUMNS)
-    # a column without any value says as little as no column
+    # a column without any value is treated as if it were missing
     table = table.loc[:, [column for column in table if column in REQUIRED_COLUMNS or (table[column] != "").any()]]
     wrong_labels = table.loc[~table["label"].isin(["0", "1"]), "label"]
     if len(wrong_labels):
@@ -261,14 +267,14 @@ def refuse_links_out(folder: Path, paths: Iterable[str], table_file: Path) -> No
     ----------
     folder : Path
     paths : iterable of str
-        Relative to the folder, with forward slashes. The file itself may be the
-        link, or a folder above it.
+        Relative to the folder, with forward slashes.
     table_file : Path
-        What the message names first.
+        The table that names the paths. The message begins with it.
 
     Raises
     ------
     InputError
+        A path, or a folder above it, is a link to a place outside the folder.
     """
     to_check = set(paths)
     for parent in {PurePosixPath(path).parent for path in to_check}:

@@ -1,7 +1,7 @@
 """Find films that are in two splits: exact copies stop a training, near copies give a warning.
 
-Exact copies have equal cached pixels, whatever file they came from. Near copies
-were re-encoded, resized, moved, trimmed, brightened, mirrored or written on.
+Exact copies have equal pixels once they are read for a training. Near
+copies were re-encoded, resized, moved, trimmed, brightened, mirrored or written on.
 All chest films look alike at low resolution. So each held-out film is first
 compared with all training films as a thumbnail, and then closely with the few
 nearest ones. benchmarks/README.md measures how often this is wrong.
@@ -20,25 +20,28 @@ from cxrlib.files import map_in_order
 from cxrlib.images.pixels import as_float
 
 THUMBNAIL_SIDE, CLOSE_SIDE = 32, 96
-"""Sides in pixels of the thumbnails, and of the films that are compared closely (chosen)."""
+"""Sides in pixels of the thumbnails, and of the films that are compared closely. They are our choice."""
 
 THUMBNAIL_BLUR, CLOSE_BLUR = 4.0, 3.0
-"""Pixels (chosen). Structure that is coarser than this is removed: in it all chest films look alike."""
+"""Pixels. Coarser structure is removed, because all chest films look alike in it. The widths are our choice."""
 
 NUM_CANDIDATES = 5
-"""How many training films are compared closely with a held-out film, and again with its mirror image (chosen)."""
+"""How many training films are compared closely with a held-out film, and how many with its mirror image. The number is
+our choice."""
 
 MAX_SHIFT = 4
-"""Pixels at `CLOSE_SIDE` by which a copy may be moved (chosen)."""
+"""Pixels at `CLOSE_SIDE` by which a copy may be moved. The number is our choice."""
 
 SCALES = (0.96, 0.98, 1.0, 1.02, 1.04)
-"""A trimmed film is enlarged when it is brought to the common size, so several scales are compared (chosen)."""
+"""A trimmed film is enlarged when it is resized to the common size, so several scales are compared. They are our
+choice."""
 
 MIN_CORRELATION = 0.9
 """Two films with at least this correlation in the close comparison count as copies.
 
-It was 0.86 at first, and was raised because one of five cohorts without copies
-was warned of (0.871); see benchmarks/README.md.
+At first this limit was 0.86. We raised it because it gave a false warning: in one of
+five cohorts without copies, two films had a correlation of 0.871 (see
+benchmarks/README.md).
 """
 
 
@@ -157,4 +160,4 @@ def _fine_detail(film: np.ndarray, side: int, blur: float) -> np.ndarray:
     image = cv2.resize(as_float(film), (side, side), interpolation=interpolation)
     smooth = lambda values: cv2.GaussianBlur(values, (0, 0), blur, borderType=cv2.BORDER_REFLECT)
     image = image - smooth(image)
-    return image / (np.sqrt(smooth(image**2)) + 0.01)  # 0.01 (chosen): noise in an even area is not made large
+    return image / (np.sqrt(smooth(image**2)) + 0.01)  # 0.01, our choice, keeps noise in an even area small

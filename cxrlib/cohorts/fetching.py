@@ -1,8 +1,8 @@
 """Fetch public chest films: ChestMNIST from Zenodo, NIH's sample and full set from Kaggle.
 
-A file gets its final name only when it is whole and checked. Until then the
-part that was received waits in a hidden folder beside it. The next call goes on
-from there.
+A file gets its final name only when it is whole and checked. Until then the part
+that was received is kept in a hidden folder beside it. The next call continues this
+part.
 """
 
 import os
@@ -30,7 +30,8 @@ KAGGLE = {
     "nih-sample": ("nih-chest-xrays/sample", 45e9 * 2 * 5_606 / 112_120),
     "nih": ("nih-chest-xrays/data", 45e9),
 }
-"""Kaggle's name, and about how many bytes: 45 GB for 112,120 films. The sample has 5,606 films, each of them twice."""
+"""Kaggle's name of each collection, and about how many bytes it has: 45 GB for 112,120 films. The sample holds each of
+its 5,606 films twice."""
 
 COLLECTIONS = ("chestmnist", *KAGGLE)
 NIH_TERMS = (
@@ -54,7 +55,7 @@ class Fetched:
     terms : tuple of str
         The terms of use.
     was_there : bool
-        Whether the films were there before this call.
+        Whether the films were in the folder before this call.
     """
 
     path: Path
@@ -85,8 +86,7 @@ def fetch(
         fetched, and with one before each further attempt.
     progress : callable
         ChestMNIST: ``progress(chunks, total, done)`` wraps the iteration over the
-        received chunks. Total (None where the server does not say) and done are
-        bytes.
+        received chunks; see `cxrlib.cohorts.download.ByteProgress`.
 
     Raises
     ------
@@ -162,10 +162,10 @@ def _fetch_kaggle(path: Path, handle: str, size: float, notify: Notify) -> Fetch
 
 @contextmanager
 def _kaggle_cache(folder: Path) -> Iterator[None]:
-    """Make kagglehub download into a folder of ours.
+    """Make kagglehub download into this folder, by the environment variable KAGGLEHUB_CACHE.
 
-    There it resumes an interrupted download. With its argument ``output_dir`` it
-    does not (kagglehub 1.0.3).
+    In its cache folder, kagglehub resumes an interrupted download. With its argument
+    ``output_dir`` it does not (kagglehub 1.0.3).
     """
     before = os.environ.get("KAGGLEHUB_CACHE")
     os.environ["KAGGLEHUB_CACHE"] = str(folder.resolve())

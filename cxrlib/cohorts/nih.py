@@ -23,23 +23,23 @@ FINDINGS = (
     "Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia", "Pneumothorax",
 )  # fmt: skip
 LABEL_FILES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
-"""The newest first. Where several are present, the first one is read."""
+"""Names of NIH's label file, the newest first. If several are present, the first of them is read."""
 
 LISTS = {"train_val": "train_val_list.txt", "test": "test_list.txt"}
 """The official split: each file lists the names of its images."""
 
 TRAIN_VAL_FRACTIONS = (0.85, 0.15, 0.0)
-"""How the patients of the train_val list are divided into train, val and test (chosen)."""
+"""How the patients of the train_val list are divided into train, val and test. The fractions are our choice."""
 
 HEADINGS = {"view": ("View Position",), "sex": ("Patient Gender", "Patient Sex")}
 """Our columns, and what the releases call them."""
 
 BOXES = "BBox_List_2017.csv"
 PUBLISHED_SIDE = 1024
-"""Pixels: the boxes are given in pixels of the published image, 1024x1024."""
+"""Side in pixels of the published images. The boxes are given in pixels of these images."""
 
 MAX_AGE = 120
-"""Years. NIH's table has ages up to 414, which are left out."""
+"""Years. NIH's table has ages up to 414. Ages above this limit are left out."""
 
 
 def find_label_file(folder: Path) -> Path | None:
@@ -75,7 +75,8 @@ def open_source(
     seed : int
         The seed of the division of the train_val list.
     allow_missing : bool
-        Leave out images that are not there, with a note, instead of refusing.
+        Leave out the images that are not there, with a note. By default missing images
+        are an error.
     allow_color : bool
         As in `cxrlib.images.radiograph.open_radiograph`.
 

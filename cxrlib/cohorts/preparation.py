@@ -27,10 +27,11 @@ from cxrlib.images.pixels import NORMALIZATIONS
 from cxrlib.images.radiograph import write_prepared
 
 SETTINGS_FILE = "prepare.json"
-"""The record of the settings and of the films: only a call with the same ones continues the folder."""
+"""The record of the settings and of the films. A later call continues the folder only if its settings and films are the
+same."""
 
 MIN_SIDE = 8
-"""Pixels (chosen): nothing can be seen on a smaller film."""
+"""Pixels. It is our choice: on a smaller film nothing can be seen."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def prepare(
         A new folder, or one that an earlier call with the same settings began.
     finding : str, optional
         NIH and ChestMNIST: one of the 14 findings (default Effusion). Two class
-        folders: the positive class, needed where several folders could be it.
+        folders: the positive class. It is needed only if several folders could be the
+        positive class.
     against : {"nofinding", "all"}
         NIH and ChestMNIST: compare with images labelled No Finding, or with every
         other image.
@@ -89,8 +91,8 @@ def prepare(
     seed : int
         The seed of the split. It is used where the source has no complete split.
     allow_missing : bool
-        NIH: leave out images that the label file names and that are not there,
-        instead of refusing.
+        NIH: leave out the images that the label file names but that are not there. By
+        default missing images are an error.
     allow_color : bool
         As in `cxrlib.images.radiograph.open_radiograph`.
     progress : callable
@@ -99,8 +101,8 @@ def prepare(
     Raises
     ------
     InputError
-        The source or a setting cannot be used, or a class would be empty; then
-        nothing is written. Or another process works in the folder.
+        The source or a setting cannot be used, a class would be empty, or another
+        process works in the folder. A new output folder is not left behind.
 
     Examples
     --------
@@ -156,7 +158,7 @@ def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None
 
 
 def _with_split(source: Source, seed: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the source's table with a split, and the source's notes with what was assumed of the split."""
+    """Return the source's table with a split, and the source's notes with one more if the split was drawn here."""
     table, notes = source.table.copy(), source.notes
     if "split" not in table:
         table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
@@ -178,7 +180,10 @@ def _fingerprint(source: Path, table: pd.DataFrame) -> str:
 
 
 def _is_new(out: Path, settings: dict[str, Any]) -> bool:
-    """Return whether the output folder is still to be begun; refuse one that was not begun with these settings."""
+    """Return True if nothing is in the output folder yet, and False if these settings and films are recorded there.
+
+    Any other folder is refused.
+    """
     record = out / SETTINGS_FILE
     if not record.exists():
         if not files.is_empty(out):
@@ -205,7 +210,7 @@ def _convert(
 
     def convert(job: tuple[Any, str, str]) -> str:
         film, name, target = job
-        if (out / target).exists():  # then it is complete, for it gets its name only when it is whole
+        if (out / target).exists():  # a file gets this name only when it is whole
             return ""
         try:
             image = source.read(film, size=size, normalize=normalize)
@@ -227,14 +232,17 @@ def _check_classes(source: Path, finding: str, kept: pd.DataFrame, rejected: pd.
 
 
 def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
-    """Write rejected.csv, boxes.csv if there are boxes, and cohort.csv, which comes last and says that all is there."""
+    """Write rejected.csv, boxes.csv if there are boxes, and then cohort.csv.
+
+    cohort.csv is the last file that is written. If it is there, the folder is complete.
+    """
     files.write_csv(out / "rejected.csv", rejected)
     if source.boxes is not None:
         path_of_image = dict(zip(kept["source"].map(lambda film: PurePosixPath(film).name), kept["path"], strict=True))
         boxes = source.boxes.assign(path=source.boxes["image"].map(path_of_image)).dropna(subset="path")
         files.write_csv(out / "boxes.csv", boxes[["path", *source.boxes.columns.drop("image")]])
     left_out = {"source", "reason"}
-    if not source.knows_patients:  # then `read_cohort` says so to whoever trains on the cohort
+    if not source.knows_patients:  # without the column, `read_cohort` adds a note that the patients are not known
         left_out.add("patient_id")
     columns = dict.fromkeys(name for name in (*COLUMNS, *kept.columns) if name in kept and name not in left_out)
     files.write_csv(out / "cohort.csv", kept[list(columns)])

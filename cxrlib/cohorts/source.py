@@ -1,4 +1,4 @@
-"""What `prepare` knows of a collection of films, whatever its format.
+"""Describe a collection of films to `prepare` in the same way for every format.
 
 Each kind of collection has one function that returns a `Source`:
 `open_class_folders` here, and ``open_source`` in `cxrlib.cohorts.nih` and
@@ -31,23 +31,25 @@ class Source:
     finding : str
         The name of the positive class, in lower case.
     table : DataFrame
-        One row for each film: ``source`` (in a folder the film's path relative to
-        it, else the film's name), ``label`` (1 = the finding),
-        ``patient_id`` (str), ``split`` if the collection has one, and whatever
-        else is to be written to cohort.csv.
+        One row for each film. ``source`` is the film's path relative to the
+        collection's folder, or the film's name if the collection is one file.
+        ``label`` is 1 for the finding. ``patient_id`` is text. ``split`` is there if
+        the collection has a split. All further columns are written to cohort.csv.
     films : iterable
-        The films in the order of the table, each as `read` takes it. They are
-        produced one by one, so that memory does not grow with their number.
+        What `read` takes as its argument, for each film in the order of the table.
+        The films are produced one by one, so that memory does not grow with their
+        number.
     read : callable
         ``read(film, size=size, normalize=normalize)`` returns an image, (size,
-        size), float32 in [0, 1]. It raises `InputError` for a film that cannot be
-        used. It is called on several threads.
+        size), float32 in [0, 1]. The function raises `InputError` for a film that
+        cannot be used. Several threads call it at the same time.
     notes : tuple of str
-        What was assumed.
+        What was assumed about the collection.
     boxes : DataFrame or None
         As `cxrlib.cohorts.nih.read_boxes` returns it.
     knows_patients : bool
-        False where ``patient_id`` was made up because patients are not known.
+        False if the patients are not known. Then each ``patient_id`` was made from the
+        film's name.
     """
 
     path: Path
@@ -65,7 +67,7 @@ def open_class_folders(folder: Path, *, finding: str | None, allow_color: bool) 
     cohort = read_cohort(folder, finding=finding)
     ids, _ = patients_from_names(cohort.table["path"])
     is_made_up = cohort.table["patient_id"].tolist() == ids and any(each.startswith(UNKNOWN_PATIENT) for each in ids)
-    # `prepare` has columns of these names itself, so those of a user's cohort.csv get another
+    # `prepare` adds columns of these names, so the columns of a user's cohort.csv are renamed
     names = {"source": "source_given", "reason": "reason_given", "path": "source"}
     return Source(
         path=folder,
@@ -79,21 +81,22 @@ def open_class_folders(folder: Path, *, finding: str | None, allow_color: bool) 
 
 
 def check_choice(finding: str | None, against: str, *, findings: tuple[str, ...], collection: str) -> str:
-    """Return the finding as the collection writes it, or refuse what cannot be compared.
+    """Return the finding as the collection spells it, after a check of the arguments `finding` and `against`.
 
     Parameters
     ----------
     finding : str or None
-        In any case. None means Effusion.
+        In upper or lower case. None means Effusion.
     against : {"nofinding", "all"}
     findings : tuple of str
         All findings of the collection.
     collection : str
-        Its name, for the message.
+        The name of the collection, for the message.
 
     Raises
     ------
     InputError
+        The collection has no such finding, or `against` has another value.
     """
     wanted = (finding or "Effusion").lower()
     name = next((each for each in findings if each.lower() == wanted), None)

@@ -14,7 +14,7 @@ from cxrlib.errors import InputError
 SPLITS = ("train", "val", "test")
 
 FRACTIONS = (0.70, 0.15, 0.15)
-"""The fractions of train, val and test, in the order of `SPLITS` (chosen)."""
+"""The fractions of train, val and test, in the order of `SPLITS`. They are our choice."""
 
 UNKNOWN_PATIENT = "file:"
 """The id of an unknown patient starts with this. The rest is the file's path."""
@@ -34,9 +34,9 @@ def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
     Returns
     -------
     patient_ids : list of str
-        NIH's number of the patient without leading zeros where the file name is
-        one of NIH's; else a patient of its own for the file: `UNKNOWN_PATIENT`
-        and the path.
+        One id for each file. If the file name is one of NIH's, the id is NIH's number
+        of the patient without leading zeros. Otherwise the id is `UNKNOWN_PATIENT` and
+        the path, so the file counts as the only film of its patient.
     note : str
 
     Examples
@@ -57,8 +57,8 @@ def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
 def patient_position(patient_id: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the patient's id and the seed alone.
 
-    The numbers of many patients are uniformly distributed: each is made of the
-    first 64 bits of a SHA-256 hash.
+    The numbers of many patients are uniformly distributed, because each number is the
+    first 64 bits of a SHA-256 hash, divided by 2**64.
     """
     digest = hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
@@ -72,7 +72,8 @@ def draw_split(patient_ids: Iterable[str], *, seed: int = 0) -> list[str]:
 
     Parameters
     ----------
-    patient_ids : iterable of str, one an image
+    patient_ids : iterable of str
+        The patient of each image.
     """
     positions = [patient_position(patient, seed) for patient in patient_ids]
     return [SPLITS[i] for i in np.searchsorted(np.cumsum(FRACTIONS)[:2], positions, side="right")]
@@ -89,7 +90,8 @@ def draw_stratified_split(
 
     Parameters
     ----------
-    patient_ids : iterable of str, one an image
+    patient_ids : iterable of str
+        The patient of each image.
     labels : array-like, (N,)
         1 = the finding, 0 = nofinding.
     fractions : sequence of 3 floats
@@ -112,13 +114,15 @@ def check_split(table: pd.DataFrame, where: str | Path) -> None:
 
     Parameters
     ----------
-    table : DataFrame with the columns ``split`` and ``patient_id``
+    table : DataFrame
+        Its columns ``split`` and ``patient_id`` are checked.
     where : str or Path
-        What the message names first: the file or folder that the split is from.
+        The file or folder from which the split was read. The message begins with it.
 
     Raises
     ------
     InputError
+        A split is not one of `SPLITS`, or two splits hold films of the same patient.
     """
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:

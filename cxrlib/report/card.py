@@ -43,14 +43,14 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         The films that the performance is measured on.
     split : {"test", "val", "train", "all"}
     scores : array, (N,), optional
-        The scores of the split's films, if they are known. By default the run scores
-        the films.
+        The scores of the split's films, if the caller knows them. By default the run
+        scores the films.
 
     Raises
     ------
     InputError
-        It is not known which films belong to the split, or the cohort has another
-        finding than the run.
+        The cohort does not say which films belong to the split, or the cohort's finding
+        is not the run's.
     """
     check_finding(run, cohort)
     films = run.part_of(cohort, split)
@@ -72,7 +72,7 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
 
 
 def check_finding(run: Run, cohort: Cohort) -> None:
-    """Raise an InputError if the cohort has another finding than the run."""
+    """Raise an InputError if the cohort's finding is not the run's."""
     if cohort.finding != run.finding:
         raise InputError(f"{run.folder}: looks for {run.finding}, but {cohort.folder} holds {cohort.finding}")
 

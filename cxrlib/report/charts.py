@@ -1,4 +1,4 @@
-"""The charts of a run's HTML page, each with a sentence that says what it shows."""
+"""Draw the charts of a run's HTML page, each with a sentence that says what it shows."""
 
 import numpy as np
 import pandas as pd

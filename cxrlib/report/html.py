@@ -30,7 +30,7 @@ CHART_INCHES = (4.2, 3.6)
 CSS_PIXELS_AN_INCH = 96
 
 JPEG_QUALITY = 90
-"""Chosen by eye: no blocks can be seen on a film."""
+"""We chose it by looking at films: at this quality no blocks can be seen."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Picture:
 
 
 def embed_chart(draw: Callable[[Axes], Axes], alt: str) -> Picture:
-    """Return what ``draw(ax)`` draws, as SVG. Its background is transparent, for a page may be light or dark."""
+    """Return what ``draw(ax)`` draws, as SVG. The background is transparent, because a page may be light or dark."""
     data = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=CHART_INCHES, layout="constrained")
@@ -57,8 +57,8 @@ def embed_chart(draw: Callable[[Axes], Axes], alt: str) -> Picture:
 def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) -> Picture:
     """Return a film as JPEG, alone or under its heat map.
 
-    It looks as `cxrlib.report.plots.show_image` and `cxrlib.report.plots.heat_over`
-    draw it.
+    The picture looks like those of `cxrlib.report.plots.show_image` and
+    `cxrlib.report.plots.heat_over`.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) 
 def markdown_to_html(markdown: str) -> Markup:
     """Return Markdown as HTML: text, headings, emphasis and tables.
 
-    HTML in the Markdown is escaped. Links and images stay text, for the page must not
-    ask another host for anything. Headings go down by one level, below those of the
-    page.
+    HTML in the Markdown is escaped. Links and images stay text, because the page must
+    load nothing from other hosts. Each heading goes down by one level, because the page
+    has the first level.
     """
     render = mistune.create_markdown(renderer=_Renderer(escape=True), plugins=["table"])
     for rule in ("link", "auto_link", "auto_email", "inline_html"):
@@ -89,10 +89,10 @@ def markdown_to_html(markdown: str) -> Markup:
 
 
 class _Renderer(mistune.HTMLRenderer):
-    """Renders tables that screen readers can name.
+    """Render tables so that screen readers can announce them.
 
-    A table has the heading above it as caption. The first cell of a row is the heading
-    of the row. A row of empty headings is left out.
+    The caption of a table is the heading above it. The first cell of a row is the
+    heading of the row. A row of empty headings is left out.
     """
 
     heading_above = ""

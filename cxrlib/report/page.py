@@ -1,4 +1,4 @@
-"""One HTML page about a run, in one file that asks no other host for anything."""
+"""Write one HTML page about a run, as one file that loads nothing from other hosts."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -58,8 +58,8 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
     Raises
     ------
     InputError
-        The run has no scores, or scores of one class only; or it was trained on
-        another cohort.
+        The run has no scores, or scores of one class only, or was trained on a
+        different cohort. Or the page's name does not end in .html.
     """
     out = Path(out) if out is not None else run.folder / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
@@ -71,7 +71,7 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
     scored = _read_scores(run)
     split = list(scored)[-1]
     values = _describe_run(run) | _describe_scores(run, scored, split) | _describe_cohort(run, scored[split], cohort)
-    # autoescape: names and texts that come from files cannot bring HTML with them
+    # autoescape: HTML in names and texts that come from files is shown as text
     environment = Environment(
         loader=PackageLoader("cxrlib.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -195,11 +195,13 @@ def _add_pictures(run: Run, cohort: Cohort, films: list[dict[str, Any]], name: s
         alt = f"Film {film['path']}, {name} with a score of {film['score']:.3f}"
         film["picture"] = embed_image(image, alt)
         heat = grad_cam(run.model, image[None])[0]
-        film["heat"] = embed_image(image, f"The same film under its heat map: what speaks for {run.finding}", heat=heat)
+        film["heat"] = embed_image(
+            image, f"The same film under its heat map: what raises the score of {run.finding}", heat=heat
+        )
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield names and values as text. A value within a dictionary has the names of both, as "augmentation: shift"."""
+    """Yield names and values as text. In a dictionary within the dictionary, a name is like "augmentation: shift"."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}: ")

@@ -26,14 +26,18 @@ CLASS_NAMES = ("nofinding", "effusion")
 """The classes of the course, by label."""
 
 HEAT_OPACITY = 0.6
-"""How much the hottest place of a heat map hides of its film (by eye)."""
+"""Opacity of a heat map at its hottest place: 0.6 of the film is hidden there. We chose it by looking at pictures."""
 
 UNIT = (-0.02, 1.02)
-"""The limits of an axis from 0 to 1, with room for dots and lines that lie on 0 or 1."""
+"""The limits of an axis from 0 to 1. The margins are for dots and lines at 0 and 1."""
 
 
 def set_page() -> None:
-    """Set size and format of a notebook's figures: JPEG, because films have too much grain for PNG (both by eye)."""
+    """Set the size and the format of a notebook's figures.
+
+    The format is JPEG, because PNG files of films are large: films have much grain. We
+    chose the size and the quality by looking at pictures.
+    """
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     plt.rcParams["figure.dpi"] = 90
@@ -184,7 +188,7 @@ def point_out(ax: Axes, signs: dict[str, tuple[float, float, float, float]], *, 
         Name -> (x, y of the place, x, y of the name), as fractions of the film's side
         from its upper left corner.
     color : str
-        Of the arrows.
+        The colour of the arrows.
     """
     box = {"facecolor": "black", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
     arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.5}
@@ -212,7 +216,7 @@ def seeds(table: pd.DataFrame, ax: Axes, *, column: str = "auc", label: str = "A
         One row for each training: ``seed``, ``arm`` and the results.
     column : str
     label : str
-        Of the axis.
+        The label of the axis.
     """
     wide = by_arm(table, column)
     places = np.arange(wide.shape[1])
@@ -267,7 +271,7 @@ def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = 
 def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color: str = FINDING) -> Axes:
     """Draw a rate of `cxrlib.evaluation.rates.performance_by` for each group, with its interval.
 
-    Below each group stands the number of films that the rate is of.
+    Below each group stands the number of films from which the rate is computed.
 
     Parameters
     ----------

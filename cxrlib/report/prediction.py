@@ -15,7 +15,7 @@ from cxrlib.report import plots
 from cxrlib.training.run import Prediction, Run
 
 LINE_WIDTH = 110
-"""How many characters of a warning fit on a line below the two films, by eye."""
+"""How many characters of a warning fit on a line below the two films. We chose it by looking at pictures."""
 
 
 def draw_prediction(
@@ -29,11 +29,11 @@ def draw_prediction(
     path : path-like
         PNG, JPEG or DICOM.
     prediction : Prediction, optional
-        What the run says about the film. By default the run is asked.
+        The run's prediction for the film. By default the run predicts it here.
     allow_color : bool
         As in `cxrlib.training.run.Run.predict`.
     name : str
-        A line above the films.
+        The text of a line above the films. By default there is no such line.
 
     Returns
     -------
@@ -72,10 +72,10 @@ def draw_prediction(
 def save_prediction(
     run: Run, path: str | Path, prediction: Prediction, folder: str | Path, *, allow_color: bool = False
 ) -> Path:
-    """Draw a prediction into a folder, which is made where it is missing; return the picture's path.
+    """Draw a prediction into a folder, and return the picture's path. The folder is made if it does not exist.
 
-    An older picture of the same file is replaced. A picture of another file never is,
-    whatever the two files are called.
+    An older picture of the same film file is replaced. Pictures of other film files are
+    never replaced, even if two film files have the same name.
 
     Raises
     ------
