@@ -14,7 +14,7 @@ def test_processes_that_cannot_join_are_told_why(monkeypatch):
     for name in distributed.JOIN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
-    with pytest.raises(InputError, match="distributed training needs Keras on JAX; it runs on tensorflow"):
+    with pytest.raises(InputError, match="distributed training needs Keras on JAX; Keras runs on tensorflow"):
         distributed.join_processes()
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")

@@ -141,7 +141,7 @@ def test_evaluating_such_a_network_says_so(tiny_run, sim_cohort, tmp_path):
     assert "have the score 0." in result.warnings[-1]
     last.set_weights([np.full_like(weight, np.nan) for weight in last.get_weights()])
     for ask in (lambda: run.evaluate(read_cohort(sim_cohort)), lambda: run.predict(sim_cohort / run.scores["path"][0])):
-        with pytest.raises(InputError, match=r"no finite score"):
+        with pytest.raises(InputError, match=r"films are not finite numbers"):
             ask()
 
 

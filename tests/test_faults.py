@@ -221,7 +221,9 @@ def test_a_damaged_checkpoint_is_refused(damage, sim_cohort, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(sim_cohort, tmp_path / "run", TINY, callbacks=(Stop(),))
     (tmp_path / "run" / CHECKPOINT).write_bytes(damage)
-    with pytest.raises(InputError, match=r"checkpoint\.npz: is damaged .*; remove it, and the training begins anew"):
+    with pytest.raises(
+        InputError, match=r"checkpoint\.npz: is damaged .*; remove the file, and the training begins anew"
+    ):
         train(sim_cohort, tmp_path / "run", TINY, resume=True)
 
 

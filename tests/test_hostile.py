@@ -534,7 +534,9 @@ def test_a_doctored_network_is_refused_by_name(whole, tmp_path):
 def test_an_archive_with_anything_beside_the_network_is_refused(whole, tmp_path):
     for extra in ("../outside", "/etc/cron.d/x", "assets/vocabulary.txt", CONFIG):
         path = doctored(whole, tmp_path / "model.keras", extra=[extra])
-        with pytest.raises(InputError, match=r"must hold metadata\.json, config\.json, model\.weights\.h5 and nothing else"):
+        with pytest.raises(
+            InputError, match=r"must hold metadata\.json, config\.json, model\.weights\.h5 and nothing else"
+        ):
             read_network(path)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
+from cxrlib.errors import InputError
 from cxrlib.model.backend import keras
 from cxrlib.model.loss import class_weight, initial_bias, score, weighted_cross_entropy
 
@@ -46,3 +47,12 @@ def test_the_score_is_the_probability_whatever_the_weight():
     labels = np.repeat([1, 0], [3, 7])
     for weight in (1.0, 5.0, 20.0):
         assert score(initial_bias(labels, weight), weight) == pytest.approx(0.3)
+
+
+def test_one_class_alone_is_refused():
+    for labels, found in ((np.zeros(3), "0 with the finding and 3 without"), (np.ones(3), "3 with the finding and 0 ")):
+        with pytest.raises(InputError, match=found):
+            class_weight("balanced", labels)
+        with pytest.raises(InputError, match=found):
+            initial_bias(labels, 2.0)
+    assert class_weight(2.0, np.zeros(3)) == 2

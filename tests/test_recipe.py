@@ -18,8 +18,8 @@ def test_a_recipe_survives_its_file(tmp_path):
         assert read_recipe(tmp_path / "recipe.json") == recipe
 
 
-def test_every_knob_has_a_rule():
-    assert list(RULES) == [knob.name for knob in fields(Recipe)]
+def test_every_setting_has_a_rule():
+    assert list(RULES) == [setting.name for setting in fields(Recipe)]
 
 
 def test_classic_is_the_tutorials():
@@ -38,7 +38,7 @@ def test_a_recipe_of_an_older_version_is_read(tmp_path):
     assert '"share": 1.0' in (LIBRARY_RUN / "recipe.json").read_text()
     old["augmentation"]["probability"] = 0.5
     (tmp_path / "recipe.json").write_text(json.dumps(old))
-    with pytest.raises(InputError, match="unknown knob 'share'"):
+    with pytest.raises(InputError, match="unknown setting 'share'"):
         read_recipe(tmp_path / "recipe.json")
 
 
@@ -48,7 +48,7 @@ def test_changes_that_are_none_are_passed_over(tmp_path):
     assert find_recipe(str(tmp_path / "mine.json"), seed=4) == Recipe(name="mine", width=16, seed=4)
 
 
-BAD_KNOBS = [
+BAD_SETTINGS = [
     ({"depth": 20}, "depth is 20; it must be one of 18, 34, 50"),
     ({"depth": 18.0}, "depth is 18.0"),
     ({"optimizer": "adam"}, "optimizer is 'adam'; it must be one of sgd, adamw"),
@@ -73,8 +73,8 @@ BAD_KNOBS = [
     ({"seed": -1}, "seed is -1"),
     ({"seed": 4_000_001}, "seed is 4000001"),
     ({"hold": -3}, "hold is -3"),
-    ({"colour": "red"}, "unknown knob 'colour'"),
-    ({"augmentation": {"upside_down": True}}, "unknown knob 'upside_down'"),
+    ({"colour": "red"}, "unknown setting 'colour'"),
+    ({"augmentation": {"upside_down": True}}, "unknown setting 'upside_down'"),
     ({"augmentation": 3}, "recipe.json"),
     ({"augmentation": {"shift": "a"}}, "shift is 'a'"),
     ({"augmentation": {"gamma": 0.5}}, "gamma is 0.5"),
@@ -83,11 +83,12 @@ BAD_KNOBS = [
 ]
 
 
-def test_a_bad_knob_is_named(tmp_path):
-    for change, message in BAD_KNOBS:
+def test_a_bad_setting_is_named_with_its_file(tmp_path):
+    for change, message in BAD_SETTINGS:
         (tmp_path / "recipe.json").write_text(json.dumps(change))
-        with pytest.raises(InputError, match=re.escape(message)):
+        with pytest.raises(InputError, match=re.escape(message)) as caught:
             read_recipe(tmp_path / "recipe.json")
+        assert str(caught.value).count(str(tmp_path / "recipe.json")) == 1
 
 
 def test_bad_files(tmp_path):

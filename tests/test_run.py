@@ -91,7 +91,7 @@ def test_a_cohort_that_the_run_does_not_know(tiny_run, sim_cohort, tmp_path):
     other = simulate(tmp_path / "other", films=30, prevalence=1 / 3, size=64, seed=9)
     result = tiny_run.evaluate(read_cohort(other), split="all")
     assert result.performance.n == 30
-    assert "patient_id of one trained on" in result.warnings[0]
+    assert "same patient_id as a training film" in result.warnings[0]
     assert "were trained on" not in result.warnings[0]
 
 
@@ -115,7 +115,7 @@ def test_a_new_film_of_a_patient_trained_on_cannot_be_test(tiny_run, sim_cohort,
     grown = pd.concat([rest, pd.DataFrame([row])])
     grown.to_csv(tmp_path / "leak" / "cohort.csv", index=False)
     warnings = tiny_run.evaluate(read_cohort(tmp_path / "leak")).warnings
-    assert "1 of these films have the patient_id of one trained on" in warnings[0]
+    assert "1 of these films have the same patient_id as a training film" in warnings[0]
 
 
 def test_a_run_against_itself(tiny_run, sim_cohort):

@@ -12,33 +12,38 @@ from typing import Any
 
 from cxrlib.errors import InputError
 
-JOIN_VARIABLES = tuple(f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
+JOIN_VARIABLES = (
+    "KERAS_DISTRIBUTION_JOB_ADDRESSES",
+    "KERAS_DISTRIBUTION_NUM_PROCESSES",
+    "KERAS_DISTRIBUTION_PROCESS_ID",
+)
 """Keras' environment variables: host:port of process 0, how many processes there are, and which one this is."""
 
 LAUNCHER_VARIABLES = ("SLURM_JOB_ID", "OMPI_MCA_orte_hnp_uri")
-"""Variables that Slurm and Open MPI set. JAX reads the rest from them by itself."""
+"""Variables that Slurm and Open MPI set. If one is set, JAX itself finds out which processes belong together."""
 
 HEARTBEAT_TIMEOUT = 20
 """Seconds without a sign of life after which a process counts as dead (chosen; JAX waits 100 s by default)."""
 
 
 def join_processes() -> None:
-    """Join the other processes, if the environment names any, and train on all devices of all of them.
+    """Join the processes that train together, and use all their devices.
 
-    The environment holds either all of `JOIN_VARIABLES`, or what Slurm or Open MPI
-    set. A process without others takes all GPUs of the machine, or its processor.
+    The environment names the processes: it holds either all of `JOIN_VARIABLES`, or what
+    Slurm or Open MPI set. If it names none, this process trains alone, on all GPUs of
+    the machine or on its processor.
 
     Raises
     ------
     InputError
-        Keras runs on another backend; only some of the variables are set; or the
-        other processes cannot be reached.
+        Keras does not run on JAX; only some of the variables are set; or the other
+        processes cannot be reached.
     """
     from cxrlib.model.backend import keras
 
     if keras.backend.backend() != "jax":
         raise InputError(
-            f"distributed training needs Keras on JAX; it runs on {keras.backend.backend()}: set KERAS_BACKEND=jax"
+            f"distributed training needs Keras on JAX; Keras runs on {keras.backend.backend()}: set KERAS_BACKEND=jax"
         )
     given = {name: os.environ[name] for name in JOIN_VARIABLES if os.environ.get(name)}
     if given and len(given) < len(JOIN_VARIABLES):
@@ -62,7 +67,7 @@ def join_processes() -> None:
 def shard() -> tuple[int, int]:
     """Return (shard_index, num_shards): which process this is, from 0, and how many there are.
 
-    It is (0, 1) if there is only one.
+    The result is (0, 1) if there is only one process.
     """
     from cxrlib.model.backend import keras
 
@@ -73,7 +78,17 @@ def shard() -> tuple[int, int]:
 
 
 def check_batch(batch: int, num_films: int) -> None:
-    """Refuse a batch that cannot be divided evenly among the devices, or that has more films than the training."""
+    """Refuse a batch that cannot be divided evenly among the devices.
+
+    If several processes train together, also refuse a batch that is larger than the
+    training set.
+
+    Parameters
+    ----------
+    batch : int
+    num_films : int
+        The size of the training set.
+    """
     from cxrlib.model.backend import keras
 
     distribution = keras.distribution.distribution()
@@ -88,7 +103,7 @@ def check_batch(batch: int, num_films: int) -> None:
 
 @contextmanager
 def single_process() -> Iterator[None]:
-    """Compute in this process alone, whatever the others do. Usable as a decorator too."""
+    """Compute in this process alone, without the other processes. Also usable as a decorator."""
     from cxrlib.model.backend import keras
 
     distribution = keras.distribution.distribution()
@@ -103,8 +118,8 @@ def single_process() -> Iterator[None]:
 def explain_lost_process() -> Iterator[None]:
     """Explain the error that JAX raises when another process of the training has ended.
 
-    It is an error of JAX's own, or a ValueError that names Gloo, the library by
-    which processes without GPUs exchange numbers.
+    JAX raises an error of its own class, or a ValueError that names Gloo. Gloo is the
+    library by which processes without GPUs exchange numbers.
     """
     try:
         yield

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 def keras_generator(augmentation: Augmentation) -> "tf.keras.preprocessing.image.ImageDataGenerator":
     """Return Keras' legacy ``ImageDataGenerator`` with the same ranges, for comparison.
 
-    It differs in three ways. It draws the zoom for x and y separately, so it also
-    stretches. It draws from NumPy's global state. It has no counterpart of gamma
-    and ``probability``.
+    The generator differs in three ways. It draws the zoom for x and y separately, so
+    it also stretches. It draws from NumPy's global state. It has no counterpart of
+    gamma and ``probability``.
     """
     from cxrlib.model.backend import tf
 

@@ -1,11 +1,11 @@
 """The weighted cross-entropy, and how its weight changes probabilities.
 
-To call an effusion normal is worse than the reverse, so that error has a weight w:
+A missed effusion is worse than a false alarm, so it counts w times:
 
     loss = -w y log p - (1 - y) log(1 - p),   p = sigmoid(logit)
 
-The p of a network trained with this loss is not the probability of the finding: its
-odds are w times too high (Elkan, "The foundations of cost-sensitive learning",
+The p of a network that is trained with this loss is not the probability of the
+finding: the odds p / (1 - p) are w times too high (Elkan, "The foundations of cost-sensitive learning",
 IJCAI 2001). `score` divides the odds by w.
 """
 
@@ -15,16 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cxrlib.cohorts.cohort import check_both_classes
+
 
 def class_weight(weight: float | str, labels: ArrayLike) -> float:
-    """Return the weight of the finding's errors as a number.
+    """Return the weight w of a missed finding, as a number.
 
     Parameters
     ----------
     weight : float or "balanced"
-        "balanced" is n0 / n1: all films with the finding together then weigh as much
-        as all films without it.
+        "balanced" is n0 / n1, films without the finding over films with it. Then both
+        classes have the same total weight.
     labels : array_like, (N,), 1 = the finding
+        The labels of the training films.
+
+    Raises
+    ------
+    InputError
+        The weight is "balanced", and all films are of one class.
 
     Examples
     --------
@@ -33,6 +41,7 @@ def class_weight(weight: float | str, labels: ArrayLike) -> float:
     """
     if weight != "balanced":
         return float(weight)
+    check_both_classes(labels, "the finding", "the training films")
     labels = np.asarray(labels)
     return float((labels == 0).sum() / (labels == 1).sum())
 
@@ -40,15 +49,21 @@ def class_weight(weight: float | str, labels: ArrayLike) -> float:
 def initial_bias(labels: ArrayLike, weight: float) -> float:
     """Return the logit of a network that knows only how frequent the classes are.
 
-    It is log(w n1 / n0), the constant with the smallest weighted loss. It is 0 if w
-    balances the classes.
+    The logit is log(w n1 / n0). Of all constant logits, this one has the smallest
+    weighted loss. It is 0 for the balanced weight w = n0 / n1.
 
     Parameters
     ----------
     labels : array_like, (N,), 1 = the finding
     weight : float
-        The weight w of the errors on the finding.
+        The weight w of a missed finding.
+
+    Raises
+    ------
+    InputError
+        All films are of one class.
     """
+    check_both_classes(labels, "the finding", "the training films")
     labels = np.asarray(labels)
     return float(np.log(weight * (labels == 1).sum() / (labels == 0).sum()))
 
@@ -59,7 +74,7 @@ def weighted_cross_entropy(weight: float) -> Callable[[Any, Any], Any]:
     Parameters
     ----------
     weight : float
-        The weight w of the errors on the finding (label 1).
+        The weight w of a missed finding (label 1).
 
     Returns
     -------

@@ -12,7 +12,7 @@ from cxrlib.model.recipe import Recipe
 from cxrlib.model.resnet import build_resnet
 
 BATCH = 64
-"""Films that are scored at once. It is even, because odd batches are a danger (see `cxrlib.model.recipe.RULES`)."""
+"""Films that are scored at once. The number is even: for odd batches see `cxrlib.model.recipe.RULES`."""
 
 
 def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = False) -> keras.Model:
@@ -23,9 +23,10 @@ def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = Fals
     output_bias : float
         The initial bias of the logit.
     fast : bool
-        Build the network that is trained: in the recipe's precision and with fused
+        Build the network for training: in the recipe's precision and with fused
         kernels, if the backend and the processor have them. Its weights fit the
-        other network, which scores and is saved, and which loads on any machine.
+        network that is built without `fast`. Only that network scores and is saved,
+        because it loads on any machine.
     """
     return build_resnet(
         depth=recipe.depth,
@@ -43,8 +44,8 @@ def build_network(recipe: Recipe, *, output_bias: float = 0.0, fast: bool = Fals
 def has_bfloat16() -> bool:
     """Return whether this machine multiplies bfloat16 in hardware, and may do so.
 
-    It does with a GPU, and with TensorFlow on an x86 processor under Linux that has
-    the instructions. Elsewhere the format is emulated, slowly, or missing.
+    A machine with a GPU does. So does TensorFlow under Linux on an x86 processor that
+    has the instructions. Elsewhere bfloat16 is slow, because it is emulated, or missing.
     oneDNN's own variable ``ONEDNN_MAX_CPU_ISA`` can forbid it.
     """
     if any(device.lower().startswith("gpu") for device in keras.distribution.list_devices()):
@@ -59,13 +60,14 @@ def has_bfloat16() -> bool:
 
 @single_process()
 def predict_logits(model: keras.Model, images: np.ndarray, *, mirror: bool = False) -> np.ndarray:
-    """Return the logits (N,), float32, of images.
+    """Return the network's logit of each image: (N,), float32.
 
     Parameters
     ----------
+    model : Keras model
     images : ndarray, (N, S, S), uint8 or uint16 of full range
     mirror : bool
-        Return the mean of the logits of each film and of its mirror image.
+        Return the mean of two logits: of the image and of its mirror image.
     """
     if mirror:
         return (predict_logits(model, images) + predict_logits(model, images[:, :, ::-1])) / 2

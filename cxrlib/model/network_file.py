@@ -37,7 +37,7 @@ def load_network(folder: Path, recipe: Recipe) -> keras.Model:
     Raises
     ------
     InputError
-        The file is damaged, or holds another network.
+        The file is damaged, or does not hold the recipe's network.
     """
     path = folder / PACKED
     if not path.is_file():
@@ -55,7 +55,7 @@ def load_network(folder: Path, recipe: Recipe) -> keras.Model:
 
 
 def _check_packed(archive: zipfile.ZipFile, model: keras.Model) -> list[str]:
-    """Return the names of the packed weights; refuse other ones than the model needs, before any is read."""
+    """Return the names of the packed weights; refuse any but those that the model needs, before reading an array."""
     names = [f"weight_{i:03d}" for i in range(len(model.weights))]
     if [info.filename for info in archive.infolist()] != [f"{name}.npy" for name in names]:
         raise ValueError(
@@ -67,7 +67,7 @@ def _check_packed(archive: zipfile.ZipFile, model: keras.Model) -> list[str]:
         with archive.open(info) as member:
             shape, _, dtype = read_npy_header(member)
         if shape != weight.shape or dtype not in (np.float16, np.float32):
-            raise ValueError(f"{info.filename} is {dtype} of shape {shape}; needed are floats of shape {weight.shape}")
+            raise ValueError(f"{info.filename} is {dtype} of shape {shape}; it must be floats of shape {weight.shape}")
     return names
 
 
@@ -80,15 +80,15 @@ def _check_finite(model: keras.Model, path: Path) -> None:
 def read_network(path: Path) -> keras.Model:
     """Read a ``.keras`` file that holds a network of `build_resnet`.
 
-    No object that the file describes is created, and no code in it is run. Its
-    description only tells which of this library's networks it is. That network is
+    No object that the file describes is created, and no code in the file is run. Its
+    config.json only tells which of this library's networks it holds. That network is
     built, and gets the weights of the file.
 
     Raises
     ------
     InputError
-        It is not a ``.keras`` file, or holds another network, or anything else
-        besides one.
+        The file is not a ``.keras`` file, holds a network that `build_resnet` does
+        not build, or holds something besides a network.
     """
     check_file(path, MAX_BYTES)
     try:
@@ -112,10 +112,12 @@ def read_network(path: Path) -> keras.Model:
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
-    """Refuse what Keras does not write: other files, and compressed ones, which could be of any size."""
+    """Refuse files that Keras does not write, and compressed files, which could unpack to any size."""
     names = sorted(info.filename for info in archive.infolist())
     if names != sorted(MEMBERS):
-        raise ValueError(f"it holds {', '.join(names)[:200] or 'nothing'}; needed are {', '.join(MEMBERS)} alone")
+        raise ValueError(
+            f"it holds {', '.join(names)[:200] or 'nothing'}; it must hold {', '.join(MEMBERS)} and nothing else"
+        )
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"{info.filename} is compressed, which Keras never does")

@@ -1,4 +1,4 @@
-"""The recipe: every knob of a training in one frozen dataclass, and the two named recipes."""
+"""The recipe: every setting of a training in one frozen dataclass, and the two named recipes."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 class _Rule(NamedTuple):
-    """What a knob must be: a test, and its words for an error."""
+    """What a setting must be: a test of the value, and the words that an error uses."""
 
     accepts: Callable[[Any], bool]
     needed: str
@@ -40,7 +40,7 @@ _TEXT = _Rule(lambda value: isinstance(value, str), "a text")
 _FLAG = _Rule(lambda value: isinstance(value, bool), "true or false")
 _ABOVE_0 = _Rule(lambda value: _is_number(value) and 0 < value <= 1e30, "a number above 0 and at most 1e30")
 _FRACTION = _Rule(lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1")
-_SEED = _whole(0, 4_000_000)  # `build_resnet` makes a thousand of Keras' seeds, which have 32 bits, of each of ours
+_SEED = _whole(0, 4_000_000)  # `build_resnet` makes 1,000 seeds from each, and Keras' seeds must be below 2**32
 _BATCH = _whole(2, 65_536)
 
 RULES = {
@@ -55,7 +55,7 @@ RULES = {
     "epochs": _whole(1, 100_000),
     "batch": _Rule(
         lambda value: _BATCH.accepts(value) and value % 2 == 0,
-        f"{_BATCH.needed}, and even (odd ones make TensorFlow 2.21 write past its memory on processors with AVX-512)",
+        f"{_BATCH.needed}, and even (with an odd one TensorFlow 2.21 writes past its memory on CPUs with AVX-512)",
     ),
     "optimizer": _one_of("sgd", "adamw"),
     "learning_rate": _ABOVE_0,
@@ -72,17 +72,18 @@ RULES = {
     "seed": _SEED,
     "split_seed": _SEED,
 }
-"""What each knob must be. A recipe.json may come from anywhere, so every number has an upper limit. Those without a
+"""What each setting must be. A recipe.json may come from anywhere, so every number has an upper limit. Limits without a
 comment are chosen: far above what anybody needs."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every knob of a training.
+    """Every setting of a training.
 
     Attributes
     ----------
     name : str
+        The name of the recipe. A training does not depend on it.
     depth : {18, 34, 50}
         Layers of the ResNet.
     width : int
@@ -90,45 +91,52 @@ class Recipe:
     size : int
         Side of the images in pixels.
     skip : bool
-        Whether each residual block adds its input to its output. A network without
-        is not a residual network; it is here for comparison.
+        Whether each residual block adds its input to its output. Without skip
+        connections the network is not a residual network. It serves for comparison.
     normalize : {"minmax", "percentile"}
+        Which gray levels of a film become 0 and 1: its smallest and largest, or two
+        percentiles (`cxrlib.images.pixels`).
     standardize : bool
         Whether the first layer scales each film to mean 0 and standard deviation 1.
     augmentation : Augmentation
-    epochs, batch : int
+        The random transforms of the training films.
+    epochs : int
+        How many times the network sees all training films.
+    batch : int
+        Films for each step of the optimiser. An even number.
     optimizer : {"sgd", "adamw"}
     learning_rate : float
+        The highest learning rate of the training.
     weight_decay : float
-        For AdamW only.
+        Weight decay of AdamW. SGD does not use it.
     schedule : {"none", "halving", "cosine"}
         The learning rate is constant, is halved each epoch, or falls along half a
         cosine to 0.
     hold : int
-        Epochs before the decay begins. "halving" keeps the full rate in them,
-        "cosine" raises the rate from 0 in a straight line.
+        Epochs before the decay. With "halving" the rate is constant in these epochs.
+        With "cosine" it rises from 0 in a straight line.
     weight : float or "balanced"
         Weight of a missed finding in the loss; "balanced" is n0 / n1, films without
         the finding over films with it.
     start : str
-        Where training begins: "scratch" (random weights), "simulated" (the
+        The weights that the training starts from: "scratch" (random weights), "simulated" (the
         weights that come with the library, trained on simulated films alone), a
-        run folder or a ``.keras`` file. A network of another shape must begin
-        from scratch, and needs about 40 epochs.
+        run folder or a ``.keras`` file. A network of a different shape must
+        start from scratch, and needs about 40 epochs.
     precision : {"float32", "bfloat16"}
-        The format that a training computes in. bfloat16 has two to three digits. It
-        is replaced by float32 where the hardware does not have it. Weights are
-        always float32, and so is all scoring.
+        The format that a training computes in. bfloat16 has two to three digits. If the
+        hardware does not have bfloat16, float32 is used. Weights and scoring are always
+        float32.
     keep : {"best", "last"}
         The epoch whose weights are kept: the one with the highest validation AUC, or the last.
     mirror : bool
         Whether the score of a film comes from the mean of two logits: of the film
         and of its mirror image.
-    sensitivity : float
+    sensitivity : float, 0 to 1, exclusive
         The smallest sensitivity that the operating point may have.
-    confidence : float, optional
-        How sure it must be that this sensitivity is reached on new films. By
-        default it must be reached on the validation films only.
+    confidence : float, 0 to 1, exclusive, optional
+        The probability with which new films reach this sensitivity. None: only the
+        validation films must reach it.
     seed : int
         The seed of the weights, the shuffling and the augmentation.
     split_seed : int
@@ -164,10 +172,10 @@ class Recipe:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        for knob, rule in RULES.items():
-            value = getattr(self, knob)
+        for name, rule in RULES.items():
+            value = getattr(self, name)
             if not rule.accepts(value):
-                raise InputError(f"recipe: {knob} is {value!r:.80}; it must be {rule.needed}")
+                raise InputError(f"recipe: {name} is {value!r:.80}; it must be {rule.needed}")
 
 
 DEFAULT = Recipe()
@@ -198,21 +206,21 @@ NAMED = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC)}
 
 
 def find_recipe(name_or_file: str, **changes: Any) -> Recipe:
-    """Return a named recipe, or one from a JSON file, with some knobs changed.
+    """Return a named recipe, or one from a JSON file, with some settings changed.
 
     Parameters
     ----------
     name_or_file : str
         "default", "classic" or the path of a ``.json`` file.
     **changes
-        Knobs and their new values. A value of None changes nothing.
+        Settings and their new values. A value of None changes nothing.
 
     Raises
     ------
     InputError
-        There is no such recipe or file, or a knob has a value that is not allowed.
+        There is no such recipe or file, or a setting has a value that is not allowed.
     """
-    changes = {knob: value for knob, value in changes.items() if value is not None}
+    changes = {name: value for name, value in changes.items() if value is not None}
     if name_or_file in NAMED:
         return replace(NAMED[name_or_file], **changes)
     path = Path(name_or_file)
@@ -222,37 +230,35 @@ def find_recipe(name_or_file: str, **changes: Any) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.json. Knobs that it does not name have their default values.
+    """Read a recipe.json. Settings that the file does not name have their default values.
 
     Raises
     ------
     InputError
-        The file cannot be read, is of another format, or has an unknown knob or a
-        value that is not allowed.
+        The file cannot be read, is of another format, or has an unknown setting or a
+        value that is not allowed. The message names the file.
     """
     data = read_json(path)
     if data.pop("format", FORMAT) != FORMAT:
         raise InputError(f"{path}: is of another version of cxrlib; this one reads format {FORMAT}")
     try:
         if "augmentation" in data:
-            data["augmentation"] = Augmentation(**_checked_knobs(Augmentation, data["augmentation"], path))
-        return Recipe(**_checked_knobs(Recipe, data, path))
-    except InputError:
-        raise
-    except (TypeError, ValueError) as error:  # where a number or a list stands in the place of the augmentation
+            data["augmentation"] = Augmentation(**_checked_settings(Augmentation, data["augmentation"]))
+        return Recipe(**_checked_settings(Recipe, data))
+    except (InputError, TypeError, ValueError) as error:  # not InputError: a number or a list as the augmentation
         raise InputError(f"{path}: {error}") from None
 
 
-def _checked_knobs(kind: type, data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the knobs of a dataclass, under their present names; refuse unknown ones."""
-    for knob in fields(kind):
-        former = knob.metadata.get("former_name")  # in files of older versions
-        if former in data and knob.name not in data:
-            data[knob.name] = data.pop(former)
-    knobs = [knob.name for knob in fields(kind)]
-    unknown = [name for name in data if name not in knobs]
+def _checked_settings(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a dataclass, under their present names; refuse unknown settings."""
+    for setting in fields(kind):
+        former = setting.metadata.get("former_name")  # in files of older versions
+        if former in data and setting.name not in data:
+            data[setting.name] = data.pop(former)
+    names = [setting.name for setting in fields(kind)]
+    unknown = [name for name in data if name not in names]
     if unknown:
-        raise InputError(f"{path}: unknown knob {unknown[0]!r}; there are {', '.join(knobs)}")
+        raise InputError(f"unknown setting {unknown[0]!r}; it must be one of {', '.join(names)}")
     return data
 
 

@@ -2,8 +2,8 @@
 
 He et al., "Deep residual learning for image recognition", CVPR 2016, with the
 pre-activation order of He et al., "Identity mappings in deep residual
-networks", ECCV 2016. The model is flat: it has no model within a model. So the
-gradient of the score with respect to any layer can be computed.
+networks", ECCV 2016. All layers belong to one model, without a model inside it.
+So the gradient of the score with respect to any layer can be computed.
 """
 
 from cxrlib.model.backend import keras, tf
@@ -56,7 +56,7 @@ def build_resnet(
     fused : bool
         For training with TensorFlow: use its fused kernel for batch normalisation,
         which makes a step of a small network up to 1.6 times as fast. The weights
-        fit the network without it, which is the one to save.
+        fit the network without fused kernels, and that network should be saved.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def build_resnet(
     Raises
     ------
     ValueError
-        The depth is another one.
+        The depth is not 18, 34 or 50.
 
     Examples
     --------
@@ -99,7 +99,9 @@ def build_resnet(
     def block(x: keras.KerasTensor, filters: int, stride: int, name: str | None = None) -> keras.KerasTensor:
         out = 4 * filters if depth == 50 else filters
         active = activate(x)
-        if skip:  # the shortcut must have the shape of the output; it is made first, because each layer takes a seed
+        if (
+            skip
+        ):  # made before the other layers, because each layer takes the next seed; must have the shape of the output
             shortcut = conv(active, out, 1, stride) if stride != 1 or x.shape[-1] != out else x
         last_name = None if skip else name
         if depth == 50:
@@ -134,8 +136,8 @@ def build_resnet(
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation, computed by TensorFlow's fused kernel in training.
 
-    Keras 3 builds it from elementwise operations, which run on any backend but are
-    slower.
+    Keras 3 computes batch normalisation by elementwise operations, which run on any
+    backend but are slower.
     """
 
     def call(

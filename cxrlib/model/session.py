@@ -1,4 +1,4 @@
-"""Settings of the whole process, made by the command line and by a notebook's first cell."""
+"""Settings of the whole process: the command line makes them, and the first cell of a notebook."""
 
 import os
 from importlib.util import find_spec
@@ -7,9 +7,9 @@ from importlib.util import find_spec
 def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     """Load TensorFlow without its start-up messages, and make what follows repeatable.
 
-    It seeds Python, NumPy and Keras, and asks TensorFlow for deterministic
+    Python, NumPy and Keras get the seed, and TensorFlow is asked for deterministic
     operations. On one machine, the same seed then gives the same weights, bit for
-    bit. On another processor the last digits differ.
+    bit. On a different kind of processor the last digits differ.
 
     Parameters
     ----------
@@ -21,13 +21,14 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     Raises
     ------
     InputError
-        `distributed` without the package jax, or the processes cannot be joined.
+        `distributed` is given without the package jax, or the processes cannot be
+        joined.
     """
     if distributed:
         if find_spec("jax") is None:
             from cxrlib.errors import InputError
 
-            raise InputError("--distributed needs the package jax: pip install jax")
+            raise InputError("training on several processes needs the package jax: pip install jax")
         os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorFlow is loaded
     from cxrlib.model.backend import keras, quiet_tensorflow, tf

@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,19 +69,14 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
     if num_bytes <= MEMORY_LIMIT:
         return np.empty(shape, np.uint16)
     with tempfile.TemporaryFile() as file:
-        _reserve(file, num_bytes)
-        return np.memmap(file, np.uint16, mode="w+", shape=shape)  # which keeps the file after it is closed
-
-
-def _reserve(file: IO[bytes], num_bytes: int) -> None:
-    """Take a file's whole size on the disk now: on a full disk, writing to a mapped file kills the process."""
-    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
-        return
-    try:
-        os.posix_fallocate(file.fileno(), 0, num_bytes)
-    except OSError as error:
-        message = f"{num_bytes:,} bytes of images cannot be kept ({error.strerror})"
-        raise OSError(error.errno, message, tempfile.gettempdir()) from None
+        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            # takes the whole space on the disk now: on a full disk, writing to a mapped file kills the process
+            try:
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+            except OSError as error:
+                message = f"{num_bytes:,} bytes of images cannot be kept ({error.strerror})"
+                raise OSError(error.errno, message, tempfile.gettempdir()) from None
+        return np.memmap(file, np.uint16, mode="w+", shape=shape)  # the mapping stays when the file is closed
 
 
 def iterate_batches(
@@ -96,9 +91,9 @@ def iterate_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the augmented batches of one epoch after another, made on several threads.
 
-    What is drawn depends on the seed, the epoch and the film alone. So a training
-    that resumes at epoch k gets the same batches as one that was not interrupted,
-    and several processes together get the same batches as one process.
+    The random numbers depend on the seed, the epoch and the film alone. So a training
+    that resumes at epoch k gets the same batches as a training that was not
+    interrupted. Several processes together get the same batches as one process.
 
     Parameters
     ----------
@@ -107,7 +102,7 @@ def iterate_batches(
     labels : ndarray, (M,), 1 = the finding
         The labels of all M films of the training, in the same order.
     batch : int
-        Films in a batch, those of all processes together.
+        Films in a batch of all processes together.
     augmentation : Augmentation
     seed : int
     epochs : iterable of int
@@ -140,12 +135,12 @@ def iterate_batches(
 def shuffle_rows(num_films: int, *, batch: int, seed: int, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the epoch and the rows of the films, (batch,), of one batch after another.
 
-    Film i is always at position i mod `batch` of its batch. Each epoch draws anew
-    which batch it is in. So a process that fills every n-th position of the
-    batches needs every n-th film only.
+    Film i is always at position i mod `batch` of a batch. Each epoch draws anew which
+    batch that is. So a process that fills every n-th position of the batches needs
+    every n-th film only.
 
     All batches have the same size, because a very small one would upset batch
-    normalisation. If the last batch is too short, it repeats films of other batches.
+    normalisation. If the last batch would be smaller, it is filled with films of the other batches.
     """
     steps = steps_per_epoch(num_films, batch)
     table = np.arange(steps * batch).reshape(steps, batch) % num_films  # one row a batch, one column a position

@@ -20,9 +20,9 @@ CHECKPOINT = "checkpoint.npz"
 class CheckpointCallback(keras.callbacks.Callback):
     """Score the validation films after each epoch, and save what a resumed training needs.
 
-    One file holds all of it: the history, the weights of the epoch that is kept,
-    and the weights and optimiser state of the last epoch. It is written beside its
-    place and then renamed, so its parts are always of the same epoch.
+    One file holds the history, the weights of the epoch that is kept, and the weights
+    and optimiser state of the last epoch. The file is written under a temporary name
+    and then renamed, so all its parts are of the same epoch.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ class CheckpointCallback(keras.callbacks.Callback):
     recipe : Recipe
     scorer : Keras model
         The network that scores and is saved. After each epoch it gets the weights
-        of the network that is trained.
+        of the network in training.
     images : ndarray, (N, S, S), uint16, or None
-        The validation films. None in those of several processes that only
-        help: they restore the checkpoint, but neither score nor write.
+        The validation films. None in every process except process 0: only process
+        0 scores and writes, and all processes restore the checkpoint.
     labels : ndarray, (N,), 1 = the finding
 
     Attributes
@@ -89,7 +89,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.write_history()
 
     def write_history(self) -> None:
-        """Write history.csv. It holds no times, so that equal trainings write equal files."""
+        """Write history.csv. The file holds no times, so that equal trainings write equal files."""
         write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
 
     def restore(self) -> int:
@@ -110,11 +110,7 @@ class CheckpointCallback(keras.callbacks.Callback):
                     variable.assign(saved[f"state_{i}"])
                 self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
         except Exception as error:  # zipfile, NumPy and Keras raise many kinds for broken files
-            raise InputError(f"{path}: is damaged ({error}); remove it, and the training begins anew") from None
+            raise InputError(f"{path}: is damaged ({error}); remove the file, and the training begins anew") from None
         if self.images is not None:
             self.write_history()  # the process may have been killed between the checkpoint and the table
         return len(self.history)
-
-    def use_kept(self) -> None:
-        """Give the scorer the weights of the epoch that is kept."""
-        self.scorer.set_weights(self.kept)

@@ -21,7 +21,7 @@ class Comparison:
     n, n_finding, n_patients : int
         Films, films with the finding, and patients.
     warnings : tuple of str
-        What either run has learned from these films, or from their patients.
+        Films, or patients of films, that one of the runs was trained on.
     """
 
     auc_a: Estimate
@@ -41,7 +41,7 @@ def compare(
     Raises
     ------
     InputError
-        It is not known which films belong to the split, or they are of one class only.
+        It is not known which films belong to the split, or the films are of one class only.
     """
     paths_b = run_b.part_of(cohort, split).table["path"]
     table = run_a.part_of(cohort, split).table

@@ -87,10 +87,10 @@ class Run:
 
     @cached_property
     def reference(self) -> Reference | None:
-        """What its training films look like; None for a run of an earlier version."""
+        """What the training films look like; None for a run of an earlier version."""
         return read_reference(self.folder)
 
-    @property
+    @cached_property
     def split(self) -> pd.DataFrame:
         """One row for each film of the training: path, patient_id, split, bytes."""
         text = ("path", "patient_id", "split")
@@ -129,9 +129,9 @@ class Run:
         ----------
         image : path-like, or ndarray (H, W) or (H, W, 1), float in [0, 1], dense is bright
         threshold : float, optional
-            Used in place of the run's own.
+            Used instead of the run's threshold.
         allow_color : bool
-            Read a colour picture too, as gray.
+            Also read a colour picture, as gray.
 
         Raises
         ------
@@ -164,7 +164,9 @@ class Run:
 
         scores = losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
         if num_bad := int((~np.isfinite(scores)).sum()):
-            raise InputError(f"{self.folder}: its network gives {num_bad:,} of {len(scores):,} films no finite score")
+            raise InputError(
+                f"{self.folder}: the scores of {num_bad:,} of {len(scores):,} films are not finite numbers"
+            )
         return scores
 
     def score_cohort(self, cohort: Cohort, *, progress: Progress = no_progress) -> np.ndarray:
@@ -189,10 +191,10 @@ class Run:
         Parameters
         ----------
         cohort : Cohort
-            The one trained on, or any other.
+            The cohort of the training, or a different one.
         split : {"test", "val", "train", "all"}
         threshold : float, optional
-            Used in place of the run's own.
+            Used instead of the run's threshold.
         prevalence : float in (0, 1), optional
             The prevalence that PPV and NPV are computed for; by default the cohort's.
 
@@ -202,19 +204,41 @@ class Run:
             It is not known which films belong to the split; the films are of
             one class only; or a score is not a finite number.
         """
-        part = self.part_of(cohort, split)
+        recorded = self.recorded_films(cohort)
+        part = self.part_of(cohort, split, recorded)
         part.check_classes(f"its {split} films")
         scores = self.score_cohort(part, progress=progress)
         threshold = self.threshold if threshold is None else threshold
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
-        return replace(result, warnings=self.overlap_warnings(part) + result.warnings)
+        return replace(result, warnings=self.overlap_warnings(part, recorded) + result.warnings)
 
-    def part_of(self, cohort: Cohort, split: str) -> Cohort:
+    def recorded_films(self, cohort: Cohort) -> dict[str, Any]:
+        """Return the films of a cohort that are recorded in split.csv, as rows of split.csv by path.
+
+        A film is recognised by its path within the cohort and by the size of its
+        file in bytes.
+        """
+        recorded = {row.path: row for row in self.split.itertuples()}
+        films = zip(cohort.table["path"], cohort.files, strict=True)
+        return {
+            path: recorded[path]
+            for path, file in films
+            if path in recorded and recorded[path].bytes == file.stat().st_size
+        }
+
+    def part_of(self, cohort: Cohort, split: str, recorded: dict[str, Any] | None = None) -> Cohort:
         """Return the cohort's films of one split.
 
-        Films that the run was trained or chosen on keep the run's split and
-        patient, whatever the cohort's table says now. A film is recognised by its
-        path within the cohort and by the size of its file in bytes.
+        Films of the run's training, validation and test keep the split and the
+        patient that the run recorded, even if the cohort's table says something
+        else now.
+
+        Parameters
+        ----------
+        cohort : Cohort
+        split : {"test", "val", "train", "all"}
+        recorded : dict, optional
+            `recorded_films` of this cohort, if it is known already.
 
         Raises
         ------
@@ -222,43 +246,49 @@ class Run:
             It is not known which films belong to the split, or a patient would
             be in two splits.
         """
-        rows = self._split_rows(cohort)
-        if split == "all" or all(row is None for row in rows):
+        recorded = self.recorded_films(cohort) if recorded is None else recorded
+        if split == "all" or not recorded:
             return cohort.part(split)
-        if not cohort.has_split and None in rows:
+        num_films = len(cohort.table)
+        if not cohort.has_split and len(recorded) < num_films:
             raise InputError(
-                f"{cohort.folder}: {rows.count(None):,} of {len(rows):,} films are not in "
+                f"{cohort.folder}: {num_films - len(recorded):,} of {num_films:,} films are not in "
                 f"{self.folder / 'split.csv'}, so it is not known which are {split}; score all of them (--split all)"
             )
         table = cohort.table.copy()
         for column in ("split", "patient_id"):
-            current = table.get(column, [None] * len(table))
-            table[column] = [getattr(row, column) if row else own for row, own in zip(rows, current, strict=True)]
+            known = table["path"].map({path: getattr(row, column) for path, row in recorded.items()})
+            table[column] = known.fillna(table[column]) if column in table else known
         check_split(table, f"{cohort.folder}, as split by {self.folder}")
         return replace(cohort, table=table).part(split)
 
-    def _split_rows(self, cohort: Cohort) -> list[Any]:
-        """Return the row of split.csv for each film of a cohort, or None for a film that is not in it."""
-        rows = {(row.path, row.bytes): row for row in self.split.itertuples()}
-        films = zip(cohort.table["path"], cohort.files, strict=True)
-        return [rows.get((path, file.stat().st_size)) for path, file in films]
+    def overlap_warnings(self, part: Cohort, recorded: dict[str, Any] | None = None) -> tuple[str, ...]:
+        """Return warnings about films that can make a run look better or worse than it is.
 
-    def overlap_warnings(self, part: Cohort) -> tuple[str, ...]:
-        """Return warnings of another finding, of films trained on, and of other films of patients trained on."""
-        split = self.split
-        is_trained_on = np.array([row is not None and row.split == "train" for row in self._split_rows(part)])
-        train_patients = split.loc[split["split"] == "train", "patient_id"]
-        # an unknown patient's id is made of the file name, and equal file names do not make the same person
+        There is one warning each for a different finding, for films that the run was
+        trained on, and for further films of patients that the run was trained on.
+
+        Parameters
+        ----------
+        part : Cohort
+        recorded : dict, optional
+            `recorded_films` of this cohort, if it is known already.
+        """
+        recorded = self.recorded_films(part) if recorded is None else recorded
+        trained_on = [path for path, row in recorded.items() if row.split == "train"]
+        is_trained_on = part.table["path"].isin(trained_on)
+        train_patients = self.split.loc[self.split["split"] == "train", "patient_id"]
+        # the id of an unknown patient is made from the file name, and equal file names do not mean the same person
         train_patients = train_patients[~train_patients.str.startswith(UNKNOWN_PATIENT)]
-        is_patient_met = part.table["patient_id"].isin(train_patients).to_numpy() & ~is_trained_on
+        is_patient_met = part.table["patient_id"].isin(train_patients) & ~is_trained_on
         warnings = []
         if part.finding != self.finding:
             warnings.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
         if is_trained_on.any():
             warnings.append(f"{is_trained_on.sum():,} of these films were trained on")
         if is_patient_met.any():
-            count = is_patient_met.sum()
-            warnings.append(f"{count:,} of these films have the patient_id of one trained on: the same people?")
+            found = f"{is_patient_met.sum():,} of these films have the same patient_id as a training film"
+            warnings.append(f"{found}. They may show the same patient")
         return tuple(warnings)
 
 
@@ -273,7 +303,7 @@ def open_run(folder: str | Path) -> Run:
     Raises
     ------
     InputError
-        The folder holds no run, an unfinished one, or one of another version.
+        The folder holds no run, an unfinished run, or a run of another version of cxrlib.
     """
     folder = SIMULATED if folder == "simulated" else Path(folder)
     if not (folder / "recipe.json").is_file():
@@ -297,7 +327,7 @@ def _read_operating_point(path: Path) -> tuple[str, float, float]:
     if not (is_finding and _is_number_between(weight, 1e-30, 1e30) and _is_number_between(threshold, 0, 1)):
         raise InputError(
             f"{path}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, threshold {threshold!r:.80}); "
-            "needed are a word, a number above 0, and a number from 0 to 1"
+            "they must be a word, a number above 0, and a number from 0 to 1"
         )
     return str(finding), float(weight), float(threshold)
 

@@ -12,7 +12,7 @@ four numbers were chosen there: `MIN_LIKENESS`, `MARGIN`, `TAIL`, and `LEAD` of
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,7 @@ from cxrlib.images.pixels import as_float
 REFERENCE = "reference.json"
 
 MIN_LIKENESS = 0.4
-"""An image whose likeness to a chest film is smaller is refused, however it is turned or inverted."""
+"""An image is refused if its likeness to a chest film is smaller: as it is, and turned or inverted in any way."""
 
 MARGIN = 0.25
 """How far a figure may lie outside the training films' range, as a fraction of the width of that range."""
@@ -38,13 +38,13 @@ MAX_FILMS = 2000
 """The largest number of films that a reference is made of, which bounds the time that it takes."""
 
 EPSILON = 1e-6
-"""Added to both sides of the ratio in the sharpness, so that a constant image has one. A gray level of 16 bits
-is 15 times as large."""
+"""Added to the numerator and the denominator of the sharpness, so that a constant image has a sharpness too. One gray
+level of 16 bits is 15 times as large."""
 
 HINTS = {
-    "mean": "much black or white around the film, or another kind of image?",
+    "mean": "much black or white around the film, or an image of a different kind?",
     "contrast": "a clipped range, or a wide border?",
-    "sharpness": "blurred or enlarged, if low; noisy, if high?",
+    "sharpness": "a low value may mean blurred or enlarged, a high value noisy",
 }
 """What may be wrong with an image whose figure lies outside the range; the keys are those of `measure`."""
 
@@ -56,13 +56,13 @@ class Reference:
     Attributes
     ----------
     films : int
-        How many films it was made of.
+        The number of films that the reference was made of.
     template : list of lists of float, in [0, 1]
         The mean thumbnail, as `cxrlib.images.likeness.make_template` returns it.
     likeness : float in [-1, 1]
         99.5 % of the training films have at least this likeness to the template.
         Each film was compared as it is, turned and inverted, and its best likeness
-        counted, because a film that is filed upside down is a chest film too.
+        counts, because a film that is filed upside down is a chest film too.
     mean, contrast, sharpness : (low, high) of float
         The range of the training films' values of `measure`, without a `TAIL` at each end.
     """
@@ -80,9 +80,9 @@ class Reference:
         Parameters
         ----------
         image : ndarray, (S, S), uint8 or uint16, full range for [0, 1]
-            As the network gets it.
+            The image as the network gets it.
         name : str or Path
-            What an error calls the image.
+            The name of the image in an error.
 
         Raises
         ------
@@ -92,10 +92,10 @@ class Reference:
         thumbnail = thumbnail_of(image)
         if np.ptp(thumbnail) == 0:
             raise InputError(f"{name}: constant image; a chest radiograph is needed")
-        likeness = self.likenesses(thumbnail)
+        likeness = likenesses(thumbnail, np.array(self.template))
         best = max(likeness.values())
         needed = min(MIN_LIKENESS, self.likeness)  # never more than what 99.5 % of the training films have
-        found = f"its likeness to those the network was trained on is {best:.2f} at best"
+        found = f"its likeness to the training films is at most {best:.2f}"
         if best < needed:
             raise InputError(
                 f"{name}: does not look like a chest film: {found}, and at least {needed:.2f} is needed; "
@@ -103,7 +103,8 @@ class Reference:
             )
         warnings = []
         if best < self.likeness:
-            warnings.append(f"looks little like a chest film: {found}, theirs at least {self.likeness:.2f}; look at it")
+            theirs = f"theirs is at least {self.likeness:.2f}"
+            warnings.append(f"looks little like a chest film: {found}; {theirs}. Look at the image")
         if warning := orientation_warning(likeness):
             warnings.append(warning)
         for figure, value in measure(image).items():
@@ -114,10 +115,6 @@ class Reference:
                     f"{figure} is {value:.3f}, far from the training films' {low:.3f} to {high:.3f}: {HINTS[figure]}"
                 )
         return tuple(warnings)
-
-    def likenesses(self, thumbnail: np.ndarray) -> dict[str, float]:
-        """Return how much a thumbnail looks like a chest film; see `cxrlib.images.likeness.likenesses`."""
-        return likenesses(thumbnail, np.array(self.template))
 
 
 def measure(image: np.ndarray) -> dict[str, float]:
@@ -144,17 +141,16 @@ def make_reference(images: np.ndarray) -> Reference:
     Parameters
     ----------
     images : ndarray, (N, S, S), uint8 or uint16, full range for [0, 1]
-        If there are more than `MAX_FILMS`, it is made of so many of them, evenly
-        spaced.
+        If there are more than `MAX_FILMS` images, the reference is made of `MAX_FILMS`
+        evenly spaced ones.
     """
     chosen = images[np.linspace(0, len(images) - 1, min(len(images), MAX_FILMS)).astype(int)]
     thumbnails = [thumbnail_of(image) for image in chosen]
     measured = [measure(image) for image in chosen]
     mean, contrast, sharpness = (_range([each[figure] for each in measured]) for figure in HINTS)
     template = make_template(thumbnails).tolist()
-    reference = Reference(len(chosen), template, 0.0, mean, contrast, sharpness)
-    best = [max(reference.likenesses(thumbnail).values()) for thumbnail in thumbnails]
-    return replace(reference, likeness=_range(best)[0])
+    best = [max(likenesses(thumbnail, np.array(template)).values()) for thumbnail in thumbnails]
+    return Reference(len(chosen), template, _range(best)[0], mean, contrast, sharpness)
 
 
 def _range(values: list[float]) -> tuple[float, float]:
@@ -169,7 +165,7 @@ def write_reference(folder: Path, images: np.ndarray) -> None:
 
 
 def read_reference(folder: Path) -> Reference | None:
-    """Return a run folder's reference; None if it has none, as runs of earlier versions.
+    """Return the reference of a run folder, or None if the folder has none, as in runs of earlier versions.
 
     Raises
     ------
@@ -181,10 +177,12 @@ def read_reference(folder: Path) -> Reference | None:
         return None
     try:
         reference = Reference(**json.loads(path.read_text(encoding="utf-8")))
-        reference.likenesses(np.eye(SIDE, dtype=np.float32))  # fails with a template that has no such shape
+        likenesses(np.eye(SIDE, dtype=np.float32), np.array(reference.template))  # fails if its shape is wrong
         ranges = [getattr(reference, figure) for figure in HINTS]
         if any(not low <= high for low, high in ranges):
             raise ValueError(f"ranges {ranges}")
     except (ValueError, TypeError, cv2.error) as error:
-        raise InputError(f"{path}: is damaged ({error}); without it, films are scored unchecked") from None
+        raise InputError(
+            f"{path}: is damaged ({error}); if you remove the file, films are scored without this check"
+        ) from None
     return reference
