@@ -58,19 +58,9 @@ def measure_groups(films: Cohort, scores: np.ndarray, threshold: float) -> dict[
         rates = rates_of_groups(group_of_film, labels, scores >= threshold, patients)
         for name, inside, sensitivity, specificity in rates:
             n, n_finding = int(inside.sum()), int(labels[inside].sum())
-            has_finding, has_nofinding = n_finding >= MIN_FILMS, n - n_finding >= MIN_FILMS
-            auc = None
-            if has_finding and has_nofinding:
-                auc = auc_interval(labels[inside], scores[inside], patients[inside])
-            groups.append(
-                Group(
-                    str(name),
-                    n,
-                    n_finding,
-                    auc,
-                    sensitivity if has_finding else None,
-                    specificity if has_nofinding else None,
-                )
-            )
+            se = sensitivity if n_finding >= MIN_FILMS else None
+            sp = specificity if n - n_finding >= MIN_FILMS else None
+            auc = auc_interval(labels[inside], scores[inside], patients[inside]) if se and sp else None
+            groups.append(Group(str(name), n, n_finding, auc, se, sp))
         groups_of_column[column] = groups
     return groups_of_column
