@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 10.0
 """Without a terminal, progress is shown as lines of text. The first line comes after this time. Between two lines there
-is at least this time (chosen)."""
+is at least this time (our choice)."""
 
 
 class Console:
