@@ -57,7 +57,7 @@ def draw_devices(patient: Patient, geometry: Geometry, devices: Sequence[str], s
         if isinstance(shape, _Wire):
             curve = _bezier(np.asarray(shape.points, float))
             places = np.column_stack([curve[:, 0], np.full(len(curve), -0.5 * patient.depth), curve[:, 1]])
-            draw_lines(layer, [places], width=shape.width * per_cm, brightness=shape.density, geometry=geometry)
+            draw_lines(layer, places[None], width=shape.width * per_cm, brightness=shape.density, geometry=geometry)
         else:
             place = np.rint(geometry.project([shape.x, -patient.depth, shape.z]) * per_cm).astype(int)
             column, row = map(int, place)

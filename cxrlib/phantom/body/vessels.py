@@ -67,7 +67,7 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     for starts, stops, radius in reversed(
         grow_vessels(patient)
     ):  # the large vessels are drawn last, over the small ones
-        lines = list(np.stack([starts, stops], axis=1))
+        lines = np.stack([starts, stops], axis=1)
         for width, thickness in PROFILE:
             pixels, gray = 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM
             draw_lines(canvas, lines, width=pixels, brightness=gray, geometry=geometry)

@@ -20,20 +20,19 @@ def canvas_points(geometry: Geometry, points: ArrayLike, side: int) -> np.ndarra
     return np.rint(geometry.project(points) * (side / geometry.field) * 2**FRACTION_BITS).astype(np.int32)
 
 
-def draw_lines(
-    canvas: np.ndarray, lines: list[np.ndarray], *, width: float, brightness: float, geometry: Geometry
-) -> None:
+def draw_lines(canvas: np.ndarray, lines: np.ndarray, *, width: float, brightness: float, geometry: Geometry) -> None:
     """Draw lines on a canvas, in place. A line thinner than a pixel is drawn one pixel wide, and fainter.
 
     Parameters
     ----------
     canvas : ndarray, (side, side), uint8 or float32
-    lines : list of ndarray, (N, 3), cm
+    lines : ndarray, (L, N, 3), cm
+        L lines of N points. All are projected in one call, which is much faster than one by one.
     width : float, pixels of the canvas
     brightness : float
     geometry : Geometry
     """
-    points = [canvas_points(geometry, line, canvas.shape[0]) for line in lines]
+    points = list(canvas_points(geometry, lines, canvas.shape[0]))
     cv2.polylines(canvas, points, False, brightness * min(1.0, width), max(1, round(width)), cv2.LINE_8, FRACTION_BITS)
 
 
