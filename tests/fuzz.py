@@ -231,7 +231,7 @@ def check_film(path: Path, rng: np.random.Generator) -> None:
 
     size = [None, 32][rng.integers(2)]
     normalize = ["minmax", "percentile"][rng.integers(2)]
-    image = open_radiograph(path, size=size, normalize=normalize, allow_color=bool(rng.integers(2))).image
+    image = open_radiograph(path, size=size, normalize=normalize, accept=["color"] * bool(rng.integers(2))).image
     assert image.dtype == np.float32
     assert image.ndim == 2
     assert size is None or image.shape == (size, size)

@@ -249,7 +249,7 @@ def test_the_record_of_a_preparation_is_that_of_earlier_versions(two_folders, tm
     prepare(two_folders, tmp_path / "out", size=32, seed=2)
     record = json.loads((tmp_path / "out" / "prepare.json").read_text())
     settings = {"finding": "effusion", "against": "nofinding", "size": 32, "normalize": "minmax", "seed": 2}
-    assert list(record.items()) == [*settings.items(), ("allow_color", False), ("films", FINGERPRINT)]
+    assert list(record.items()) == [*settings.items(), ("accept", []), ("films", FINGERPRINT)]
 
 
 def test_patients_whose_ids_look_made_up_are_kept_where_the_table_gives_them(two_folders, tmp_path):

@@ -109,7 +109,7 @@ def test_colour_is_refused_unless_allowed(tmp_path, film):
     path = save(tmp_path, color)
     with pytest.raises(InputError, match="picture in colour"):
         read_image(path)
-    opened = open_radiograph(path, allow_color=True)
+    opened = open_radiograph(path, accept=["color"])
     assert opened.image.shape == film.shape
     assert "luminance" in opened.warnings[0]
 

@@ -76,6 +76,7 @@ def prepare(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
     ] = False,
+    accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     allow_color: options.AllowColor = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -92,7 +93,7 @@ def prepare(
         normalize=normalize.value,
         seed=seed,
         allow_missing=allow_missing,
-        allow_color=allow_color,
+        accept=options.accepted_kinds(accept, allow_color),
         progress=console.film_bar("preparing"),
     )
     console.note(*prepared.notes)
@@ -236,6 +237,7 @@ def predict(
         str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
     ] = "simulated",
     threshold: options.Threshold = None,
+    accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     allow_color: options.AllowColor = False,
     explain: Annotated[
         Path | None, typer.Option(help="A folder for pictures: film, heat map, score, decision, warnings.")
@@ -247,10 +249,11 @@ def predict(
     from cxrlib.errors import InputError
 
     opened, failed = _open_run(run), False
+    kinds = options.accepted_kinds(accept, allow_color)
     for path in images:
         result: dict[str, Any] = {"path": str(path)}
         try:
-            prediction = opened.predict(path, threshold=threshold, allow_color=allow_color)
+            prediction = opened.predict(path, threshold=threshold, accept=kinds)
         except InputError as error:
             failed = True
             result["error"] = str(error)
@@ -260,7 +263,7 @@ def predict(
             if explain:
                 from cxrlib.report.prediction import save_prediction
 
-                picture = save_prediction(opened, path, prediction, explain, allow_color=allow_color)
+                picture = save_prediction(opened, path, prediction, explain, accept=kinds)
                 result["picture"] = str(picture)
         output.print_prediction(result, finding=opened.finding, as_json=as_json)
     if failed:

@@ -13,6 +13,7 @@ Normalize = StrEnum("Normalize", ["minmax", "percentile"])
 Split = StrEnum("Split", ["test", "val", "train", "all"])
 Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])
 FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
+Acceptable = StrEnum("Acceptable", ["color", "modality", "unlike"])
 
 
 def open_console(context: typer.Context, quiet: bool) -> bool:
@@ -27,5 +28,14 @@ Quiet = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
-AllowColor = Annotated[bool, typer.Option("--allow-color", help="Read pictures in colour by their luminance.")]
+Accept = Annotated[
+    list[Acceptable],
+    typer.Option(help="Read, with a warning, what is refused otherwise; may be repeated."),
+]
+AllowColor = Annotated[bool, typer.Option("--allow-color", help="The same as --accept color.")]
 SplitOption = Annotated[Split, typer.Option(help="Which films.")]
+
+
+def accepted_kinds(accept: list[Acceptable], allow_color: bool) -> tuple[str, ...]:
+    """Return what `--accept` and its older form `--allow-color` name together."""
+    return tuple(sorted({kind.value for kind in accept} | ({"color"} if allow_color else set())))

@@ -23,7 +23,8 @@ from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import SPLITS, UNKNOWN_PATIENT
 from cxrlib.errors import InputError
 from cxrlib.files import read_npy_header
-from cxrlib.images.pixels import minmax, percentile, resize_to_square
+from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
+from cxrlib.images.radiograph import Radiograph
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
@@ -109,7 +110,7 @@ def open_source(archive: Path, *, finding: str | None = None, against: str = "no
         finding=name.lower(),
         table=table,
         films=read_films(archive, table["source"]),
-        read=to_image,
+        read=to_radiograph,
         notes=notes,
         knows_patients=False,
     )
@@ -133,9 +134,10 @@ def read_films(archive: Path, names: Iterable[str]) -> Iterator[np.ndarray]:
                     yield pixels
 
 
-def to_image(pixels: np.ndarray, *, size: int, normalize: str = "minmax") -> np.ndarray:
+def to_radiograph(pixels: np.ndarray, *, size: int, normalize: str = "minmax") -> Radiograph:
     """Return a film of the archive as `open_radiograph` would: (size, size), float32 in [0, 1]."""
-    return resize_to_square(minmax(pixels) if normalize == "minmax" else percentile(pixels), size)
+    image = resize_to_square(minmax(pixels) if normalize == "minmax" else percentile(pixels), size)
+    return Radiograph(image, film_id=pixel_digest(pixels))
 
 
 def _film_name(split: str, index: int) -> str:

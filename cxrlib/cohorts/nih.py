@@ -4,7 +4,7 @@ Wang et al., "ChestX-ray8", CVPR 2017; https://nihcc.app.box.com/v/ChestXray-NIH
 """
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes, read_csv
-from cxrlib.images.radiograph import SUFFIXES, read_image
+from cxrlib.images.radiograph import SUFFIXES, open_radiograph
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis",
@@ -55,7 +55,7 @@ def open_source(
     against: str = "nofinding",
     seed: int = 0,
     allow_missing: bool = False,
-    allow_color: bool = False,
+    accept: Collection[str] = (),
 ) -> Source:
     """Return the images of a finding and the images to compare them with, with NIH's boxes.
 
@@ -77,7 +77,7 @@ def open_source(
     allow_missing : bool
         Leave out the images that are not there, with a note. By default missing images
         are an error.
-    allow_color : bool
+    accept : collection of str
         As in `cxrlib.images.radiograph.open_radiograph`.
 
     Returns
@@ -133,7 +133,7 @@ def open_source(
         finding=name.lower(),
         table=table,
         films=[folder / path for path in table["source"]],
-        read=partial(read_image, allow_color=allow_color),
+        read=partial(open_radiograph, accept=accept),
         notes=notes,
         boxes=read_boxes(folder),
     )

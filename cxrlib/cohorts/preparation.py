@@ -9,6 +9,7 @@ was cut off is continued by the next one.
 import hashlib
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,7 +66,7 @@ def prepare(
     normalize: str = "minmax",
     seed: int = 0,
     allow_missing: bool = False,
-    allow_color: bool = False,
+    accept: Collection[str] = (),
     progress: Progress = no_progress,
 ) -> Prepared:
     """Write a cohort of one resolution.
@@ -93,7 +94,7 @@ def prepare(
     allow_missing : bool
         NIH: leave out the images that the label file names but that are not there. By
         default missing images are an error.
-    allow_color : bool
+    accept : collection of str
         As in `cxrlib.images.radiograph.open_radiograph`.
     progress : callable
         ``progress(items, total)`` wraps the iteration, as tqdm does.
@@ -121,14 +122,14 @@ def prepare(
             against=against,
             seed=seed,
             allow_missing=allow_missing,
-            allow_color=allow_color,
+            accept=accept,
         )
     else:
-        opened = open_class_folders(path, finding=finding, allow_color=allow_color)
+        opened = open_class_folders(path, finding=finding, accept=accept)
     table, notes = _with_split(opened, seed)
     table["path"] = _target_paths(table, opened.finding)
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    settings |= {"allow_color": allow_color, "films": _fingerprint(opened.path, table)}
+    settings |= {"accept": sorted(accept), "films": _fingerprint(opened.path, table)}
     is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
     with files.locked(out):
         if _is_new(out, settings):  # asked once more under the lock: another process may have begun meanwhile
@@ -213,11 +214,11 @@ def _convert(
         if (out / target).exists():  # a file gets this name only when it is whole
             return ""
         try:
-            image = source.read(film, size=size, normalize=normalize)
+            radiograph = source.read(film, size=size, normalize=normalize)
         except InputError as error:
             return str(error).removeprefix(f"{source.path / name}: ")  # the table has the name beside the reason
         with files.atomic(out / target) as partial_file:
-            write_prepared(partial_file, image, normalize=normalize)
+            write_prepared(partial_file, radiograph.image, normalize=normalize, film_id=radiograph.film_id)
         return ""
 
     jobs = zip(source.films, table["source"], table["path"], strict=True)

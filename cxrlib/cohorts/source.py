@@ -5,19 +5,18 @@ Each kind of collection has one function that returns a `Source`:
 `cxrlib.cohorts.chestmnist`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.split import UNKNOWN_PATIENT, patients_from_names
 from cxrlib.errors import InputError
-from cxrlib.images.radiograph import read_image
+from cxrlib.images.radiograph import Radiograph, open_radiograph
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class Source:
         The films are produced one by one, so that memory does not grow with their
         number.
     read : callable
-        ``read(film, size=size, normalize=normalize)`` returns an image, (size,
-        size), float32 in [0, 1]. The function raises `InputError` for a film that
+        ``read(film, size=size, normalize=normalize)`` returns a `Radiograph` whose image
+        is (size, size). The function raises `InputError` for a film that
         cannot be used. Several threads call it at the same time.
     notes : tuple of str
         What was assumed about the collection.
@@ -56,13 +55,13 @@ class Source:
     finding: str
     table: pd.DataFrame
     films: Iterable[Any]
-    read: Callable[..., np.ndarray]
+    read: Callable[..., Radiograph]
     notes: tuple[str, ...] = ()
     boxes: pd.DataFrame | None = None
     knows_patients: bool = True
 
 
-def open_class_folders(folder: Path, *, finding: str | None, allow_color: bool) -> Source:
+def open_class_folders(folder: Path, *, finding: str | None, accept: Collection[str] = ()) -> Source:
     """Return the films of two class folders; see `read_cohort` for the arguments and errors."""
     cohort = read_cohort(folder, finding=finding)
     ids, _ = patients_from_names(cohort.table["path"])
@@ -74,7 +73,7 @@ def open_class_folders(folder: Path, *, finding: str | None, allow_color: bool) 
         finding=cohort.finding,
         table=cohort.table.rename(columns=names),
         films=cohort.files,
-        read=partial(read_image, allow_color=allow_color),
+        read=partial(open_radiograph, accept=accept),
         notes=cohort.notes,
         knows_patients=not is_made_up,
     )

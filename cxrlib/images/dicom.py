@@ -10,7 +10,7 @@ import logging
 import threading
 import warnings as python_warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from cxrlib.errors import InputError
 from cxrlib.images.decoder_process import decode_in_child
+from cxrlib.images.film_facts import FilmHeader, FilmWarning
 from cxrlib.images.headers import MAX_SIDE, check_size, read_jpeg, read_jpeg2000
+from cxrlib.images.pixels import pixel_digest
 
 CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
 OTHER_MODALITIES = (
@@ -57,8 +59,10 @@ YBR to RGB rounds, so equal channels may differ a little."""
 _pydicom_lock = threading.Lock()
 
 
-def decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the pixels of a DICOM file as they are to be displayed, and warnings.
+def decode_dicom(
+    path: Path, data: bytes, accept: Collection[str] = ()
+) -> tuple[np.ndarray, tuple[FilmWarning, ...], str]:
+    """Return the pixels of a DICOM file as they are to be displayed, warnings, and the digest of the stored pixels.
 
     The modality look-up table is applied before the VOI look-up table or window
     (DICOM PS3.3 C.11.1 and C.11.2). MONOCHROME1 displays its lowest value as
@@ -70,12 +74,16 @@ def decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         Only for messages.
     data : bytes
         The whole file.
+    accept : collection of str
+        Some of `cxrlib.images.film_facts.ACCEPTABLE`.
 
     Returns
     -------
     pixels : ndarray, (H, W), float64
         Dense is bright.
-    warnings : tuple of str
+    warnings : tuple of FilmWarning
+    digest : str
+        `cxrlib.images.pixels.pixel_digest` of the pixels as they are stored.
 
     Raises
     ------
@@ -93,11 +101,21 @@ def decode_dicom(path: Path, data: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         try:
             photometric = _check_header(path, dataset)
             stored = _stored_pixels(path, dataset, data)
-            return _displayed_pixels(path, dataset, stored, photometric), _warnings(dataset)
+            pixels = _displayed_pixels(path, dataset, stored, photometric)
+            return pixels, _warnings(dataset), pixel_digest(stored)
         except InputError:
             raise
         except Exception as error:  # pydicom raises many kinds of error here, too
             raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {type(error).__name__})") from None
+
+
+def read_dicom_header(path: Path) -> FilmHeader:
+    """Return what the header of a DICOM file says about patient and view, without reading its pixels.
+
+    A file whose header cannot be read gives an empty `FilmHeader`: `decode_dicom`
+    says what is wrong with it.
+    """
+    return FilmHeader()
 
 
 @contextmanager
@@ -237,12 +255,13 @@ def _displayed_pixels(path: Path, dataset: pydicom.Dataset, stored: np.ndarray, 
     return values[level_index]
 
 
-def _warnings(dataset: pydicom.Dataset) -> tuple[str, ...]:
+def _warnings(dataset: pydicom.Dataset) -> tuple[FilmWarning, ...]:
     warnings = []
     part = _code_word(dataset, "BodyPartExamined", CHEST_PARTS + OTHER_PARTS)
     if part not in ("", *CHEST_PARTS):
-        warnings.append(f"body part examined is {part}, not CHEST")
+        warnings.append(FilmWarning("body part", f"body part examined is {part}, not CHEST"))
     view = _code_word(dataset, "ViewPosition", LATERAL_VIEWS)
     if view in LATERAL_VIEWS:
-        warnings.append(f"a lateral film (view position {view}); frontal ones are expected")
+        sentence = f"a lateral film (view position {view}); frontal ones are expected"
+        warnings.append(FilmWarning("lateral", sentence))
     return tuple(warnings)

@@ -30,7 +30,7 @@ MAX_SCANS = 100
 
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _IHDR_BYTES = 25  # length, kind, 13 bytes of content, checksum
-_MAX_TEXT = 80  # characters that are read of a text
+_MAX_TEXT = 100  # characters that are read of a text and its keyword
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the start-of-frame markers C0 to CF
 _JPEG_LS_FRAME = 0xF7
@@ -58,7 +58,7 @@ def check_size(path: Path, columns: int, rows: int) -> None:
         raise InputError(f"{path}: has {columns}x{rows} pixels; each side must have 1 to {MAX_SIDE:,}")
 
 
-def read_png(data: bytes, keyword: str) -> tuple[Size, str | None, bytes]:
+def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, str], bytes]:
     """Check every chunk of a PNG (ISO/IEC 15948), and keep the chunks that its pixels need.
 
     Colour profiles, texts and animations are dropped, because a decoder would
@@ -68,14 +68,14 @@ def read_png(data: bytes, keyword: str) -> tuple[Size, str | None, bytes]:
     ----------
     data : bytes
         The whole file. It begins with `PNG_START`.
-    keyword : str
-        Keyword of the text to look for.
+    keywords : tuple of str
+        Keywords of the texts to look for.
 
     Returns
     -------
     size : Size
-    text : str or None
-        The text with that keyword, if there is one.
+    texts : dict of keyword to str
+        The texts that were found.
     kept : bytes
         The same picture with only the chunks IHDR, PLTE, tRNS, IDAT and IEND.
 
@@ -85,17 +85,19 @@ def read_png(data: bytes, keyword: str) -> tuple[Size, str | None, bytes]:
         The file is damaged or cut off.
     """
     kept: list[bytes | memoryview] = [PNG_START]
-    text_start, text = keyword.encode() + b"\0", None
+    texts: dict[str, str] = {}
     for chunk in _png_chunks(data):
         kind = bytes(chunk[4:8])
         if len(kept) == 1 and (kind, len(chunk)) != (b"IHDR", _IHDR_BYTES):
             raise ValueError("it does not begin with the size of the picture")
         if kind in _PIXEL_CHUNKS:
             kept.append(chunk)
-        elif kind == b"tEXt" and (content := bytes(chunk[8:-4])).startswith(text_start):
-            text = content.removeprefix(text_start)[:_MAX_TEXT].decode("latin-1")
+        elif kind == b"tEXt":
+            keyword, _, text = bytes(chunk[8:-4][:_MAX_TEXT]).decode("latin-1").partition("\0")
+            if keyword in keywords:
+                texts[keyword] = text
     columns, rows = struct.unpack_from(">II", kept[1], 8)
-    return Size(columns, rows), text, b"".join(kept)
+    return Size(columns, rows), texts, b"".join(kept)
 
 
 def _png_chunks(data: bytes) -> Iterator[memoryview]:

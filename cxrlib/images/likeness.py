@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from scipy import stats
 
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.pixels import as_float
 
 SIDE = 32
@@ -94,7 +95,7 @@ def likenesses(thumbnail: np.ndarray, template: np.ndarray) -> dict[str, float]:
     return dict(zip(LOOKS, (upright, inverted, half, max(left, right)), strict=True))
 
 
-def orientation_warning(likeness: dict[str, float]) -> str | None:
+def orientation_warning(likeness: dict[str, float]) -> FilmWarning | None:
     """Return a warning if an image would resemble a chest film clearly more if it were turned or inverted.
 
     Parameters
@@ -104,7 +105,7 @@ def orientation_warning(likeness: dict[str, float]) -> str | None:
 
     Returns
     -------
-    str or None
+    FilmWarning or None
         None if the likeness of a changed image exceeds that of the image as it is by at
         most `LEAD`.
     """
@@ -112,4 +113,5 @@ def orientation_warning(likeness: dict[str, float]) -> str | None:
     upright, changed = likeness["upright"], likeness[look]
     if changed <= upright + LEAD:
         return None
-    return f"looks {WARNINGS[look]} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"
+    sentence = f"looks {WARNINGS[look]} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"
+    return FilmWarning(look, sentence)

@@ -1,4 +1,6 @@
-"""Arrays of pixels: normalise, check, resize, quantise."""
+"""Arrays of pixels: normalise, check, resize, quantise, identify."""
+
+import hashlib
 
 import cv2
 import numpy as np
@@ -161,3 +163,18 @@ def as_float(pixels: np.ndarray) -> np.ndarray:
     if np.issubdtype(pixels.dtype, np.floating):
         return pixels
     return np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)
+
+
+def pixel_digest(pixels: np.ndarray) -> str:
+    """Return 32 hexadecimal digits that depend on the shape and the values of an array alone.
+
+    It is the start of a SHA-256 hash. Two films have the same digest only if all their
+    pixels are equal.
+
+    Parameters
+    ----------
+    pixels : ndarray, any shape, of integers or floats
+    """
+    digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()[:32]

@@ -1,6 +1,7 @@
 """Read the pixels of one PNG or JPEG: decoded, in the file's own depth, one channel."""
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cxrlib.errors import InputError
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import JPEG_START, PNG_START, check_size, read_jpeg, read_png
 from cxrlib.images.pixels import BLOCK_PIXELS
 
@@ -19,9 +21,9 @@ MAX_COLOR_FRACTION = 0.001
 
 
 def decode_picture(
-    path: Path, data: bytes, allow_color: bool, keyword: str
-) -> tuple[np.ndarray, tuple[str, ...], str | None]:
-    """Return the pixels of a PNG or JPEG, warnings, and a text from the file.
+    path: Path, data: bytes, accept: Collection[str], keywords: tuple[str, ...]
+) -> tuple[np.ndarray, tuple[FilmWarning, ...], dict[str, str]]:
+    """Return the pixels of a PNG or JPEG, warnings, and texts from the file.
 
     Parameters
     ----------
@@ -29,28 +31,28 @@ def decode_picture(
         Only for messages.
     data : bytes
         The whole file.
-    allow_color : bool
-        Read a picture in colour by its luminance.
-    keyword : str
-        Keyword of the PNG text to return.
+    accept : collection of str
+        With "color", a picture in colour is read by its luminance.
+    keywords : tuple of str
+        Keywords of the PNG texts to return.
 
     Returns
     -------
     pixels : ndarray, (H, W), uint8 or uint16
-    warnings : tuple of str
-    text : str or None
-        None if there is no such text, or if the pixels are not 16-bit gray: then
-        another program has changed the file since the text was written.
+    warnings : tuple of FilmWarning
+    texts : dict of keyword to str
+        Empty if the pixels are not 16-bit gray: then another program has changed the
+        file since the texts were written.
 
     Raises
     ------
     InputError
         The file is neither PNG nor JPEG, too large, damaged, or in colour.
     """
-    text = None
+    texts: dict[str, str] = {}
     try:
         if data.startswith(PNG_START):
-            size, text, data = read_png(data, keyword)
+            size, texts, data = read_png(data, keywords)
         elif data.startswith(JPEG_START):
             size = read_jpeg(data)
         else:
@@ -69,8 +71,8 @@ def decode_picture(
     if pixels is None or pixels.shape[:2] != (size.rows, size.columns):
         raise InputError(f"{path}: the file is damaged or cut off: {_damage(data)}")
     if pixels.ndim == 2:
-        return pixels, (), text if pixels.dtype == np.uint16 else None
-    return *_to_gray(path, pixels, allow_color), None
+        return pixels, (), texts if pixels.dtype == np.uint16 else {}
+    return *_to_gray(path, pixels, "color" in accept), {}
 
 
 def _damage(data: bytes) -> str:
@@ -83,20 +85,20 @@ def _damage(data: bytes) -> str:
     return "it could not be decoded"
 
 
-def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndarray, tuple[FilmWarning, ...]]:
     """Reduce BGR or BGRA pixels to one channel, in blocks of rows. Refuse or warn of colour."""
     full = np.iinfo(pixels.dtype).max
     rows = max(1, BLOCK_PIXELS // pixels.shape[1])
     blocks = [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
     num_colored = sum(int((_channel_spread(block) > COLOR_SPREAD * full).sum()) for block in blocks)
     fraction = num_colored / pixels[..., 0].size
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FilmWarning, ...] = ()
     if fraction <= MAX_COLOR_FRACTION:
         gray = cv2.extractChannel(pixels, 1)  # green: it equals the others, and JPEG preserves it best
     elif allow_color:
         to_gray = lambda block: cv2.cvtColor(np.ascontiguousarray(block[..., :3]), cv2.COLOR_BGR2GRAY)
         gray = np.concatenate([to_gray(block) for block in blocks])
-        warnings += (f"in colour ({fraction:.0%} of the pixels): read by its luminance",)
+        warnings += (FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read by its luminance"),)
     else:
         raise InputError(
             f"{path}: a picture in colour (red, green and blue differ in {fraction:.1%} of the pixels); "
@@ -106,7 +108,8 @@ def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndar
         for start in range(0, len(gray), rows):
             block, opacity = gray[start : start + rows], alpha[start : start + rows] / np.float32(full)
             block[:] = (block.astype(np.float32) * opacity).astype(gray.dtype)
-        warnings += (f"partly transparent ({float((alpha < full).mean()):.0%}): laid on black",)
+        sentence = f"partly transparent ({float((alpha < full).mean()):.0%}): laid on black"
+        warnings += (FilmWarning("transparent", sentence),)
     return gray, warnings
 
 

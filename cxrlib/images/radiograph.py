@@ -14,6 +14,8 @@ Preparation, training and prediction all read their films here.
 import os
 import struct
 import zlib
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +24,9 @@ import numpy as np
 
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes
+from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
 from cxrlib.images.headers import JPEG_START, PNG_START
-from cxrlib.images.pixels import NORMALIZATIONS, as_float, quantize, resize_to_square
+from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
@@ -32,6 +35,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM_SUFFIXES)
 
 MARK = "cxrlib"
 """Keyword of the PNG text that marks a prepared copy: it is already normalised and padded."""
+
+FILM_MARK = "cxrlib-film"
+"""Keyword of the PNG text of a prepared copy that holds the `Radiograph.film_id` of its original."""
 
 _IHDR_END = 8 + 25  # bytes of the PNG signature and of the chunk IHDR, which must come first
 
@@ -44,16 +50,24 @@ class Radiograph:
     ----------
     image : ndarray, (H, W), float32 in [0, 1]
         Dense is bright.
-    warnings : tuple of str
-        Empty if nothing is unusual.
+    warnings : tuple of FilmWarning
+        Texts. Empty if nothing is unusual.
+    film_id : str
+        32 hexadecimal digits by which the film is known again under any name. They are
+        the `pixel_digest` of the pixels in the file. A prepared copy has the digits of its
+        original, whatever the size of the copy.
+    is_prepared : bool
+        Whether the file is a copy that `write_prepared` wrote.
     """
 
     image: np.ndarray
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FilmWarning, ...] = ()
+    film_id: str = ""
+    is_prepared: bool = False
 
 
 def open_radiograph(
-    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
+    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
 ) -> Radiograph:
     """Read one chest radiograph.
 
@@ -69,9 +83,11 @@ def open_radiograph(
         How each image is normalised: (x - min) / (max - min). With "percentile", the
         0.5th and the 99.5th percentile take the places of min and max, and the result
         is clipped to [0, 1].
-    allow_color : bool
-        Read a picture in colour by its luminance, with a warning. Without it,
-        such a picture is refused.
+    accept : collection of {"color", "modality", "unlike"}
+        Read, with a warning, what is refused otherwise. "color": a picture in
+        colour, by its luminance. "modality": a DICOM file of any Modality.
+        "unlike" has no effect here: only a run compares a film with chest films
+        (`cxrlib.training.run.Run.predict`).
 
     Raises
     ------
@@ -88,16 +104,20 @@ def open_radiograph(
     path = Path(path)
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize is {normalize!r}; it must be one of {', '.join(NORMALIZATIONS)}")
+    if unknown := set(accept) - set(ACCEPTABLE):
+        raise InputError(f"accept is {min(unknown)!r}; it must be one of {', '.join(ACCEPTABLE)}")
     data = read_bytes(path)
-    mark = None
+    texts: dict[str, str] = {}
     # A DICOM file may lack the preamble and "DICM"; then its name decides
     is_dicom = path.suffix.lower() in DICOM_SUFFIXES and not data.startswith((PNG_START, JPEG_START))
     if data[128:132] == b"DICM" or is_dicom:
         from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
 
-        pixels, warnings = decode_dicom(path, data)
+        pixels, warnings, digest = decode_dicom(path, data, accept)
     else:
-        pixels, warnings, mark = decode_picture(path, data, allow_color, MARK)
+        pixels, warnings, texts = decode_picture(path, data, accept, (MARK, FILM_MARK))
+        digest = texts.get(FILM_MARK) or pixel_digest(pixels)
+    mark = texts.get(MARK)
     if mark is None:
         try:
             image = NORMALIZATIONS[normalize](pixels)
@@ -111,22 +131,35 @@ def open_radiograph(
         raise InputError(f"{path}: was prepared in a way that this version of cxrlib does not know")
     if size is not None:
         if max(image.shape) < size:
-            warnings += (f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing",)
+            sentence = f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing"
+            warnings += (FilmWarning("enlarged", sentence),)
         image = resize_to_square(image, size)
-    return Radiograph(image, warnings)
+    return Radiograph(image, warnings, digest, is_prepared=mark is not None)
 
 
 def read_image(
-    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", allow_color: bool = False
+    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
 ) -> np.ndarray:
     """Return only the image of `open_radiograph`: (H, W), float32 in [0, 1].
 
     Arguments and errors are those of `open_radiograph`.
     """
-    return open_radiograph(path, size=size, normalize=normalize, allow_color=allow_color).image
+    return open_radiograph(path, size=size, normalize=normalize, accept=accept).image
 
 
-def write_prepared(path: str | os.PathLike[str], image: np.ndarray, *, normalize: str = "minmax") -> None:
+def read_header(path: Path) -> FilmHeader:
+    """Return what a DICOM file says about patient and view; an empty `FilmHeader` for every other file."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(132).endswith(b"DICM") or path.suffix.lower() in DICOM_SUFFIXES:
+            from cxrlib.images.dicom import read_dicom_header  # pydicom takes a while to import
+
+            return read_dicom_header(path)
+    return FilmHeader()
+
+
+def write_prepared(
+    path: str | os.PathLike[str], image: np.ndarray, *, normalize: str = "minmax", film_id: str = ""
+) -> None:
     """Write an image (H, W) in [0, 1] as a 16-bit gray PNG. `read_image` reads the same 16-bit values back.
 
     Parameters
@@ -135,6 +168,8 @@ def write_prepared(path: str | os.PathLike[str], image: np.ndarray, *, normalize
     image : ndarray, (H, W), floats in [0, 1]
     normalize : {"minmax", "percentile"}
         How the image was normalised. The name is written into the file as a text.
+    film_id : str
+        `Radiograph.film_id` of the original, which is written into the file too.
 
     Raises
     ------
@@ -143,6 +178,11 @@ def write_prepared(path: str | os.PathLike[str], image: np.ndarray, *, normalize
     """
     fast = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     data = cv2.imencode(".png", quantize(image), fast)[1].tobytes()
-    text = b"tEXt" + MARK.encode() + b"\0" + normalize.encode()
-    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
-    Path(path).write_bytes(data[:_IHDR_END] + chunk + data[_IHDR_END:])
+    texts = _text_chunk(MARK, normalize) + (_text_chunk(FILM_MARK, film_id) if film_id else b"")
+    Path(path).write_bytes(data[:_IHDR_END] + texts + data[_IHDR_END:])
+
+
+def _text_chunk(keyword: str, text: str) -> bytes:
+    """Return a text as a chunk of a PNG file (ISO/IEC 15948, 11.3.4.3)."""
+    content = b"tEXt" + keyword.encode() + b"\0" + text.encode()
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))

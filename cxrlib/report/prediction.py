@@ -3,6 +3,7 @@
 import hashlib
 import re
 import textwrap
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ LINE_WIDTH = 110
 
 
 def draw_prediction(
-    run: Run, path: str | Path, prediction: Prediction | None = None, *, allow_color: bool = False, name: str = ""
+    run: Run, path: str | Path, prediction: Prediction | None = None, *, accept: Collection[str] = (), name: str = ""
 ) -> Figure:
     """Draw a film, its heat map (Grad-CAM), and the run's score, decision and warnings.
 
@@ -30,7 +31,7 @@ def draw_prediction(
         PNG, JPEG or DICOM.
     prediction : Prediction, optional
         The run's prediction for the film. By default the run predicts it here.
-    allow_color : bool
+    accept : collection of str
         As in `cxrlib.training.run.Run.predict`.
     name : str
         The text of a line above the films. By default there is no such line.
@@ -47,9 +48,9 @@ def draw_prediction(
     """
     from cxrlib.evaluation.heat_maps import grad_cam  # loads TensorFlow
 
-    prediction = prediction or run.predict(path, allow_color=allow_color)
+    prediction = prediction or run.predict(path, accept=accept)
     recipe = run.recipe
-    image = open_radiograph(path, size=recipe.size, normalize=recipe.normalize, allow_color=allow_color).image
+    image = open_radiograph(path, size=recipe.size, normalize=recipe.normalize, accept=accept).image
     heat = grad_cam(run.model, image[None])[0]
     lines = [line for warning in prediction.warnings for line in textwrap.wrap(f"Warning: {warning}", LINE_WIDTH)]
     figure, axes = plt.subplots(1, 2, figsize=(8, 4.2 + 0.2 * (len(lines) + bool(name))), layout="constrained")
@@ -70,7 +71,7 @@ def draw_prediction(
 
 
 def save_prediction(
-    run: Run, path: str | Path, prediction: Prediction, folder: str | Path, *, allow_color: bool = False
+    run: Run, path: str | Path, prediction: Prediction, folder: str | Path, *, accept: Collection[str] = ()
 ) -> Path:
     """Draw a prediction into a folder, and return the picture's path. The folder is made if it does not exist.
 
@@ -86,7 +87,7 @@ def save_prediction(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; the pictures need a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    figure = draw_prediction(run, path, prediction, allow_color=allow_color, name=Path(path).name)
+    figure = draw_prediction(run, path, prediction, accept=accept, name=Path(path).name)
     picture = folder / picture_name(path)
     try:
         with atomic(picture) as partial:

@@ -1,7 +1,7 @@
 """A finished training: its network, its recipe and its operating point, ready to score films."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from cxrlib.cohorts.split import UNKNOWN_PATIENT, check_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import Progress, no_progress, read_csv, read_json, read_numbers
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.pixels import check_image, quantize, resize_to_square
 from cxrlib.images.radiograph import open_radiograph
 from cxrlib.model import loss as losses
@@ -47,13 +48,14 @@ class Prediction:
     threshold : float
     finding : bool
         score >= threshold.
-    warnings : tuple of str
+    warnings : tuple of FilmWarning
+        Texts.
     """
 
     score: float
     threshold: float
     finding: bool
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FilmWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Run:
         return scores.loc[scores["split"] == "test", "label"].nunique() == 2
 
     def predict(
-        self, image: str | Path | np.ndarray, *, threshold: float | None = None, allow_color: bool = False
+        self, image: str | Path | np.ndarray, *, threshold: float | None = None, accept: Collection[str] = ()
     ) -> Prediction:
         """Score one film, and warn of what is unusual in it (`cxrlib.training.unusual`).
 
@@ -130,8 +132,8 @@ class Run:
         image : path-like, or ndarray (H, W) or (H, W, 1), float in [0, 1], dense is bright
         threshold : float, optional
             Used instead of the run's threshold.
-        allow_color : bool
-            Also read a colour picture, as gray.
+        accept : collection of str
+            As in `cxrlib.images.radiograph.open_radiograph`.
 
         Raises
         ------
@@ -140,15 +142,15 @@ class Run:
             look like one.
         """
         size = self.recipe.size
-        warnings: tuple[str, ...] = ()
+        warnings: tuple[FilmWarning, ...] = ()
         if isinstance(image, np.ndarray):
             pixels, name = resize_to_square(check_image(image), size), "the image"
         else:
-            film = open_radiograph(image, size=size, normalize=self.recipe.normalize, allow_color=allow_color)
+            film = open_radiograph(image, size=size, normalize=self.recipe.normalize, accept=accept)
             pixels, name, warnings = film.image, str(image), film.warnings
         pixels = quantize(pixels)
         score = float(self.score_images(pixels[None])[0])
-        unusual = () if self.reference is None else self.reference.check(pixels, name)
+        unusual = () if self.reference is None else self.reference.check(pixels, name, accept="unlike" in accept)
         threshold = self.threshold if threshold is None else threshold
         return Prediction(score, threshold, score >= threshold, warnings + unusual)
 

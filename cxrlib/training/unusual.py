@@ -20,6 +20,7 @@ import numpy as np
 
 from cxrlib.errors import InputError
 from cxrlib.files import write_text
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.likeness import SIDE, likenesses, make_template, orientation_warning, thumbnail_of
 from cxrlib.images.pixels import as_float
 
@@ -74,7 +75,9 @@ class Reference:
     contrast: tuple[float, float]
     sharpness: tuple[float, float]
 
-    def check(self, image: np.ndarray, name: str | Path = "the image") -> tuple[str, ...]:
+    def check(
+        self, image: np.ndarray, name: str | Path = "the image", *, accept: bool = False
+    ) -> tuple[FilmWarning, ...]:
         """Return one warning for each thing that is unusual in an image.
 
         Parameters
@@ -83,6 +86,9 @@ class Reference:
             The image as the network gets it.
         name : str or Path
             The name of the image in an error.
+        accept : bool
+            Give a warning where an image that does not look like a chest film would be
+            refused.
 
         Raises
         ------
@@ -96,7 +102,7 @@ class Reference:
         best = max(likeness.values())
         needed = min(MIN_LIKENESS, self.likeness)  # never more than what 99.5 % of the training films have
         found = f"its likeness to the training films is at most {best:.2f}"
-        if best < needed:
+        if best < needed and not accept:
             raise InputError(
                 f"{name}: does not look like a chest film: {found}, and at least {needed:.2f} is needed; "
                 "give a frontal chest radiograph"
@@ -104,16 +110,17 @@ class Reference:
         warnings = []
         if best < self.likeness:
             theirs = f"theirs is at least {self.likeness:.2f}"
-            warnings.append(f"looks little like a chest film: {found}; {theirs}. Look at the image")
+            sentence = f"looks little like a chest film: {found}; {theirs}. Look at the image"
+            warnings.append(FilmWarning("unlike", sentence))
         if warning := orientation_warning(likeness):
             warnings.append(warning)
         for figure, value in measure(image).items():
             low, high = getattr(self, figure)
             margin = MARGIN * (high - low)
             if not low - margin <= value <= high + margin:
-                warnings.append(
-                    f"{figure} is {value:.3f}, far from the training films' {low:.3f} to {high:.3f}: {HINTS[figure]}"
-                )
+                theirs = f"{low:.3f} to {high:.3f}"
+                sentence = f"{figure} is {value:.3f}, far from the training films' {theirs}: {HINTS[figure]}"
+                warnings.append(FilmWarning(figure, sentence))
         return tuple(warnings)
 
 

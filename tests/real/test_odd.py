@@ -48,7 +48,7 @@ def test_a_file_that_is_not_a_radiograph_is_refused_by_name():
 
 def test_pictures_in_colour_are_read_on_request():
     for name in ("nih_rgb.jpg", "nih_lung_masked_rgb.png"):
-        opened = open_radiograph(ODD / name, size=128, allow_color=True)
+        opened = open_radiograph(ODD / name, size=128, accept=["color"])
         assert opened.image.shape == (128, 128)
         assert "luminance" in opened.warnings[0]
 
