@@ -1,3 +1,4 @@
+import gzip
 import io
 from itertools import product
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrlib.errors import InputError
+from cxrlib.images.headers import name_format
 from cxrlib.images.pixels import minmax, percentile, resize_to_square
 from cxrlib.images.radiograph import open_radiograph, read_image, write_prepared
 
@@ -152,6 +154,60 @@ def test_damaged_files_are_refused_by_name(tmp_path, film, capfd):
         with pytest.raises(InputError, match=name):
             open_radiograph(tmp_path / name)
     assert capfd.readouterr() == ("", "")  # no messages of the decoders
+
+
+def pillow(form: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(buffer, form)
+    return buffer.getvalue()
+
+
+OTHER_FILES = {
+    "an empty file": (b"", "the file is empty"),
+    "a file of zeros": (bytes(5000), "only zeros"),
+    "a web page (HTML)": (b"\xef\xbb\xbf\n <!DOCTYPE html><html>sign in</html>", "a web page"),
+    "a web page (HTML) ": (b'<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml">', "a web page"),
+    "a web page (HTML)  ": ("<html><body>no</body></html>".encode("utf-16"), "a web page"),
+    "XML": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML; a film must be PNG"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    "TIFF": (pillow("TIFF"), "TIFF, which is not read; convert it to PNG"),
+    "BMP": (pillow("BMP"), "BMP, .* convert"),
+    "GIF": (pillow("GIF"), "GIF, .* convert"),
+    "WebP": (pillow("WebP"), "WebP, .* convert"),
+    "JPEG 2000": (pillow("JPEG2000"), "JPEG 2000, .* convert"),
+    "HEIC": (b"\0\0\0\x18ftypheic", "HEIC, .* convert"),
+    "AVIF": (b"\0\0\0\x20ftypavif", "AVIF, .* convert"),
+    "NIfTI": (b"\x5c\x01\0\0" + bytes(340) + b"n+1\0" + bytes(9), "NIfTI, .* convert"),
+    "NIfTI or another gzip file": (gzip.compress(bytes(9)), "gzip file; a film must be"),
+    "PDF": (b"%PDF-1.7", "PDF; a film must be"),
+    "ZIP": (b"PK\x03\x04", "ZIP; a film must be"),
+    "NumPy": (b"\x93NUMPY", "NumPy; a film must be"),
+    "HDF5/Keras": (b"\x89HDF\r\n\x1a\n", "HDF5/Keras; a film must be"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_file_of_another_format_is_called_what_it_is(tmp_path, name):
+    data, message = OTHER_FILES[name]
+    assert name_format(data) == name.rstrip()
+    for suffix in ("png", "dcm"):  # the content decides, whatever the name says
+        path = tmp_path / f"film.{suffix}"
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=message):
+            open_radiograph(path)
+
+
+def test_formats_that_are_read_are_known_by_their_first_bytes():
+    dicom = {
+        "the preamble holds a TIFF file": b"II*\0" + bytes(124) + b"DICM",
+        "no preamble": b"\x02\0\0\0UL\x04\0\xb6\0\0\0",
+        "no preamble and no file meta": b"\x08\0\x05\0CS\x0a\0ISO_IR 100",
+        "implicit": b"\x08\0\x08\0\x10\0\0\0ORIGINAL\\PRIMARY",
+    }
+    assert {case: name_format(data) for case, data in dicom.items()} == dict.fromkeys(dicom, "DICOM")
+    assert (name_format(pillow("PNG")), name_format(pillow("JPEG"))) == ("PNG", "JPEG")
+    texts = (b"path,label", b"BMI and age of each patient", b"not a DICOM file", b"\n", b"<5 films")
+    assert [name_format(text) for text in texts] == [""] * len(texts)
 
 
 def test_other_refusals(tmp_path, film):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxrlib.errors import InputError
 from cxrlib.images.film_facts import FilmWarning
-from cxrlib.images.headers import JPEG_START, PNG_START, check_size, read_jpeg, read_png
+from cxrlib.images.headers import check_size, explain_format, name_format, read_jpeg, read_png
 from cxrlib.images.pixels import BLOCK_PIXELS
 
 COLOR_SPREAD = 0.1
@@ -50,19 +50,19 @@ def decode_picture(
         The file is neither PNG nor JPEG, too large, damaged, or in colour.
     """
     texts: dict[str, str] = {}
+    name = name_format(data)
+    if name not in ("PNG", "JPEG", ""):
+        raise InputError(f"{path}: {explain_format(name)}")
     try:
-        if data.startswith(PNG_START):
+        if name == "PNG":
             size, texts, data = read_png(data, keywords)
-        elif data.startswith(JPEG_START):
+        elif name == "JPEG":
             size = read_jpeg(data)
         else:
             raise ValueError("unknown format")
     except ValueError as error:
-        pointer = "; it is a Git LFS pointer: fetch the image with `git lfs pull`"
-        raise InputError(
-            f"{path}: not a readable PNG, JPEG or DICOM file ({len(data):,} bytes, beginning with {data[:4]!r}): "
-            f"{error}{pointer if data.startswith(b'version https://git-lfs') else ''}"
-        ) from None
+        found = f"{len(data):,} bytes, beginning with {data[:4]!r}"
+        raise InputError(f"{path}: not a readable PNG, JPEG or DICOM file ({found}): {error}") from None
     check_size(path, size.columns, size.rows)
     try:  # OpenCV, because Pillow reduces 16-bit colour to 8 bits
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -25,7 +25,7 @@ import numpy as np
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
-from cxrlib.images.headers import JPEG_START, PNG_START
+from cxrlib.images.headers import FORMAT_BYTES, name_format
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
@@ -108,9 +108,7 @@ def open_radiograph(
         raise InputError(f"accept is {min(unknown)!r}; it must be one of {', '.join(ACCEPTABLE)}")
     data = read_bytes(path)
     texts: dict[str, str] = {}
-    # A DICOM file may lack the preamble and "DICM"; then its name decides
-    is_dicom = path.suffix.lower() in DICOM_SUFFIXES and not data.startswith((PNG_START, JPEG_START))
-    if data[128:132] == b"DICM" or is_dicom:
+    if _is_dicom(path, data):
         from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
 
         pixels, warnings, digest = decode_dicom(path, data, accept)
@@ -150,11 +148,17 @@ def read_image(
 def read_header(path: Path) -> FilmHeader:
     """Return what a DICOM file says about patient and view; an empty `FilmHeader` for every other file."""
     with suppress(OSError), path.open("rb") as file:
-        if file.read(132).endswith(b"DICM") or path.suffix.lower() in DICOM_SUFFIXES:
+        if _is_dicom(path, file.read(FORMAT_BYTES)):
             from cxrlib.images.dicom import read_dicom_header  # pydicom takes a while to import
 
             return read_dicom_header(path)
     return FilmHeader()
+
+
+def _is_dicom(path: Path, data: bytes) -> bool:
+    """Return whether a file is to be read as DICOM. Its content decides; its name does if the content tells nothing."""
+    name = name_format(data)
+    return name == "DICOM" or (name == "" and path.suffix.lower() in DICOM_SUFFIXES)
 
 
 def write_prepared(
