@@ -1,11 +1,13 @@
 import gzip
 import io
+import struct
+import zlib
 from itertools import product
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from cxrlib.errors import InputError
 from cxrlib.images.headers import name_format
@@ -208,6 +210,67 @@ def test_formats_that_are_read_are_known_by_their_first_bytes():
     assert (name_format(pillow("PNG")), name_format(pillow("JPEG"))) == ("PNG", "JPEG")
     texts = (b"path,label", b"BMI and age of each patient", b"not a DICOM file", b"\n", b"<5 films")
     assert [name_format(text) for text in texts] == [""] * len(texts)
+
+
+def exif(orientation: int, order: str = "<", kind: str = "H") -> bytes:
+    start = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
+    other = struct.pack(order + "HHII", 0x010F, 2, 4, 0)  # the camera's maker
+    tag = struct.pack(order + "HHI", 0x0112, {"H": 3, "I": 4}[kind], 1)
+    value = struct.pack(order + kind, orientation).ljust(4, b"\0")
+    return start + struct.pack(order + "H", 2) + other + tag + value + bytes(4)
+
+
+def old_exif_text(data: bytes) -> PngImagePlugin.PngInfo:
+    """Return Exif data as ImageMagick 6 writes them into a PNG."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(data):8}\n{data[:20].hex()}\n{data[20:].hex()}\n", zip=True)
+    return info
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_is_applied(tmp_path, orientation):
+    """Pillow's exif_transpose is the reference. The pixels have no symmetry, and blocks that JPEG keeps apart."""
+    stored = np.kron(np.arange(12, dtype=np.uint8).reshape(4, 3) * 20, np.ones((16, 16), np.uint8))
+    for name, mode, options in (
+        ("gray.jpg", "L", {"exif": exif(orientation)}),
+        ("rgb.jpg", "RGB", {"exif": exif(orientation, ">")}),
+        ("long.jpg", "L", {"exif": exif(orientation, "<", "I"), "progressive": True}),
+        ("gray.png", "L", {"exif": exif(orientation)}),
+        ("rgb.png", "RGB", {"exif": exif(orientation, ">")}),
+        ("old.png", "L", {"pnginfo": old_exif_text(exif(orientation))}),
+        ("older.png", "L", {"pnginfo": old_exif_text(b"Exif\0\0" + exif(orientation))}),
+    ):
+        path = save(tmp_path, stored, name, mode, **options)
+        with Image.open(path) as picture:
+            expected = minmax(np.asarray(ImageOps.exif_transpose(picture).convert("L")))
+        opened = open_radiograph(path)
+        np.testing.assert_allclose(opened.image, expected, atol=0.03, err_msg=name)
+        assert opened.warnings == ()
+        if name == "gray.png":
+            upright = save(tmp_path, np.rint(expected * 220).astype(np.uint8), "upright.png")
+            assert opened.film_id == open_radiograph(upright).film_id
+
+
+def test_damaged_exif_data_are_ignored(tmp_path, film):
+    """No byte of them may cost time or a film. A tag that says 6 makes the film wide."""
+    wide, tall = film.shape[::-1], film.shape
+    whole = exif(6)
+    entry = whole.index(b"\x12\x01")
+    damaged = [whole[:k] for k in range(len(whole))]
+    damaged += [bytes(whole[:k] + bytes([byte]) + whole[k + 1 :]) for k in range(len(whole)) for byte in (0, 127, 255)]
+    damaged += [exif(0), exif(9), exif(65535), exif(1 << 31, kind="I"), b"II*\0" + b"\xff" * 60_000]
+    damaged += [whole[:4] + struct.pack("<I", 4) + whole[8:], whole[:8] + b"\xff\xff" + whole[10:entry]]
+    for name in ("film.png", "film.jpg"):
+        for data in damaged:
+            assert read_image(save(tmp_path, film, name, exif=data)).shape in (wide, tall)
+        for data in damaged[: entry + 8]:  # cut off before the value
+            assert read_image(save(tmp_path, film, name, exif=data)).shape == tall
+    info = PngImagePlugin.PngInfo()
+    info.add(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(50_000_000)))
+    for text in ("", "exif", "\nexif\n 4\nxyz", "\nexif\n 4\n123", "\nexif\n 8\n\u0660\u0660"):
+        info.add_itxt("Raw profile type exif", text)
+        info.add(b"tEXt", b"Raw profile type exif\0" + text.encode())
+    assert read_image(save(tmp_path, film, "film.png", pnginfo=info)).shape == tall
 
 
 def test_other_refusals(tmp_path, film):

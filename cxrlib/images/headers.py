@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +94,11 @@ MAX_SCANS = 100
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _IHDR_BYTES = 25  # length, kind, 13 bytes of content, checksum
 _MAX_TEXT = 100  # characters that are read of a text and its keyword
+_EXIF_START = b"Exif\0\0"
+_EXIF_TEXT = b"Raw profile type exif\0"
+_MAX_EXIF = 1 << 16  # bytes that are read of Exif data in a PNG; a segment of a JPEG has no more
+_ORIENTATION_TAG = 0x0112
+_APP1 = 0xE1
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the start-of-frame markers C0 to CF
 _JPEG_LS_FRAME = 0xF7
@@ -101,11 +107,22 @@ _NO_SIZE = "it does not say how large the picture is"
 
 @dataclass(frozen=True)
 class Size:
-    """What a picture declares about itself. `channels` is None where it is not read."""
+    """What a picture declares about itself.
+
+    Attributes
+    ----------
+    columns, rows : int
+        Pixels as they are stored, before the picture is turned.
+    channels : int or None
+        None where it is not read.
+    orientation : int
+        The Exif orientation, 1 to 8, by which the stored pixels are to be turned.
+    """
 
     columns: int
     rows: int
     channels: int | None = None
+    orientation: int = 1
 
 
 def name_format(data: bytes) -> str:
@@ -187,6 +204,8 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
     Returns
     -------
     size : Size
+        The Exif orientation is that of the chunk eXIf, or of the text in which
+        ImageMagick 6 keeps Exif data.
     texts : dict of keyword to str
         The texts that were found.
     kept : bytes
@@ -199,18 +218,54 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
     """
     kept: list[bytes | memoryview] = [PNG_START]
     texts: dict[str, str] = {}
+    exif = exif_in_text = b""
     for chunk in _png_chunks(data):
         kind = bytes(chunk[4:8])
         if len(kept) == 1 and (kind, len(chunk)) != (b"IHDR", _IHDR_BYTES):
             raise ValueError("it does not begin with the size of the picture")
         if kind in _PIXEL_CHUNKS:
             kept.append(chunk)
+        elif kind == b"eXIf":
+            exif = exif or bytes(chunk[8:-4][:_MAX_EXIF])
+        elif kind in (b"tEXt", b"zTXt") and bytes(chunk[8 : 8 + len(_EXIF_TEXT)]) == _EXIF_TEXT:
+            exif_in_text = exif_in_text or _exif_in_text(bytes(chunk[8:-4]))
         elif kind == b"tEXt":
             keyword, _, text = bytes(chunk[8:-4][:_MAX_TEXT]).decode("latin-1").partition("\0")
             if keyword in keywords:
                 texts[keyword] = text
     columns, rows = struct.unpack_from(">II", kept[1], 8)
-    return Size(columns, rows), texts, b"".join(kept)
+    return Size(columns, rows, orientation=_orientation(exif or exif_in_text)), texts, b"".join(kept)
+
+
+def _exif_in_text(content: bytes) -> bytes:
+    """Return the Exif data that a PNG text holds as "exif", a length and hexadecimal digits, on lines of their own."""
+    text = content.partition(b"\0")[2]
+    if text.startswith(b"\0"):  # a zTXt: the compression method 0 comes before the compressed text
+        with suppress(zlib.error):
+            text = zlib.decompressobj().decompress(text[1:], 2 * _MAX_EXIF)
+    lines = text[: 2 * _MAX_EXIF].split()
+    with suppress(ValueError):
+        return bytes.fromhex(b"".join(lines[2:]).decode("ascii"))
+    return b""
+
+
+def _orientation(exif: bytes) -> int:
+    """Return the orientation, 1 to 8, that Exif data state (CIPA DC-008, 4.6.5.1); 1 if they are absent or damaged.
+
+    The data are laid out like a TIFF file: byte order, 42, the position of a list,
+    and a list of entries with 12 bytes each: tag, type, count, value (TIFF 6.0, 2).
+    """
+    exif = exif.removeprefix(_EXIF_START)
+    with suppress(KeyError, struct.error):
+        order = {b"II": "<", b"MM": ">"}[exif[:2]]
+        start = struct.unpack_from(order + "I", exif, 4)[0]
+        for entry in range(struct.unpack_from(order + "H", exif, start)[0]):
+            position = start + 2 + 12 * entry
+            tag, kind = struct.unpack_from(order + "HH", exif, position)
+            if tag == _ORIENTATION_TAG:
+                value = struct.unpack_from(order + {3: "H", 4: "I"}[kind], exif, position + 8)[0]
+                return value if 1 <= value <= 8 else 1
+    return 1
 
 
 def _png_chunks(data: bytes) -> Iterator[memoryview]:
@@ -230,7 +285,10 @@ def _png_chunks(data: bytes) -> Iterator[memoryview]:
 
 
 def read_jpeg(data: bytes) -> Size:
-    """Return what the first frame header of a JPEG or JPEG-LS stream declares (ITU-T T.81, B.2.2; T.87, C.2.2).
+    """Return what the headers of a JPEG or JPEG-LS stream declare (ITU-T T.81, B.2.2; T.87, C.2.2).
+
+    The size is that of the first frame header. The orientation is that of the first
+    segment with Exif data.
 
     Raises
     ------
@@ -239,20 +297,31 @@ def read_jpeg(data: bytes) -> Size:
     """
     if data.count(b"\xff\xda") > MAX_SCANS:
         raise ValueError(f"it has more than {MAX_SCANS} scans")
+    frame, exif = None, b""
+    for code, position in _jpeg_segments(data):
+        if frame is None and (code == _JPEG_LS_FRAME or (0xC0 <= code <= 0xCF and code not in _NOT_FRAMES)):
+            frame = struct.unpack_from(">HHB", data, position + 3)
+        elif code == _APP1 and not exif and data.startswith(_EXIF_START, position + 2):
+            exif = data[position + 2 : position + struct.unpack_from(">H", data, position)[0]]
+    if frame is None:
+        raise ValueError(_NO_SIZE)
+    rows, columns, channels = frame
+    return Size(columns, rows, channels, _orientation(exif))
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the marker code of each segment before the first scan, and the position of its length (2 bytes)."""
     position = 2
     for _ in range(MAX_PARTS):
         marker = _JPEG_MARKER.search(data, position)
         if marker is None or len(data) < marker.end() + 8:
-            break
+            return
         code, position = marker[1][0], marker.end()
-        if code == _JPEG_LS_FRAME or (0xC0 <= code <= 0xCF and code not in _NOT_FRAMES):
-            rows, columns, channels = struct.unpack_from(">HHB", data, position + 3)
-            return Size(columns, rows, channels)
         if code in (0xD9, 0xDA):  # the end of the picture, or the start of a scan
-            break
+            return
         if not (code == 0x01 or 0xD0 <= code <= 0xD8):  # these markers have no length
+            yield code, position
             position += struct.unpack_from(">H", data, position)[0]
-    raise ValueError(_NO_SIZE)
 
 
 def read_jpeg2000(data: bytes) -> Size:

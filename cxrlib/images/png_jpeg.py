@@ -25,6 +25,8 @@ def decode_picture(
 ) -> tuple[np.ndarray, tuple[FilmWarning, ...], dict[str, str]]:
     """Return the pixels of a PNG or JPEG, warnings, and texts from the file.
 
+    The pixels are turned and mirrored as the Exif orientation of the file says.
+
     Parameters
     ----------
     path : Path
@@ -71,8 +73,17 @@ def decode_picture(
     if pixels is None or pixels.shape[:2] != (size.rows, size.columns):
         raise InputError(f"{path}: the file is damaged or cut off: {_damage(data)}")
     if pixels.ndim == 2:
-        return pixels, (), texts if pixels.dtype == np.uint16 else {}
-    return *_to_gray(path, pixels, "color" in accept), {}
+        return _turn(pixels, size.orientation), (), texts if pixels.dtype == np.uint16 else {}
+    gray, warnings = _to_gray(path, pixels, "color" in accept)
+    return _turn(gray, size.orientation), warnings, {}
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror an image (H, W) from its stored to its right orientation (Exif, CIPA DC-008, 4.6.5.1)."""
+    if orientation in (2, 4, 5, 7):  # stored as in a mirror
+        pixels = pixels[:, ::-1]
+    quarter_turns = {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}  # counter-clockwise
+    return np.ascontiguousarray(np.rot90(pixels, quarter_turns.get(orientation, 0)))
 
 
 def _damage(data: bytes) -> str:
