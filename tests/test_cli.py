@@ -1,8 +1,10 @@
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -123,6 +125,50 @@ def test_help_and_import_load_no_large_package():
         check = f"import sys; {code}; sys.exit(' '.join({large} & set(sys.modules)) or None)"
         done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
         assert done.returncode == 0, f"{code} loads {done.stderr}"
+
+
+NAMES_THAT_MISLEAD = {
+    "film.png: nofinding (score 0.0001, threshold 0.5)\nb.png": r"0.5)\nb.png",
+    "a\r\x1b[2Kb.png": r"a\r\x1b[2Kb.png",
+    "a\u202egnp.exe": r"a\u202egnp.exe",
+    "a\u2028\u2066\x85b.png": r"a\u2028\u2066\x85b.png",
+    "a\udcff\udce9.png": r"a\udcff\udce9.png",  # bytes that are not UTF-8
+    "Röntgen 肺 \u202f1.png": "Röntgen 肺 \u202f1.png",  # letters and spaces stay
+}
+
+
+def test_a_file_name_cannot_forge_a_line(tiny_run, film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, shown in NAMES_THAT_MISLEAD.items():
+        film_file, bad_file = tmp_path / name, tmp_path / f"bad {name}"
+        film_file.write_bytes(cv2.imencode(".png", film)[1].tobytes())
+        bad_file.write_bytes(b"")
+        words = ("predict", film_file.name, bad_file.name, "--run", tiny_run.folder)
+        done = cxr(*words, "--explain", "pictures", check=False)
+        result, picture = done.stdout.splitlines()
+        assert shown in result
+        assert picture.startswith("  picture: pictures")
+        errors = [line for line in done.stderr.splitlines() if line.startswith("cxr: ")]
+        assert len(errors) == 1
+        assert shown in errors[0]
+        assert all(letter.isprintable() or letter == "\u202f" for line in done.stderr.splitlines() for letter in line)
+        lines = cxr(*words, "--json", check=False).stdout
+        assert lines.isascii()
+        assert [json.loads(line)["path"] for line in lines.splitlines()] == [film_file.name, bad_file.name]
+
+
+def test_all_that_the_command_prints_is_escaped():
+    for path in Path(output.__file__).parent.glob("*.py"):
+        allowed = path.name == "output.py"
+        assert len(re.findall(r"\b(?:typer\.echo|secho|print|(?:stdout|stderr)\.write)\(", path.read_text())) == allowed
+
+
+def test_a_console_that_lacks_letters_gets_escapes():
+    code = "from cxrlib.cli.output import show; show('lung 肺'); show('lung 肺', err=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.stdout.split(), done.stderr.split()) == ([b"lung", rb"\u80ba"], [b"lung", rb"\u80ba"])
 
 
 def test_simulate_has_an_option_for_each(tmp_path):

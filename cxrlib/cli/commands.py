@@ -53,10 +53,10 @@ def fetch(
     console: Console = context.obj
     fetched = fetch_films(name.value, out, size=size, notify=console.note, progress=console.byte_bar("fetching"))
     for terms in fetched.terms:
-        typer.echo(f"terms: {terms}", err=True)  # even if quiet: whoever uses the films must know them
+        output.show(f"terms: {terms}", err=True)  # even if quiet: whoever uses the films must know them
     size_option = f" --size {size}" if name is options.Collection.chestmnist else ""
-    typer.echo(f"{fetched.path}: {'was there, and is whole' if fetched.was_there else 'fetched and checked'}")
-    typer.echo(f"next: cxr prepare {fetched.path} COHORT{size_option}")
+    output.show(f"{fetched.path}: {'was there, and is whole' if fetched.was_there else 'fetched and checked'}")
+    output.show(f"next: cxr prepare {fetched.path} COHORT{size_option}")
 
 
 @app.command()
@@ -99,7 +99,7 @@ def prepare(
     console.note(*prepared.notes)
     counts = ", ".join(f"{count:,} {name}" for name, count in prepared.counts.items())
     rejected = f"{len(prepared.rejected):,} rejected" + (" (rejected.csv)" if len(prepared.rejected) else "")
-    typer.echo(f"{out}: {counts}; {rejected}")
+    output.show(f"{out}: {counts}; {rejected}")
 
 
 @app.command()
@@ -139,7 +139,7 @@ def simulate(
         progress=console.film_bar("simulating"),
     )
     positives = round(films * prevalence)
-    typer.echo(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
+    output.show(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
 
 
 @app.command()
@@ -185,7 +185,7 @@ def train(
     if shard_index != 0:
         return  # the first process shows the result
     value = trained.history["val_auc"][trained.kept_epoch - 1]
-    typer.echo(f"{run}: epoch {trained.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
+    output.show(f"{run}: epoch {trained.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
     if trained.is_tested:
         output.print_evaluation(trained.evaluate(films))
     else:
@@ -288,7 +288,7 @@ def report(
     page = write_page(opened, out, _read_cohort(cohort, console) if cohort else None)
     if not opened.is_tested:
         console.note(f"{NO_TEST_SCORES}; the page is about the validation films")
-    typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
+    output.show(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
 def _open_run(name: str) -> "Run":
@@ -320,5 +320,5 @@ def main() -> None:
 
         if not isinstance(error, InputError | OSError):
             raise
-        typer.echo(f"cxr: {error}", err=True)
+        output.show(f"cxr: {error}", err=True)
         sys.exit(2)

@@ -1,6 +1,7 @@
 """Results as tables and JSON on stdout; warnings and errors on stderr."""
 
 import json
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,9 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cxrlib.errors import printable
+
 if TYPE_CHECKING:
     from cxrlib.evaluation.rates import Evaluation, Performance
     from cxrlib.training.comparison import Comparison
+
+
+def show(line: str, *, err: bool = False) -> None:
+    """Print one line on stdout or stderr. All that `cxr` prints goes through here.
+
+    Characters that could forge other lines are escaped, and those that the console
+    cannot show.
+    """
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"  # a closed stream is None
+    typer.echo(printable(line).encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 @contextmanager
@@ -33,22 +46,22 @@ def show_library_warnings() -> Iterator[None]:
 def print_warnings(messages: Iterable[str]) -> None:
     """Print warnings on stderr, one line each."""
     for message in messages:
-        typer.echo(f"warning: {message}", err=True)
+        show(f"warning: {message}", err=True)
 
 
 def print_evaluation(evaluation: "Evaluation", *, as_json: bool = False) -> None:
     """Print an evaluation as a table, or as JSON."""
     if as_json:
-        typer.echo(json.dumps(evaluation.as_dict()))
+        show(json.dumps(evaluation.as_dict()))
         return
     result = evaluation.performance
-    typer.echo(f"{evaluation.split}: {_describe_films(result)}")
+    show(f"{evaluation.split}: {_describe_films(result)}")
     print_warnings(evaluation.warnings)
     at_threshold, at_prevalence = f" at threshold {result.threshold:.4f}", f" at prevalence {result.prevalence:.3f}"
     figures = evaluation.as_text()
     suffixes = {"AUC": "", "sensitivity": at_threshold, "specificity": at_threshold}
     for title, suffix in (suffixes | {"PPV": at_prevalence, "NPV": at_prevalence}).items():
-        typer.echo(f"{title + suffix:36} {figures[title]}")
+        show(f"{title + suffix:36} {figures[title]}")
 
 
 def print_comparison(comparison: "Comparison", *, as_json: bool = False) -> None:
@@ -57,13 +70,13 @@ def print_comparison(comparison: "Comparison", *, as_json: bool = False) -> None
         flat: dict[str, Any] = {name: getattr(comparison, name) for name in ("n", "n_finding", "n_patients")}
         for name in ("auc_a", "auc_b", "difference"):
             flat |= getattr(comparison, name).as_dict(name)
-        typer.echo(json.dumps(flat | {"warnings": list(comparison.warnings)}))
+        show(json.dumps(flat | {"warnings": list(comparison.warnings)}))
         return
-    typer.echo(_describe_films(comparison))
+    show(_describe_films(comparison))
     print_warnings(comparison.warnings)
     figures = {"AUC of A": comparison.auc_a, "AUC of B": comparison.auc_b, "A - B": comparison.difference}
     for title, estimate in figures.items():
-        typer.echo(f"{title:12} {estimate}")
+        show(f"{title:12} {estimate}")
 
 
 def _describe_films(result: "Performance | Comparison") -> str:
@@ -83,13 +96,13 @@ def print_prediction(result: dict[str, Any], *, finding: str, as_json: bool = Fa
     as_json : bool
     """
     if as_json:
-        typer.echo(json.dumps(result))
+        show(json.dumps(result))
     elif "error" in result:
-        typer.echo(f"cxr: {result['error']}", err=True)
+        show(f"cxr: {result['error']}", err=True)
     else:
         decision = finding if result["finding"] else "nofinding"
-        typer.echo(f"{result['path']}: {decision} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
+        show(f"{result['path']}: {decision} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
         for warning in result["warnings"]:
-            typer.echo(f"  warning: {warning}", err=True)  # indented: it belongs to the film above
+            show(f"  warning: {warning}", err=True)  # indented: it belongs to the film above
         if "picture" in result:
-            typer.echo(f"  picture: {result['picture']}")
+            show(f"  picture: {result['picture']}")

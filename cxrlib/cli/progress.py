@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
+from cxrlib.cli.output import show
 
 if TYPE_CHECKING:  # nothing of the library is imported before a command needs it: --help would wait for it
     from tqdm import tqdm
@@ -38,7 +38,7 @@ class Console:
     def note(self, *notes: str) -> None:
         """Show what was assumed, one line each."""
         for note in () if self.quiet else notes:
-            typer.echo(f"note: {note}", err=True)
+            show(f"note: {note}", err=True)
 
     def film_bar(self, title: str) -> "Progress":
         """Return a function that shows progress over films: ``progress(items, total)`` yields the items."""
@@ -114,7 +114,7 @@ class Console:
                 # a message is tqdm's own request to clear the line; after the last tenth comes the result
                 if msg is None and self.shown_tenths < tenths < 10:
                     self.shown_tenths = tenths
-                    typer.echo(str(self), err=True)
+                    show(str(self), err=True)
 
         count = "{n_fmt}{unit} of {total_fmt}{unit}" if options.get("unit_scale") else "{n:,} of {total:,}{unit}"
         count += ", {remaining} left{postfix}"

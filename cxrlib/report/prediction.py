@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 from cxrlib.files import atomic
 from cxrlib.images.radiograph import open_radiograph
 from cxrlib.report import plots
@@ -63,7 +63,7 @@ def draw_prediction(
     for text in (axes[0].title, axes[1].title):
         text.set_parse_math(False)
     if name:
-        figure.suptitle(_replace_missing_glyphs(name), fontsize=10, parse_math=False)
+        figure.suptitle(_replace_missing_glyphs(printable(name)), fontsize=10, parse_math=False)
     if lines:
         text = _replace_missing_glyphs("\n".join(lines))
         figure.supxlabel(text, fontsize=9, x=0.02, ha="left", parse_math=False)
