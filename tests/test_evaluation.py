@@ -7,10 +7,12 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.calibration import brier, brier_interval
+from cxrlib.evaluation.calibration import brier, brier_interval, platt, reliability
 from cxrlib.evaluation.estimate import UNDEFINED, Estimate, effective_size, proportion
+from cxrlib.evaluation.operating_point import choose_by_cost, choose_by_sensitivity, floor_confidence
 from cxrlib.evaluation.rates import compare_thresholds, evaluate_scores, performance, performance_by, predictive_values
 from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval, aucs_of_samples
+from cxrlib.evaluation.seeds import mean_interval, paired_difference
 
 
 def draw(rng, n=200, ties=False):
@@ -68,7 +70,7 @@ def test_the_aucs_of_samples_are_those_of_films_drawn_without_replacement():
     assert aucs.mean() == pytest.approx(np.mean(without_a_pair), abs=0.01)  # each pair is left out equally often
     assert not np.array_equal(aucs, aucs_of_samples(labels, scores, 3, 4, seed=1))
     np.testing.assert_allclose(aucs_of_samples(labels, scores, 4, 5), roc_auc_score(labels, scores))  # all films
-    with pytest.raises(ValueError, match="larger sample than population"):
+    with pytest.raises(InputError, match="needs 5 films of a class; 1 to 4 can be drawn"):
         aucs_of_samples(labels, scores, 5, 5)
 
 
@@ -264,7 +266,7 @@ def test_a_group_without_a_class_has_no_rate_and_films_of_one_patient_count_less
 
 def test_compared_thresholds_are_counted_as_scikit_learn_counts():
     labels, scores = draw(np.random.default_rng(10), 250)
-    thresholds = {"low": 0.1234, "high": 1.5}
+    thresholds = {"low": 0.1234, "high": 0.9876}
     table = compare_thresholds(labels, scores, thresholds, missed=7)
     assert table.index.tolist() == ["low", "high"]
     for name, threshold in thresholds.items():
@@ -334,6 +336,9 @@ def test_bad_input():
         ([1, 0], [0.1, np.nan], "1 of 2 scores are not finite"),
         ([2, 0], [0.1, 0.2], "both 0 and 1"),
         ([0.2, 0.9, 1, 1], [0.1, 0.2, 0.3, 0.4], "both 0 and 1 are needed"),
+        ([1, np.nan], [0.1, 0.2], "1 of 2 labels are not finite"),
+        ([1, 0], ["high", "low"], "the scores are not numbers"),
+        ([], [], "there are no labels"),
     ):
         with pytest.raises(InputError, match=message):
             auc(labels, scores)
@@ -345,6 +350,51 @@ def test_patients_of_other_films():
             measure([1, 0], [0.3, 0.2], ["a", "b", "c"])
 
 
-def test_bad_prevalence():
-    with pytest.raises(InputError, match="prevalence is 0"):
-        performance([1, 0], [0.3, 0.2], 0.25, prevalence=0)
+NO_THRESHOLDS = (np.nan, 2, -1, -0.001, 1.001, "0.5", True, None, np.inf, [0.5])
+NO_FRACTIONS = (0, 1, 95, -0.1, np.nan, "0.9", True)
+NO_COSTS = (0, -1, np.nan, np.inf, "10")
+LABELS, SCORES = [1, 0], [0.3, 0.2]
+NO_ARGUMENTS = (
+    (lambda value: performance(LABELS, SCORES, value), NO_THRESHOLDS, "threshold is"),
+    (lambda value: evaluate_scores("test", LABELS, SCORES, value), NO_THRESHOLDS, "threshold is"),
+    (lambda value: performance_by(["a", "b"], LABELS, SCORES, value), NO_THRESHOLDS, "threshold is"),
+    (lambda value: compare_thresholds(LABELS, SCORES, {"own": value}, missed=1), NO_THRESHOLDS, "threshold is"),
+    (lambda value: compare_thresholds(LABELS, SCORES, {"own": 0.5}, missed=value), NO_COSTS, "costs are"),
+    (lambda value: choose_by_cost(LABELS, SCORES, missed=1, false_alarm=value), NO_COSTS, "costs are"),
+    (lambda value: performance(LABELS, SCORES, 0.25, prevalence=value), NO_FRACTIONS, "prevalence is"),
+    (lambda value: predictive_values(0.9, 0.9, value, (10, 10)), NO_FRACTIONS, "prevalence is"),
+    (lambda value: predictive_values(0.9, value, 0.5, (10, 10)), NO_THRESHOLDS, "specificity is"),
+    (lambda value: predictive_values(0.9, 0.9, 0.5, (10, value)), NO_COSTS, "numbers of films"),
+    (lambda value: auc_interval(LABELS, SCORES, level=value), NO_FRACTIONS, "level is"),
+    (lambda value: choose_by_sensitivity(LABELS, SCORES, floor=value), NO_FRACTIONS, "sensitivity is"),
+    (lambda value: choose_by_sensitivity(LABELS, SCORES, confidence=value), NO_FRACTIONS, "confidence is"),
+    (lambda value: floor_confidence(20, 2, value), NO_FRACTIONS, "floor is"),
+    (lambda value: floor_confidence(20, value, 0.9), (-1, 21), "films are missed"),
+    (lambda value: brier(LABELS, [value, 0.5]), (-0.1, 1.1, 3), "probabilities, 0 to 1"),
+    (lambda value: brier_interval(LABELS, [value, 0.5]), (-0.1, 1.1, np.nan), "scores are"),
+    (lambda value: reliability(LABELS, [value, 0.5], bins=1), (-0.1, 1.1, np.nan), "scores are"),
+    (lambda value: reliability(LABELS, SCORES, bins=value), (0, -1, 3), "bins is"),
+    (lambda value: platt([1, 0, 1, 0], [2.0, 1.0, 0.5, 0.0])([value]), (np.nan, "x"), "logits are not"),
+    (lambda value: proportion([True, value]), (np.nan, 2, 0.5, "x"), "hits are"),
+    (lambda value: effective_size(value), ([], [np.nan], [3]), "hits"),
+    (lambda value: auc_interval(LABELS, SCORES, ["a", value]), (None, np.nan), "1 of 2 films have no patient"),
+    (lambda value: performance_by(["a"] * value, LABELS, SCORES, 0.5), (1, 3), "groups; each film needs one"),
+    (lambda value: performance_by(["a", "b"], [1, value], SCORES, 0.5), (np.nan, 2, "x"), "labels are"),
+    (lambda value: paired_difference([0.9, 0.8], value), ([0.7], [0.7, np.nan], [0.7] * 3), "results of"),
+    (lambda value: mean_interval(value), ([], [0.9], [0.9, np.nan]), "value"),
+)
+
+
+def test_arguments_that_cannot_be():
+    for call, values, message in NO_ARGUMENTS:
+        for value in values:
+            with pytest.raises(InputError, match=message):
+                call(value)
+
+
+def test_a_threshold_may_be_an_end_and_of_any_type_of_number():
+    for threshold, sensitivity in ((0, 1), (np.float32(0.25), 1), (1, 0), (np.int64(1), 0)):
+        assert performance(LABELS, SCORES, threshold).sensitivity.value == sensitivity
+    calls_none = choose_by_cost(LABELS * 2, [1.0, 1.0, 0.9, 0.8], missed=1, false_alarm=100).threshold
+    assert calls_none > 1
+    assert performance(LABELS * 2, [1.0, 1.0, 0.9, 0.8], calls_none).tp == 0

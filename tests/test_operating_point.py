@@ -91,5 +91,5 @@ def test_no_film_lies_at_the_threshold(films):
 
 
 def test_bad_costs():
-    with pytest.raises(InputError, match="both must be above 0"):
+    with pytest.raises(InputError, match="both must be numbers above 0"):
         choose_by_cost([1, 0], [0.2, 0.1], missed=0, false_alarm=1)

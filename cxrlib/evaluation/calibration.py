@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from cxrlib.evaluation.estimate import Estimate, Patients, check_scores, number_patients, proportion
+from cxrlib.errors import InputError
+from cxrlib.evaluation.estimate import Estimate, Patients, check_finite, check_scores, number_patients, proportion
 from cxrlib.evaluation.intervals import interval_from_influence
 
 
@@ -22,7 +23,7 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-        In [0, 1], which is not checked.
+        Probabilities, in [0, 1].
 
     Raises
     ------
@@ -34,7 +35,7 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
     >>> brier([1, 0], [0.5, 0.0])
     0.125
     """
-    labels, scores = check_scores(labels, scores)
+    labels, scores = check_scores(labels, scores, probabilities=True)
     return float(np.mean((scores - labels) ** 2))
 
 
@@ -48,7 +49,7 @@ def brier_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = No
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-        In [0, 1], which is not checked.
+        Probabilities, in [0, 1].
     patients : array, (N,), optional
 
     Raises
@@ -64,7 +65,7 @@ def brier_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = No
     score in 93 to 98 % of samples. If each sample has the same fraction of films with
     the finding, the interval holds the true Brier score in more samples than that.
     """
-    labels, scores = check_scores(labels, scores)
+    labels, scores = check_scores(labels, scores, probabilities=True)
     errors = (scores - labels) ** 2
     value = float(errors.mean())
     return interval_from_influence(labels, value, (errors - value) / len(errors), patients)
@@ -77,7 +78,7 @@ def reliability(labels: ArrayLike, scores: ArrayLike, patients: Patients = None,
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-        In [0, 1], which is not checked.
+        Probabilities, in [0, 1].
     patients : array, (N,), optional
     bins : int
         Number of groups. They are of equal size, from the lowest scores to the
@@ -92,9 +93,11 @@ def reliability(labels: ArrayLike, scores: ArrayLike, patients: Patients = None,
     Raises
     ------
     InputError
-        As in `brier_interval`.
+        As in `brier_interval`, or there are fewer films than groups.
     """
-    labels, scores = check_scores(labels, scores)
+    labels, scores = check_scores(labels, scores, probabilities=True)
+    if not 1 <= bins <= len(labels):
+        raise InputError(f"bins is {bins}; it must be from 1 to the number of films, {len(labels):,}")
     patients = number_patients(patients, len(labels))
     # films with equal scores are shuffled; in the order of the files they would be sorted by class
     order = np.lexsort((np.random.default_rng(0).random(len(scores)), scores))
@@ -125,4 +128,9 @@ def platt(labels: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], np.ndar
     labels, logits = check_scores(labels, logits)
     fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)  # an infinite C: no penalty on a
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return lambda new_logits: expit(slope * np.asarray(new_logits, float) + offset)
+
+    def to_probabilities(new_logits: ArrayLike) -> np.ndarray:
+        values = check_finite(new_logits, "logits").reshape(np.shape(new_logits))
+        return expit(slope * values + offset)
+
+    return to_probabilities

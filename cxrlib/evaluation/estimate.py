@@ -1,8 +1,10 @@
 """A value with its confidence interval, the interval of a proportion, and the checks of labels and scores."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -16,6 +18,9 @@ LEVEL = 0.95
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 """The quantile of the normal distribution for `LEVEL`: 1.96."""
+
+HIGHEST_THRESHOLD = float(np.nextafter(1.0, 2.0))
+"""The next float above 1. No score reaches it, so a threshold there calls no film a finding (`choose_by_cost`)."""
 
 SAME_SCORE = 1e-5
 """Scores that differ by less than this count as equal. It is our choice, well above the rounding of float32 (1e-7)."""
@@ -55,23 +60,97 @@ UNDEFINED = Estimate(np.nan, np.nan, np.nan)
 """The estimate of a rate if there are no films."""
 
 
-def check_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def check_scores(
+    labels: ArrayLike, scores: ArrayLike, *, both_classes: bool = True, probabilities: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return labels as int and scores as float64, (N,) each.
+
+    Parameters
+    ----------
+    labels : array, (N,), 1 = the finding
+    scores : array, (N,)
+    both_classes : bool
+        Refuse films that are all of one class.
+    probabilities : bool
+        Refuse scores outside [0, 1].
 
     Raises
     ------
     InputError
-        The numbers of labels and scores differ, the labels are not both 0 and 1,
-        or a score is not finite.
+        There are no films. The numbers of labels and scores differ. The labels are
+        not 0 and 1, a score is not a finite number, or as the parameters say.
     """
-    labels, scores = (np.asarray(values, dtype=float).ravel() for values in (labels, scores))
+    labels, scores = check_finite(labels, "labels"), check_finite(scores, "scores")
     if labels.shape != scores.shape:
         raise InputError(f"there are {labels.size} labels but {scores.size} scores; each film needs one of each")
-    if not np.array_equal(np.unique(labels), (0, 1)):
-        raise InputError(f"the labels are {np.unique(labels)[:5]}; both 0 and 1 are needed, and nothing else")
-    if not np.isfinite(scores).all():
-        raise InputError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite numbers")
+    if not np.isin(labels, (0, 1)).all() or (both_classes and len(np.unique(labels)) < 2):
+        needed = "both 0 and 1 are needed" if both_classes else "0 and 1 are allowed"
+        raise InputError(f"the labels are {np.unique(labels)[:5].tolist()}; {needed}, and nothing else")
+    if probabilities and not 0 <= scores.min() <= scores.max() <= 1:
+        raise InputError(f"the scores are from {scores.min():g} to {scores.max():g}; probabilities, 0 to 1, are needed")
     return labels.astype(int), scores
+
+
+def check_finite(values: ArrayLike, name: str) -> np.ndarray:
+    """Return values as float64, (N,).
+
+    Parameters
+    ----------
+    values : array, (N,) or (N, 1)
+    name : str
+        What the values are, such as "scores", for the message.
+
+    Raises
+    ------
+    InputError
+        There are no values, or some are not finite numbers.
+    """
+    try:
+        numbers = np.asarray(values, dtype=float).ravel()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the {name} are not numbers: {error}") from None
+    if not numbers.size:
+        raise InputError(f"there are no {name}; at least one is needed")
+    if num_bad := int((~np.isfinite(numbers)).sum()):
+        raise InputError(f"{num_bad:,} of {numbers.size:,} {name} are not finite numbers")
+    return numbers
+
+
+def is_real_number(value: object) -> bool:
+    """Return whether a value is one real number of Python or NumPy. True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_threshold(threshold: float) -> float:
+    """Return a threshold on scores as a float.
+
+    Raises
+    ------
+    InputError
+        It is not a number from 0 to 1. `HIGHEST_THRESHOLD` is allowed too.
+    """
+    if not (is_real_number(threshold) and 0 <= threshold <= HIGHEST_THRESHOLD):
+        raise InputError(f"threshold is {threshold!r:.80}; it must be a number from 0 to 1")
+    return float(threshold)
+
+
+def check_fraction(value: float, name: str) -> float:
+    """Return a fraction as a float.
+
+    Parameters
+    ----------
+    value : float in (0, 1)
+    name : str
+        What the fraction is, such as "prevalence", for the message.
+
+    Raises
+    ------
+    InputError
+        It is not a number above 0 and below 1.
+    """
+    if not (is_real_number(value) and 0 < value < 1):
+        raise InputError(f"{name} is {value!r:.80}; it must lie between 0 and 1")
+    return float(value)
 
 
 def number_patients(patients: Patients, films: int) -> np.ndarray:
@@ -80,13 +159,16 @@ def number_patients(patients: Patients, films: int) -> np.ndarray:
     Raises
     ------
     InputError
-        The numbers of ids and films differ.
+        The numbers of ids and films differ, or an id is missing.
     """
     if patients is None:
         return np.arange(films)
+    given = np.asarray(patients, dtype=object).ravel()  # otherwise NumPy turns a missing id into the text "nan"
     patients = np.asarray(patients).ravel()
     if len(patients) != films:
         raise InputError(f"there are {films} labels but {len(patients)} patients; each film needs one of each")
+    if num_missing := int(pd.isna(given).sum()):
+        raise InputError(f"{num_missing:,} of {films:,} films have no patient; give each film an id, or no ids at all")
     return np.unique(patients, return_inverse=True)[1]
 
 
@@ -118,6 +200,11 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     Estimate
         Not defined where there are no films.
 
+    Raises
+    ------
+    InputError
+        A hit is neither true nor false, or as in `number_patients`.
+
     Notes
     -----
     We simulated fractions of 0.75 to 0.95 of 20 to 1,000 films. The interval holds
@@ -130,9 +217,10 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     >>> print(proportion([True, True, True, False]))
     0.750 (0.301 to 0.954)
     """
-    hits = np.asarray(hits, dtype=float)
+    hits = np.asarray(hits)
     if hits.size == 0:
         return UNDEFINED
+    hits = _check_hits(hits)
     fraction, size = hits.mean(), effective_size(hits, patients)
     centre = (fraction + Z**2 / (2 * size)) / (1 + Z**2 / size)
     half = Z / (1 + Z**2 / size) * np.sqrt(fraction * (1 - fraction) / size + Z**2 / (4 * size**2))
@@ -154,8 +242,13 @@ def effective_size(hits: ArrayLike, patients: Patients = None) -> float:
     ----------
     hits : array of bool, (N,)
     patients : array, (N,), optional
+
+    Raises
+    ------
+    InputError
+        There are no films, a hit is neither true nor false, or as in `number_patients`.
     """
-    hits = np.asarray(hits, dtype=float)
+    hits = _check_hits(hits)
     if patients is None:
         return float(len(hits))
     patients = number_patients(patients, len(hits))
@@ -166,3 +259,11 @@ def effective_size(hits: ArrayLike, patients: Patients = None) -> float:
     variance = count / (count - 1) * (residuals**2).sum() / len(hits) ** 2
     design_effect = variance / (fraction * (1 - fraction) / len(hits))
     return len(hits) / max(1.0, design_effect)
+
+
+def _check_hits(hits: ArrayLike) -> np.ndarray:
+    """Return hits as floats, each 0 or 1, (N,)."""
+    hits = check_finite(hits, "hits")
+    if not np.isin(hits, (0, 1)).all():
+        raise InputError(f"the hits are {np.unique(hits)[:5]}; each must be true or false")
+    return hits

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.estimate import check_scores
+from cxrlib.evaluation.estimate import check_fraction, check_scores, is_real_number
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,16 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
         Number of validation films with the finding, and how many of them fall below
         the threshold.
     floor : float in (0, 1)
+
+    Raises
+    ------
+    InputError
+        More films are missed than there are, a number is negative, or the floor is not
+        between 0 and 1.
     """
+    floor = check_fraction(floor, "floor")
+    if not 0 <= missed <= n_finding:
+        raise InputError(f"{missed} of {n_finding} films are missed; 0 to {n_finding} are possible")
     found = n_finding - missed
     return float(stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
 
@@ -82,13 +91,11 @@ def max_missed(n_finding: int, floor: float, confidence: float | None = None) ->
         The floor or the confidence is not between 0 and 1, or there are too few films
         with the finding for the confidence.
     """
-    for name, value in {"sensitivity": floor, "confidence": confidence}.items():
-        if value is not None and not 0 < value < 1:
-            raise InputError(f"{name} is {value}; it must lie between 0 and 1")
+    floor = check_fraction(floor, "sensitivity")
     if confidence is None:
         return int(np.floor(n_finding * (1 - floor) + 1e-9))  # 10 (1 - 0.9) is computed as 0.9999..., and must be 1
-    missed = -1
-    while floor_confidence(n_finding, missed + 1, floor) >= confidence:
+    confidence, missed = check_fraction(confidence, "confidence"), -1
+    while missed + 1 < n_finding and floor_confidence(n_finding, missed + 1, floor) >= confidence:
         missed += 1
     if missed < 0:
         needed = int(np.ceil(np.log(1 - confidence) / np.log(floor)))  # with none missed: 1 - floor ** n
@@ -166,10 +173,21 @@ def choose_by_cost(labels: ArrayLike, scores: ArrayLike, *, missed: float, false
     InputError
         A cost is not above 0, or as in `check_scores`.
     """
-    if missed <= 0 or false_alarm <= 0:
-        raise InputError(f"costs are {missed} and {false_alarm}; both must be above 0")
+    check_costs(missed, false_alarm)
     rule = f"lowest cost, a missed finding at {missed:g}, a false alarm at {false_alarm:g}"
     return _choose_lowest_cost(*check_scores(labels, scores), missed, false_alarm, rule)
+
+
+def check_costs(missed: float, false_alarm: float) -> None:
+    """Refuse costs of a missed finding and of a false alarm that are not finite numbers above 0.
+
+    Raises
+    ------
+    InputError
+        As the first line says.
+    """
+    if not all(is_real_number(cost) and 0 < cost < np.inf for cost in (missed, false_alarm)):
+        raise InputError(f"costs are {missed!r:.80} and {false_alarm!r:.80}; both must be numbers above 0")
 
 
 def _choose_lowest_cost(

@@ -20,11 +20,15 @@ from cxrlib.evaluation.estimate import (
     Patients,
     Z,
     are_constant,
+    check_fraction,
     check_scores,
+    check_threshold,
     effective_size,
+    is_real_number,
     number_patients,
     proportion,
 )
+from cxrlib.evaluation.operating_point import check_costs
 from cxrlib.evaluation.roc_auc import auc_interval
 
 
@@ -115,7 +119,7 @@ def performance(
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-    threshold : float
+    threshold : float in [0, 1]
     patients : array, (N,), optional
     prevalence : float in (0, 1), optional
         The fraction of films with the finding for which the predictive values are
@@ -124,8 +128,8 @@ def performance(
     Raises
     ------
     InputError
-        The prevalence is not between 0 and 1, or as in `check_scores` and
-        `number_patients`.
+        The threshold is not from 0 to 1, the prevalence is not between 0 and 1, or as
+        in `check_scores` and `number_patients`.
 
     Examples
     --------
@@ -133,8 +137,8 @@ def performance(
     0.5
     """
     labels, scores = check_scores(labels, scores)
-    if prevalence is not None and not 0 < prevalence < 1:
-        raise InputError(f"prevalence is {prevalence}; it must lie between 0 and 1")
+    threshold = check_threshold(threshold)
+    prevalence = None if prevalence is None else check_fraction(prevalence, "prevalence")
     patients = number_patients(patients, len(labels))
     called, positive = scores >= threshold, labels == 1
     sensitivity = proportion(called[positive], patients[positive])
@@ -146,7 +150,7 @@ def performance(
         n_finding, n_nofinding = (effective_size(called[films], patients[films]) for films in (positive, ~positive))
         ppv, npv = predictive_values(sensitivity.value, specificity.value, prevalence, (n_finding, n_nofinding))
     return Performance(
-        threshold=float(threshold),
+        threshold=threshold,
         n=len(labels),
         n_finding=int(positive.sum()),
         n_patients=len(np.unique(patients)),
@@ -175,7 +179,8 @@ def predictive_values(
 
     Parameters
     ----------
-    sensitivity, specificity, prevalence : float in [0, 1]
+    sensitivity, specificity : float in [0, 1]
+    prevalence : float in (0, 1)
     sizes : (float, float)
         The effective numbers of films with and without the finding that the rates were
         measured on (see `effective_size`). The intervals are computed from them.
@@ -186,6 +191,12 @@ def predictive_values(
         PPV and NPV. The PPV is not defined if no film would be called a finding, and
         the NPV is not defined if every film would be called a finding.
 
+    Raises
+    ------
+    InputError
+        A rate is not from 0 to 1, the prevalence is not between 0 and 1, or a number of
+        films is not above 0.
+
     Notes
     -----
     Intervals are on the logit scale (Mercaldo, Lau and Zhou, Statistics in Medicine
@@ -194,6 +205,12 @@ def predictive_values(
     the finding from 11 patients it is 92 %.
     """
     n_finding, n_nofinding = sizes
+    prevalence = check_fraction(prevalence, "prevalence")
+    for name, rate in {"sensitivity": sensitivity, "specificity": specificity}.items():
+        if not (is_real_number(rate) and 0 <= rate <= 1):
+            raise InputError(f"{name} is {rate!r:.80}; it must be a number from 0 to 1")
+    if not all(is_real_number(size) and 0 < size < np.inf for size in sizes):
+        raise InputError(f"the numbers of films are {n_finding!r:.80} and {n_nofinding!r:.80}; both must be above 0")
     return (
         _predictive_value(sensitivity, specificity, prevalence, n_finding, n_nofinding),
         _predictive_value(specificity, sensitivity, 1 - prevalence, n_nofinding, n_finding),
@@ -230,9 +247,14 @@ def evaluate_scores(
     split : str
         A name for the films, such as "test".
     labels, scores, threshold, patients, prevalence
-        As in `performance`.
+        As in `performance`. The scores are probabilities, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        As in `performance`, or a score lies outside [0, 1].
     """
-    scores = np.asarray(scores, dtype=float)
+    labels, scores = check_scores(labels, scores, probabilities=True)
     warnings: tuple[str, ...] = ()
     if are_constant(scores):
         warnings = (f"all {len(scores):,} films have the score {scores[0]:.4f}, so it cannot tell them apart",)
@@ -257,7 +279,7 @@ def performance_by(
         missing or "" is left out.
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-    threshold : float
+    threshold : float in [0, 1]
     patients : array, (N,), optional
 
     Returns
@@ -266,8 +288,15 @@ def performance_by(
         One row a group: ``group``, ``n``, ``n_finding``, ``sensitivity`` and
         ``specificity`` with ``_low`` and ``_high``. NaN where a group has no film
         of the class.
+
+    Raises
+    ------
+    InputError
+        The arrays differ in length, a label is not 0 or 1, a score is not finite, or
+        the threshold is not from 0 to 1.
     """
-    labels, called = np.asarray(labels), np.asarray(scores) >= threshold
+    labels, scores = check_scores(labels, scores, both_classes=False)
+    called = scores >= check_threshold(threshold)
     rows = [
         (group, int(inside.sum()), int(labels[inside].sum()), *sensitivity, *specificity)
         for group, inside, sensitivity, specificity in rates_of_groups(groups, labels, called, patients)
@@ -287,9 +316,16 @@ def rates_of_groups(
         As in `performance_by`.
     called : ndarray, (N,), bool
         Whether the film is called a finding.
+
+    Raises
+    ------
+    InputError
+        The numbers of films, groups and patients differ.
     """
     patients = number_patients(patients, len(labels))
     group_of_film = pd.Series(np.asarray(groups)).replace("", np.nan)
+    if len(group_of_film) != len(labels):
+        raise InputError(f"there are {len(labels)} labels but {len(group_of_film)} groups; each film needs one of each")
     for group in sorted(group_of_film.dropna().unique()):
         inside = (group_of_film == group).to_numpy()
         positive, negative = inside & (labels == 1), inside & (labels == 0)
@@ -307,7 +343,7 @@ def compare_thresholds(
     ----------
     labels : array, (N,), 1 = the finding
     scores : array, (N,)
-    thresholds : dict of name -> threshold
+    thresholds : dict of name -> threshold, in [0, 1]
     patients : array, (N,), optional
     missed : float
         Cost of a missed finding, where a false alarm costs 1.
@@ -318,7 +354,13 @@ def compare_thresholds(
         One row a threshold, indexed by name: ``threshold``, ``sensitivity`` and
         ``specificity`` as text with intervals, the counts ``missed`` and
         ``false alarms``, and ``cost``.
+
+    Raises
+    ------
+    InputError
+        The cost is not a number above 0, or as in `performance`.
     """
+    check_costs(missed, 1)
     rows = {}
     for name, threshold in thresholds.items():
         result = performance(labels, scores, threshold, patients)

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, check_scores
+from cxrlib.errors import InputError
+from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, check_fraction, check_scores
 from cxrlib.evaluation.intervals import half_width, interval_from_influence
 
 SAMPLES = 1000
@@ -55,7 +56,8 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
     Raises
     ------
     InputError
-        The arrays differ in length, a class is missing, or a score is not finite.
+        The arrays differ in length, a class is missing, a score is not finite, or the
+        level is not between 0 and 1.
 
     Notes
     -----
@@ -69,6 +71,7 @@ def auc_interval(labels: ArrayLike, scores: ArrayLike, patients: Patients = None
     the true AUC in 86 % of samples.
     """
     labels, scores = check_scores(labels, scores)
+    level = check_fraction(level, "level")
     return interval_from_influence(labels, *auc_and_influence(labels, scores), patients, level=level)
 
 
@@ -155,13 +158,15 @@ def aucs_of_samples(
     Raises
     ------
     InputError
-        As in `check_scores`.
-    ValueError
-        A sample needs more films of a class than there are.
+        As in `check_scores`, or a sample needs no film of a class, or more than there
+        are.
     """
     labels, scores = check_scores(labels, scores)
     rng = np.random.default_rng(seed)
     classes = [(np.flatnonzero(labels == label), count) for label, count in ((1, n_finding), (0, n_nofinding))]
+    for films, count in classes:
+        if not 1 <= count <= len(films):
+            raise InputError(f"a sample needs {count} films of a class; 1 to {len(films):,} can be drawn")
     aucs = np.empty(SAMPLES)
     for i in range(SAMPLES):
         sample = np.concatenate([rng.choice(films, count, replace=False) for films, count in classes])

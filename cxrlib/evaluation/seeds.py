@@ -5,13 +5,12 @@ seeds, so the differences between arms are paired by seed. The tables have a row
 each training, with the columns ``seed``, ``arm`` and the results, such as ``auc``.
 """
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.estimate import LEVEL, UNDEFINED, Estimate
+from cxrlib.evaluation.estimate import LEVEL, UNDEFINED, Estimate, check_finite
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
@@ -22,12 +21,20 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Estimate:
     a, b : array, (seeds,)
         In the same order of seeds.
 
+    Raises
+    ------
+    InputError
+        The two have different lengths, or as in `mean_interval`.
+
     Examples
     --------
     >>> print(paired_difference([0.91, 0.92, 0.93], [0.90, 0.90, 0.90]))
     0.020 (-0.005 to 0.045)
     """
-    return mean_interval(np.asarray(a, float) - np.asarray(b, float))
+    a, b = check_finite(a, "results of a"), check_finite(b, "results of b")
+    if a.shape != b.shape:
+        raise InputError(f"there are {a.size} results of a but {b.size} of b; each seed needs one of each")
+    return mean_interval(a - b)
 
 
 def mean_interval(values: ArrayLike) -> Estimate:
@@ -35,8 +42,15 @@ def mean_interval(values: ArrayLike) -> Estimate:
 
     The ends are mean -+ t s / sqrt(n). s is the standard deviation of the values, and t
     is the quantile of Student's t with n - 1 degrees of freedom.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two values, or some are not finite numbers.
     """
-    values = np.asarray(values, float)
+    values = check_finite(values, "values")
+    if len(values) < 2:
+        raise InputError("there is only 1 value; an interval needs at least 2")
     mean, half = values.mean(), stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     return Estimate(float(mean), float(mean - half), float(mean + half))
 
