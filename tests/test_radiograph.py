@@ -10,9 +10,10 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from cxrlib.errors import InputError
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import name_format
 from cxrlib.images.pixels import minmax, percentile, resize_to_square
-from cxrlib.images.radiograph import open_radiograph, read_image, write_prepared
+from cxrlib.images.radiograph import open_radiograph, read_image, read_prepared_facts, write_prepared
 
 
 def save(tmp_path, array, name="film.png", mode=None, **options):
@@ -297,3 +298,22 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
     assert (tmp_path / "bomb.png").stat().st_size < 100_000
     with pytest.raises(InputError, match=r"bomb\.png"):
         read_image(tmp_path / "bomb.png")
+
+
+def test_a_prepared_copy_keeps_the_id_and_the_warnings_of_its_original_at_every_size(tmp_path, film):
+    original = save(tmp_path, film)
+    opened = open_radiograph(original)
+    assert len(opened.film_id) == 32
+    assert opened.film_id != open_radiograph(save(tmp_path, film + 1, "other.png")).film_id
+    warning = FilmWarning("lateral", "a lateral film; frontal ones are expected")
+    for size in (32, 64):
+        image = read_image(original, size=size)
+        write_prepared(tmp_path / "copy.png", image, film_id=opened.film_id, warnings=[warning])
+        copy = open_radiograph(tmp_path / "copy.png")
+        assert (copy.film_id, copy.is_prepared) == (opened.film_id, True)
+        assert [(each.kind, str(each)) for each in copy.warnings] == [(warning.kind, str(warning))]
+        assert read_prepared_facts(tmp_path / "copy.png") == (opened.film_id, (warning,))
+    write_prepared(tmp_path / "plain.png", image)
+    assert read_prepared_facts(tmp_path / "plain.png") is None
+    assert read_prepared_facts(original) is None
+    assert read_prepared_facts(tmp_path / "absent.png") is None

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cxrlib.errors import InputError
@@ -91,9 +92,11 @@ MAX_PARTS = 100_000
 MAX_SCANS = 100
 """A progressive JPEG has about 10 scans. Each costs as much time as a whole picture, however few bytes it has."""
 
+MAX_TEXT = 4000
+"""Characters that are read of a text in a PNG, with its keyword. Our choice: a prepared copy has a few hundred."""
+
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _IHDR_BYTES = 25  # length, kind, 13 bytes of content, checksum
-_MAX_TEXT = 100  # characters that are read of a text and its keyword
 _EXIF_START = b"Exif\0\0"
 _EXIF_TEXT = b"Raw profile type exif\0"
 _MAX_EXIF = 1 << 16  # bytes that are read of Exif data in a PNG; a segment of a JPEG has no more
@@ -230,7 +233,7 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
         elif kind in (b"tEXt", b"zTXt") and bytes(chunk[8 : 8 + len(_EXIF_TEXT)]) == _EXIF_TEXT:
             exif_in_text = exif_in_text or _exif_in_text(bytes(chunk[8:-4]))
         elif kind == b"tEXt":
-            keyword, _, text = bytes(chunk[8:-4][:_MAX_TEXT]).decode("latin-1").partition("\0")
+            keyword, text = _keyword_and_text(chunk)
             if keyword in keywords:
                 texts[keyword] = text
     columns, rows = struct.unpack_from(">II", kept[1], 8)
@@ -266,6 +269,36 @@ def _orientation(exif: bytes) -> int:
                 value = struct.unpack_from(order + {3: "H", 4: "I"}[kind], exif, position + 8)[0]
                 return value if 1 <= value <= 8 else 1
     return 1
+
+
+def read_first_texts(data: bytes, keywords: tuple[str, ...]) -> dict[str, str]:
+    """Return the texts that directly follow the size of a PNG, and have one of the keywords.
+
+    Parameters
+    ----------
+    data : bytes
+        The first bytes of the file; the pixels need not be among them.
+    keywords : tuple of str
+
+    Returns
+    -------
+    dict of keyword to str
+        Empty if the file is no PNG.
+    """
+    texts: dict[str, str] = {}
+    if data.startswith(PNG_START):
+        with suppress(ValueError):  # the pixels are cut off
+            for chunk in islice(_png_chunks(data), 1, 1 + len(keywords)):
+                keyword, text = _keyword_and_text(chunk)
+                if chunk[4:8] == b"tEXt" and keyword in keywords:
+                    texts[keyword] = text
+    return texts
+
+
+def _keyword_and_text(chunk: memoryview) -> tuple[str, str]:
+    """Return the keyword and the text of a chunk tEXt, without what exceeds `MAX_TEXT`."""
+    keyword, _, text = bytes(chunk[8:-4][:MAX_TEXT]).decode("latin-1").partition("\0")
+    return keyword, text
 
 
 def _png_chunks(data: bytes) -> Iterator[memoryview]:

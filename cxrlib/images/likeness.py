@@ -4,10 +4,15 @@ The image is made small, and each gray level is replaced by its rank. Then it is
 correlated with a template, the mean of many chest films.
 """
 
+from functools import cache
+from pathlib import Path
+
 import cv2
 import numpy as np
 from scipy import stats
 
+import cxrlib
+from cxrlib.files import read_json
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.pixels import as_float
 
@@ -24,6 +29,13 @@ choice."""
 LEAD = 0.1
 """By how much the likeness of a turned or inverted image must exceed the likeness of the image as it is. We chose it on
 real films; benchmarks/README.md measures how often the warnings are right."""
+
+MIN_LIKENESS = 0.4
+"""An image with a smaller likeness does not look like a chest film: as it is, and turned or inverted in any way. We
+chose it on real films; benchmarks/README.md measures what the rule finds and how often it is wrong."""
+
+REFERENCE = "reference.json"
+"""The file of a run that holds the template of its training films (`cxrlib.training.unusual`)."""
 
 LOOKS = ("upright", "inverted", "upside down", "turned")
 """What an image may look like. The first is how it should look."""
@@ -93,6 +105,30 @@ def likenesses(thumbnail: np.ndarray, template: np.ndarray) -> dict[str, float]:
     upright, left, half, right = (float(each.max()) for each in maps)
     inverted = -float(min(maps[0].min(), maps[2].min()))  # an inverted film may be upright or upside down
     return dict(zip(LOOKS, (upright, inverted, half, max(left, right)), strict=True))
+
+
+@cache
+def shipped_template() -> np.ndarray:
+    """Return the template of the simulated films that the network that comes with the library was trained on."""
+    return np.array(read_json(Path(cxrlib.__file__).with_name("weights") / REFERENCE)["template"])
+
+
+def likeness_warnings(image: np.ndarray) -> tuple[FilmWarning, ...]:
+    """Return warnings if an image does not look like an upright chest film whose dense parts are bright.
+
+    It is compared with `shipped_template`.
+
+    Parameters
+    ----------
+    image : ndarray, (S, S), uint8, uint16 or float32, full range for [0, 1]
+    """
+    likeness = likenesses(thumbnail_of(image), shipped_template())
+    best = max(likeness.values())
+    if best < MIN_LIKENESS:
+        sentence = f"does not look like a chest film (its likeness to one is at most {best:.2f})"
+        return (FilmWarning("unlike", sentence),)
+    warning = orientation_warning(likeness)
+    return (warning,) if warning else ()
 
 
 def orientation_warning(likeness: dict[str, float]) -> FilmWarning | None:

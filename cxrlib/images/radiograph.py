@@ -11,10 +11,11 @@ The order of the steps changes pixels, so it is fixed:
 Preparation, training and prediction all read their films here.
 """
 
+import json
 import os
 import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import numpy as np
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
-from cxrlib.images.headers import FORMAT_BYTES, name_format
+from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
@@ -39,6 +40,10 @@ MARK = "cxrlib"
 FILM_MARK = "cxrlib-film"
 """Keyword of the PNG text of a prepared copy that holds the `Radiograph.film_id` of its original."""
 
+WARNINGS_MARK = "cxrlib-warnings"
+"""Keyword of the PNG text of a prepared copy that holds the warnings about its original: [[kind, sentence], ...]."""
+
+_MARKS = (MARK, FILM_MARK, WARNINGS_MARK)
 _IHDR_END = 8 + 25  # bytes of the PNG signature and of the chunk IHDR, which must come first
 
 
@@ -113,8 +118,9 @@ def open_radiograph(
 
         pixels, warnings, digest = decode_dicom(path, data, accept)
     else:
-        pixels, warnings, texts = decode_picture(path, data, accept, (MARK, FILM_MARK))
+        pixels, warnings, texts = decode_picture(path, data, accept, _MARKS)
         digest = texts.get(FILM_MARK) or pixel_digest(pixels)
+        warnings += _parse_warnings(texts.get(WARNINGS_MARK, ""))
     mark = texts.get(MARK)
     if mark is None:
         try:
@@ -161,8 +167,29 @@ def _is_dicom(path: Path, data: bytes) -> bool:
     return name == "DICOM" or (name == "" and path.suffix.lower() in DICOM_SUFFIXES)
 
 
+def read_prepared_facts(path: Path) -> tuple[str, tuple[FilmWarning, ...]] | None:
+    """Return the `Radiograph.film_id` and the warnings that a prepared copy carries, without decoding it.
+
+    Returns
+    -------
+    (str, tuple of FilmWarning) or None
+        None if the file is not a copy that `write_prepared` wrote with a `film_id`.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(_IHDR_END + 3 * MAX_TEXT)
+        texts = read_first_texts(head, _MARKS)
+        if MARK in texts and FILM_MARK in texts:
+            return texts[FILM_MARK], _parse_warnings(texts.get(WARNINGS_MARK, ""))
+    return None
+
+
 def write_prepared(
-    path: str | os.PathLike[str], image: np.ndarray, *, normalize: str = "minmax", film_id: str = ""
+    path: str | os.PathLike[str],
+    image: np.ndarray,
+    *,
+    normalize: str = "minmax",
+    film_id: str = "",
+    warnings: Sequence[FilmWarning] = (),
 ) -> None:
     """Write an image (H, W) in [0, 1] as a 16-bit gray PNG. `read_image` reads the same 16-bit values back.
 
@@ -174,6 +201,9 @@ def write_prepared(
         How the image was normalised. The name is written into the file as a text.
     film_id : str
         `Radiograph.film_id` of the original, which is written into the file too.
+    warnings : sequence of FilmWarning
+        What is unusual in the original. `open_radiograph` gives the same warnings for
+        the copy.
 
     Raises
     ------
@@ -182,8 +212,19 @@ def write_prepared(
     """
     fast = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     data = cv2.imencode(".png", quantize(image), fast)[1].tobytes()
-    texts = _text_chunk(MARK, normalize) + (_text_chunk(FILM_MARK, film_id) if film_id else b"")
+    facts = json.dumps([[warning.kind, warning] for warning in warnings]) if warnings else ""
+    texts = b"".join(
+        _text_chunk(keyword, text) for keyword, text in zip(_MARKS, (normalize, film_id, facts), strict=True) if text
+    )
     Path(path).write_bytes(data[:_IHDR_END] + texts + data[_IHDR_END:])
+
+
+def _parse_warnings(text: str) -> tuple[FilmWarning, ...]:
+    """Return the warnings that a prepared copy carries; none if the text is damaged."""
+    try:
+        return tuple(FilmWarning(str(kind), str(sentence)) for kind, sentence in json.loads(text or "[]"))
+    except (ValueError, TypeError, RecursionError):
+        return ()
 
 
 def _text_chunk(keyword: str, text: str) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from cxrlib.files import Progress, map_in_order, no_progress
 from cxrlib.images.augmentation import Augmentation, augment
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.pixels import quantize
-from cxrlib.images.radiograph import read_image
+from cxrlib.images.radiograph import open_radiograph
 
 if TYPE_CHECKING:
     from cxrlib.model.backend import tf
@@ -23,6 +25,25 @@ MAX_WORKERS = 8
 """Threads that make batches. Each thread has up to four batches ready, which on many cores would fill the memory."""
 
 
+@dataclass(frozen=True)
+class Films:
+    """Films that were read for a network.
+
+    Attributes
+    ----------
+    images : ndarray, (N, S, S), uint16
+        0 to 65535 stands for 0 to 1.
+    film_ids : list of str
+        The `cxrlib.images.radiograph.Radiograph.film_id` of each film.
+    warnings : list of tuple of FilmWarning
+        What is unusual in each film.
+    """
+
+    images: np.ndarray
+    film_ids: list[str]
+    warnings: list[tuple[FilmWarning, ...]]
+
+
 def load_images(
     files: Sequence[Path],
     *,
@@ -30,7 +51,18 @@ def load_images(
     normalize: str = "minmax",
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Read films with `read_image` into one array of 16 bits.
+    """Return only the images of `load_films`: (N, size, size), uint16."""
+    return load_films(files, size=size, normalize=normalize, progress=progress).images
+
+
+def load_films(
+    files: Sequence[Path],
+    *,
+    size: int,
+    normalize: str = "minmax",
+    progress: Progress = no_progress,
+) -> Films:
+    """Read films with `open_radiograph` into one array of 16 bits.
 
     An array larger than `MEMORY_LIMIT` lives in a temporary file. The file has no
     name, and disappears with the process.
@@ -46,8 +78,7 @@ def load_images(
 
     Returns
     -------
-    ndarray, (N, size, size), uint16
-        0 to 65535 stands for 0 to 1.
+    Films
 
     Raises
     ------
@@ -57,10 +88,17 @@ def load_images(
         The disk has no space for the temporary file.
     """
     images = _allocate((len(files), size, size))
-    read = lambda path: quantize(read_image(path, size=size, normalize=normalize))
-    for index, image in enumerate(progress(map_in_order(read, files), len(files))):
+    film_ids, warnings = [], []
+
+    def read(path: Path) -> tuple[np.ndarray, str, tuple[FilmWarning, ...]]:
+        film = open_radiograph(path, size=size, normalize=normalize)
+        return quantize(film.image), film.film_id, film.warnings
+
+    for index, (image, film_id, unusual) in enumerate(progress(map_in_order(read, files), len(files))):
         images[index] = image
-    return images
+        film_ids.append(film_id)
+        warnings.append(unusual)
+    return Films(images, film_ids, warnings)
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:

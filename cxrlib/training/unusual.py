@@ -7,7 +7,7 @@ images that are not chest films, that are turned or inverted, or that differ fro
 the training films in brightness, contrast or sharpness.
 
 benchmarks/README.md reports what the rules find and how often they are wrong. Their
-four numbers were chosen there: `MIN_LIKENESS`, `MARGIN`, `TAIL`, and `LEAD` of
+four numbers were chosen there: `MARGIN` and `TAIL`, and `MIN_LIKENESS` and `LEAD` of
 `cxrlib.images.likeness`.
 """
 
@@ -21,13 +21,16 @@ import numpy as np
 from cxrlib.errors import InputError
 from cxrlib.files import write_text
 from cxrlib.images.film_facts import FilmWarning
-from cxrlib.images.likeness import SIDE, likenesses, make_template, orientation_warning, thumbnail_of
+from cxrlib.images.likeness import (
+    MIN_LIKENESS,
+    REFERENCE,
+    SIDE,
+    likenesses,
+    make_template,
+    orientation_warning,
+    thumbnail_of,
+)
 from cxrlib.images.pixels import as_float
-
-REFERENCE = "reference.json"
-
-MIN_LIKENESS = 0.4
-"""An image is refused if its likeness to a chest film is smaller: as it is, and turned or inverted in any way."""
 
 MARGIN = 0.25
 """How far a figure may lie outside the training films' range, as a fraction of the width of that range."""
