@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from mistune import create_markdown
 
 import cxrlib
 from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 from cxrlib.phantom.simulation import simulate
-from cxrlib.report.card import CLAIM, TRIPOD_AI
+from cxrlib.report.card import CLAIM, TRIPOD_AI, escape_markdown
 from cxrlib.training.run import open_run
 
 
@@ -64,8 +67,48 @@ def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohor
     assert "On all films of" in card
 
 
-def test_a_bar_in_a_name_does_not_break_a_table(tiny_run, sim_cohort):
+HOSTILE = (
+    r"back \ slash \` `code` *a* **b** _c_ __d__ ~~e~~ # | a || b [x](http://e.x) ![x](http://e.x/y.png) "
+    "[x]: http://e.x <http://e.x> <me@e.x> http://e.x www.e.x me@e.x <script>1</script> <!-- x --> <b> </td> &amp; &lt; &#35; "
+    "$a$ ==b== ^c^ :smile: {{d}} {e}`f` - + 1. #"
+)
+
+
+def test_text_from_outside_comes_out_of_markdown_as_it_went_in():
+    """By two renderers that others wrote: markdown-it-py by CommonMark, and mistune with GitHub's links and more."""
+    ours = "# Title\n\nText.\n\n| a | b |\n|---|---|\n| c | d |\n"
+    texts = HOSTILE, "1. a", "- a", "a\nb | c\n# d", "a\u202eb", "a\udcff"
+    plugins = ["table", "url", "strikethrough", "math", "superscript", "mark"]
+    for text in texts:
+        card = ours.replace("Title", f"Title: {escape_markdown(text)}").replace(
+            "Text", f"Text: {escape_markdown(text)}"
+        )
+        card = card.replace("| c | d |", f"| {escape_markdown(text)} | x {escape_markdown(text)} |")
+        for render in (
+            MarkdownIt("commonmark").enable(["table"]).render,
+            create_markdown(escape=False, plugins=plugins),
+        ):
+            page = BeautifulSoup(render(card), "html.parser")
+            names = {tag.name for tag in page.find_all()}
+            assert names == {"h1", "p", "table", "thead", "tbody", "tr", "th", "td"}
+            cells = [cell.text for cell in page.find_all("td")]
+            shown = [page.h1.text, page.p.text, *cells]
+            assert shown == [
+                f"Title: {printable(text)}",
+                f"Text: {printable(text)}.",
+                printable(text),
+                f"x {printable(text)}",
+            ]
+
+
+def test_no_name_in_a_card_becomes_markdown(tiny_run, sim_cohort):
     cohort = read_cohort(sim_cohort)
-    table = cohort.table.assign(site=cohort.table["site"].map("ward|{}".format))
-    card = cxrlib.model_card(tiny_run, replace(cohort, table=table))
-    assert r"| site ward\|0 |" in card
+    plain = BeautifulSoup(
+        MarkdownIt("commonmark").enable("table").render(cxrlib.model_card(tiny_run, cohort)), "html.parser"
+    )
+    table = cohort.table.assign(site=cohort.table["site"].map(lambda site: f"{HOSTILE}{site}"))
+    run = replace(tiny_run, recipe=replace(tiny_run.recipe, name=HOSTILE, start=HOSTILE))
+    card = cxrlib.model_card(run, replace(cohort, table=table))
+    page = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(card), "html.parser")
+    assert [tag.name for tag in page.find_all()] == [tag.name for tag in plain.find_all()]
+    assert page.text.count(HOSTILE) == 3 + cohort.table["site"].nunique()  # title, start twice, sites

@@ -150,13 +150,14 @@ def test_what_comes_from_files_is_escaped(copy, tmp_path):
     scores.loc[scores["label"] == 0, "path"] = [f"nofinding/{i}{evil}.png" for i in range((scores["label"] == 0).sum())]
     scores["score"] = np.where(scores["label"] == 0, 0.99, scores["score"])
     scores.to_csv(copy.folder / "scores.csv", index=False)
-    (copy.folder / "environment.json").write_text(json.dumps({"cohort": evil, evil: [evil]}))
+    (copy.folder / "environment.json").write_text(json.dumps({"cohort": evil, evil: [evil], "odd": "\udcff\u202e"}))
     run = replace(copy, finding='<img src="http://e.x/y.png">')
     page = BeautifulSoup(write_page(run, tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
     assert not page.find_all("script")
     assert all(image["src"].startswith("data:") for image in page.find_all("img"))
     assert evil in page.find(id="errors").parent.text
     assert evil in page.find(id="environment").parent.text
+    assert r"\udcff\u202e" in page.find(id="environment").parent.text  # no bytes of UTF-8; turns the text after it
 
 
 def test_markdown_brings_no_html_links_or_images():

@@ -1,5 +1,6 @@
 """The model card of a run: what goes with a network when it is handed on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from cxrlib.cohorts.cohort import Cohort
 from cxrlib.cohorts.split import SPLITS
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import read_json
 from cxrlib.report.groups import Group, measure_groups
@@ -28,6 +29,9 @@ TRIPOD_AI = {
     "14": "fairness", "15": "model output", "22": "model specification", "23": "performance", "26": "limitations",
 }  # fmt: skip
 """The items that a card covers of the statement by Collins et al. (BMJ 2024;385:e078378; 27 items)."""
+
+_MARKDOWN_SIGNS = re.compile(r"""[!"#$&*:<=>@[\\\]^_`{|}~]|(?<=www)\.""", re.IGNORECASE)
+"""What Markdown may read as more than text within a line. GitHub makes links of http:, of www. and of addresses too."""
 
 
 def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndarray | None = None) -> str:
@@ -57,13 +61,13 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
     scores = run.score_cohort(films) if scores is None else scores
     evaluation = evaluate_scores(split, films.labels, scores, run.threshold, films.table["patient_id"])
     sections = [
-        f"# Model card: {run.finding}, recipe {run.recipe.name}",
+        f"# Model card: {escape_markdown(run.finding)}, recipe {escape_markdown(run.recipe.name)}",
         "**Not a medical device.** For teaching and research; no decision about a patient may rest on it.",
         _network(run),
         _data(run),
         _training(run),
         _performance(evaluation, cohort),
-        *(f"Warning: {warning}." for warning in run.overlap_warnings(films)),
+        *(f"Warning: {escape_markdown(warning)}." for warning in run.overlap_warnings(films)),
         _groups(measure_groups(films, scores, run.threshold)),
         _limits(run),
         _checklists(),
@@ -82,7 +86,8 @@ def _network(run: Run) -> str:
         f"## What it is\n\nA residual network of {run.recipe.depth} layers and {run.model.count_params():,} weights. "
         f"In: one frontal chest film, {run.recipe.size} x {run.recipe.size} pixels, {run.recipe.normalize} to [0, 1], "
         "dense bright. Out: a score in [0, 1], the probability of the finding at the prevalence of the training films "
-        f"as far as the network has learned it. At {run.threshold:.4f} or above, a film is called {run.finding}."
+        f"as far as the network has learned it. At {run.threshold:.4f} or above, a film is called "
+        f"{escape_markdown(run.finding)}."
     )
 
 
@@ -128,7 +133,7 @@ def _training(run: Run) -> str:
     rule = read_json(run.folder / OPERATING_POINT).get("rule", "by an unknown rule")
     note = (
         f"In the loss, a missed finding weighs {run.weight:.2f} times as much as a false alarm; the scores are "
-        f"corrected for it. The threshold was chosen on validation films: {rule}."
+        f"corrected for it. The threshold was chosen on validation films: {escape_markdown(rule)}."
     )
     return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
 
@@ -140,7 +145,8 @@ def _performance(evaluation: Evaluation, cohort: Cohort) -> str:
         title + (at_prevalence if title in ("PPV", "NPV") else ""): text for title, text in evaluation.as_text().items()
     }
     return (
-        f"## Performance\n\nOn {'all' if split == 'all' else f'the {split}'} films of {cohort.folder.name}: "
+        f"## Performance\n\nOn {'all' if split == 'all' else f'the {split}'} films of "
+        f"{escape_markdown(cohort.folder.name)}: "
         f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding.\n\n"
     ) + _table(figures)
 
@@ -152,14 +158,15 @@ def _groups(groups_of_column: dict[str, list[Group]]) -> str:
             rates = [
                 "too few films" if rate is None else f"{rate:.2f}" for rate in (group.sensitivity, group.specificity)
             ]
-            name = _escape_bars(f"{column} {group.name}")
+            name = f"{column} {escape_markdown(group.name)}"
             lines.append(f"| {name} | {group.n:,} | {group.n_finding:,} | {' | '.join(rates)} |")
     table = "\n".join(lines) if len(lines) > 2 else "The cohort has no column view, sex or site."
     return f"## In groups\n\n{table}"
 
 
 def _limits(run: Run) -> str:
-    start = "" if run.recipe.start == "scratch" else f" Its training began from other weights: {run.recipe.start}."
+    began = f" Its training began from other weights: {escape_markdown(run.recipe.start)}."
+    start = "" if run.recipe.start == "scratch" else began
     return (
         "## What it is not good for\n\nOther hospitals, machines, projections and ages than it was measured on; any "
         "finding but this one; films that are no frontal chest films. Intervals allow for several films of one "
@@ -178,10 +185,19 @@ def _checklists() -> str:
 
 
 def _table(rows: Mapping[str, object]) -> str:
-    lines = [f"| {_escape_bars(name)} | {_escape_bars(value)} |" for name, value in rows.items()]
+    lines = [f"| {name} | {escape_markdown(value)} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
-def _escape_bars(value: object) -> str:
-    """Return a value as text for a Markdown table, where an unescaped bar would begin a new column."""
-    return str(value).replace("|", "\\|")
+def escape_markdown(value: object) -> str:
+    r"""Return a value as Markdown that shows its text, and that makes no heading, link, picture, table or HTML.
+
+    A back slash before a sign of ASCII makes the sign plain text (CommonMark 0.31.2, 2.4).
+    Signs that mean nothing within a line are left alone.
+
+    Examples
+    --------
+    >>> print(escape_markdown("![x](http://e.x) <b> 0.5"))
+    \!\[x\](http\://e.x) \<b\> 0.5
+    """
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", printable(value))

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cxrlib.cohorts.cohort import NOFINDING, Cohort
 from cxrlib.cohorts.split import SPLITS
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import read_json, write_text
 from cxrlib.images.pixels import as_float
@@ -73,7 +73,11 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
     values = _describe_run(run) | _describe_scores(run, scored, split) | _describe_cohort(run, scored[split], cohort)
     # autoescape: HTML in names and texts that come from files is shown as text
     environment = Environment(
-        loader=PackageLoader("cxrlib.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("cxrlib.report"),
+        autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is HTML, and a str as well
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     text = environment.get_template("report.html").render(values)
     out.parent.mkdir(parents=True, exist_ok=True)
