@@ -7,11 +7,14 @@ A file may come from anywhere, so its size is checked before it is read. A file 
 is written gets its own name only when it is complete.
 """
 
+import ctypes
 import io
 import json
 import os
 import platform
+import re
 import stat
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +27,15 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from filelock import FileLock, Timeout
 
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FORMULA = re.compile(r"[\s\x00-\x1f\x7f-\xa0\u200b-\u200f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""The start of a formula: =, +, - or @, of the usual width or of that of Chinese signs, also after what is not seen."""
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,8 +96,16 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, completes_folder: bool = False) -> Iterator[Path]:
     """Yield the path of a partial file, and rename the file to `path` if the block raises nothing.
+
+    Parameters
+    ----------
+    path : Path
+    completes_folder : bool
+        The file says that its folder is complete. So all that was written before is
+        brought to the disk before the file gets its name: after a power failure, no
+        folder counts as complete that is not.
 
     Raises
     ------
@@ -105,7 +121,11 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial{path.suffix}")
     try:
         yield partial
+        if completes_folder:
+            sync_disk(path.parent)
         os.replace(partial, path)
+        if completes_folder:
+            sync_disk(path.parent)  # the new name as well
     except OSError as error:
         if error.filename is None:
             raise OSError(error.errno, error.strerror or f"cannot be written: {error}", str(path)) from error
@@ -114,9 +134,36 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file, whole or not at all, with the same bytes on every system."""
-    with atomic(path) as partial:
+def sync_disk(folder: Path) -> None:
+    """Return when all that was written to the file system of a folder is on its disk.
+
+    One call for all files: ``syncfs`` on Linux (see its manual page, section 2), and
+    ``sync`` elsewhere. To call ``fsync`` for each of thousands of films would take
+    longer than to make them. Windows has neither.
+
+    Raises
+    ------
+    OSError
+        The disk could not take the data.
+    """
+    if sys.platform == "linux":
+        system = ctypes.CDLL(None, use_errno=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            if system.syncfs(descriptor) != 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+        finally:
+            os.close(descriptor)
+    elif hasattr(os, "sync"):
+        os.sync()
+
+
+def write_text(path: Path, text: str, *, completes_folder: bool = False) -> None:
+    """Write a small text file, whole or not at all, with the same bytes on every system.
+
+    `completes_folder` is that of `atomic`.
+    """
+    with atomic(path, completes_folder=completes_folder) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -283,9 +330,40 @@ def csv_text(table: "pd.DataFrame") -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as a CSV file, whole or not at all, with the same bytes on every system."""
-    write_text(path, csv_text(table))
+def write_csv(path: Path, table: "pd.DataFrame", *, completes_folder: bool = False) -> None:
+    """Write a table as a CSV file, whole or not at all, with the same bytes on every system.
+
+    `completes_folder` is that of `atomic`.
+    """
+    write_text(path, csv_text(table), completes_folder=completes_folder)
+
+
+def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
+    r"""Return a table for people: no text in it can act as a formula, or be unreadable.
+
+    A spreadsheet computes a cell that begins with =, +, - or @. So text that begins so
+    gets an apostrophe before it (OWASP, "CSV injection"). Columns of numbers, and
+    texts that are one number, are left alone. Control characters are escaped. Tables
+    that the library reads back are not written so.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"path": ["=1+2.png", "a.png"], "score": [-0.5, 0.5]})
+    >>> print(csv_text(for_spreadsheets(table)))
+    path,score
+    '=1+2.png,-0.5
+    a.png,0.5
+    <BLANKLINE>
+    """
+
+    def as_text(cell: object) -> object:
+        if not isinstance(cell, str):
+            return cell
+        is_formula = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+        return ("'" if is_formula else "") + printable(cell)
+
+    return table.map(as_text).rename(columns=as_text)
 
 
 # Settings

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from tiny import TINY
 
+from cxrlib import files
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
@@ -102,6 +103,38 @@ def test_a_lock_leaves_nothing_where_nothing_was_begun(tmp_path):
         raise ValueError("stop")
     assert is_empty(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("marker", "work"),
+    [
+        ("simulation.json", lambda cohort, out: simulate(out, films=10, prevalence=0.5, size=32)),
+        ("cohort.csv", lambda cohort, out: prepare(cohort, out, size=32)),
+        ("operating_point.json", lambda cohort, out: train(cohort, out, TINY)),
+    ],
+    ids=["simulate", "prepare", "train"],
+)
+def test_all_files_are_on_the_disk_before_the_one_that_says_complete(marker, work, sim_cohort, tmp_path, monkeypatch):
+    """What the disk holds at the first of two calls is what a power failure after it leaves."""
+    on_disk = []
+
+    def record(folder: Path) -> None:
+        on_disk.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+
+    monkeypatch.setattr(files, "sync_disk", record)
+    work(read_cohort(sim_cohort) if marker == "operating_point.json" else sim_cohort, tmp_path / "out")
+    before, after = on_disk
+    assert Path(marker) not in before
+    finished = {path: data for path, data in after.items() if path.name != LOCK}
+    partial = [path for path in before if path.match(files.PARTIAL_PATTERN)]
+    assert [before.pop(path) for path in partial] == [finished.pop(Path(marker))]  # its content, not yet its name
+    assert finished.items() <= before.items()
+
+
+def test_the_disk_is_asked_to_keep_what_was_written(tmp_path):
+    files.sync_disk(tmp_path)
+    with pytest.raises(OSError, match="absent"):
+        files.sync_disk(tmp_path / "absent")
 
 
 @pytest.fixture

@@ -69,8 +69,8 @@ def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohor
 
 HOSTILE = (
     r"back \ slash \` `code` *a* **b** _c_ __d__ ~~e~~ # | a || b [x](http://e.x) ![x](http://e.x/y.png) "
-    "[x]: http://e.x <http://e.x> <me@e.x> http://e.x www.e.x me@e.x <script>1</script> <!-- x --> <b> </td> &amp; &lt; &#35; "
-    "$a$ ==b== ^c^ :smile: {{d}} {e}`f` - + 1. #"
+    "[x]: http://e.x <http://e.x> <me@e.x> http://e.x www.e.x me@e.x <script>1</script> <!-- x --> <b> </td> "
+    "&amp; &lt; &#35; $a$ ==b== ^c^ :smile: {{d}} {e}`f` - + 1. #"
 )
 
 

@@ -1,5 +1,6 @@
 """Radiographs as they are published become a cohort of one resolution."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import prepare
+from cxrlib import files, prepare
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
@@ -106,6 +107,29 @@ def test_unreadable_files_are_listed_and_a_second_call_continues(nih, tmp_path):
     prepare(nih, out, size=32)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
     assert (out / "effusion" / "00000004_001.png").stat().st_mtime_ns == untouched
+
+
+def test_no_name_acts_as_a_formula_in_a_table_for_people(two_folders, tmp_path):
+    names = {
+        "=1+2.png": "'=1+2.png",
+        "+1.png": "'+1.png",
+        "-1.png": "'-1.png",
+        "@SUM(A1).png": "'@SUM(A1).png",
+        " \t=1.png": r"' \t=1.png",
+        "\n=1.png": r"'\n=1.png",
+        "\uff1d1.png": "'\uff1d1.png",
+        "-12.5": "-12.5",
+        "a=1.png": "a=1.png",
+        "\udcff.png": r"\udcff.png",
+    }
+    table = pd.DataFrame({"path": list(names), "score": -np.arange(len(names)) / 4, "label": -1})
+    shown = pd.read_csv(io.StringIO(files.csv_text(files.for_spreadsheets(table))), dtype={"path": str})
+    assert shown["path"].tolist() == list(names.values())
+    pd.testing.assert_frame_equal(shown[["score", "label"]], table[["score", "label"]])
+    (two_folders / "nofinding" / "=1+2.png").write_bytes(b"")
+    prepare(two_folders, tmp_path / "out", size=32)
+    row = pd.read_csv(tmp_path / "out" / "rejected.csv").iloc[0]
+    assert (row["source"], "empty" in row["reason"]) == ("nofinding/=1+2.png", True)  # it does not begin with =
 
 
 def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folders, tmp_path):

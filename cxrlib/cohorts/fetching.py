@@ -15,7 +15,7 @@ from pathlib import Path
 from cxrlib.cohorts import download, nih
 from cxrlib.cohorts.download import ByteProgress, Notify, format_bytes
 from cxrlib.errors import InputError
-from cxrlib.files import locked, read_csv
+from cxrlib.files import locked, read_csv, sync_disk
 
 ZENODO = "https://zenodo.org/records/10519652/files/"
 CHESTMNIST = {
@@ -155,6 +155,7 @@ def _fetch_kaggle(path: Path, handle: str, size: float, notify: Notify) -> Fetch
     source = _check_films(films)
     if partial not in films.parents:  # on Kaggle and on Colab, where the films are at hand and are not downloaded
         return Fetched(source, (NIH_TERMS,), was_there=True)
+    sync_disk(partial)  # once they have their name, only the presence of the films is checked
     os.replace(films, path)
     shutil.rmtree(partial)
     return Fetched(path / source.relative_to(films), (NIH_TERMS,), was_there=False)

@@ -237,7 +237,7 @@ def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.Da
 
     cohort.csv is the last file that is written. If it is there, the folder is complete.
     """
-    files.write_csv(out / "rejected.csv", rejected)
+    files.write_csv(out / "rejected.csv", files.for_spreadsheets(rejected))
     if source.boxes is not None:
         path_of_image = dict(zip(kept["source"].map(lambda film: PurePosixPath(film).name), kept["path"], strict=True))
         boxes = source.boxes.assign(path=source.boxes["image"].map(path_of_image)).dropna(subset="path")
@@ -246,4 +246,4 @@ def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.Da
     if not source.knows_patients:  # without the column, `read_cohort` adds a note that the patients are not known
         left_out.add("patient_id")
     columns = dict.fromkeys(name for name in (*COLUMNS, *kept.columns) if name in kept and name not in left_out)
-    files.write_csv(out / "cohort.csv", kept[list(columns)])
+    files.write_csv(out / "cohort.csv", kept[list(columns)], completes_folder=True)

@@ -110,7 +110,7 @@ def simulate(
         for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
         files.write_csv(folder / "cohort.csv", table)
-        files.write_text(folder / SETTINGS, settings_text)
+        files.write_text(folder / SETTINGS, settings_text, completes_folder=True)
         if out.exists():  # it holds at most what a killed process left behind
             files.remove_partial_files(out)
             (out / files.LOCK).unlink(missing_ok=True)

@@ -326,7 +326,7 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
     write_csv(folder / "scores.csv", scores)
     write_text(folder / "environment.json", json.dumps(_environment(training.cohort), indent=2) + "\n")
     record = {"finding": training.cohort.finding, "weight": training.weight} | asdict(point)
-    write_text(folder / OPERATING_POINT, json.dumps(record, indent=2) + "\n")
+    write_text(folder / OPERATING_POINT, json.dumps(record, indent=2) + "\n", completes_folder=True)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
