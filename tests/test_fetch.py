@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import types
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -66,10 +67,20 @@ class Zenodo(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
         if mood == "huge":
             self.send_header("Content-Length", str(10**18))
-        elif mood != "no length":
+        elif mood not in ("no length", "endless"):
             self.send_header("Content-Length", str(len(body)))
+        if mood == "gzip":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        if mood in ("cut", "stall"):
+        if mood == "endless":
+            with suppress(OSError):  # until the other side goes away
+                while not server.over.is_set():
+                    self.wfile.write(bytes(CHUNK))
+        elif mood == "slow":
+            with suppress(OSError):
+                while not server.over.wait(0.01):
+                    self.wfile.write(b"x")
+        elif mood in ("cut", "stall"):
             self.wfile.write(body[: CHUNK if start else CUT])
             self.wfile.flush()
             if mood == "stall":
@@ -172,13 +183,16 @@ def test_the_file_is_whole_whatever_part_waits(zenodo, tmp_path):
         assert left_in(tmp_path / str(i)) == ["chestmnist.npz"]
 
 
-def test_an_error_that_stays_is_explained_and_leaves_no_file(zenodo, tmp_path):
+def test_an_error_that_stays_is_explained_and_leaves_no_file(zenodo, tmp_path, monkeypatch):
     cases = [
         ([404], "answers 404 .* the file cannot be downloaded from there"),
         ([403], "answers 403"),
-        (["huge"], "1000000000.0 GB are needed, and .* are free"),
+        (["huge"], "sends 1000000000.0 GB or more as chestmnist, which has at most 0.1 MB: this is another file"),
+        (["endless"], "sends 0.1 MB or more as chestmnist, which has at most 0.1 MB"),
+        (["gzip"], "sends chestmnist compressed .gzip.; the file itself is needed"),
         (["corrupt"] * 5, "in 5 attempts .the file had another checksum.*; nothing was received. Run the same command"),
     ]
+    monkeypatch.setattr(fetching, "_max_bytes", lambda size: 2 * len(DATA))
     for moods, message in cases:
         zenodo.moods[:] = moods
         zenodo.asked.clear()
@@ -186,6 +200,34 @@ def test_an_error_that_stays_is_explained_and_leaves_no_file(zenodo, tmp_path):
             fetch("chestmnist", tmp_path)
         assert len(zenodo.asked) == len(moods)  # a request that cannot succeed is not repeated
         assert left_in(tmp_path) == []
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_begun(zenodo, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"MB are needed, and 0\.0 MB are free"):
+        fetch("chestmnist", tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_a_server_that_only_drips_is_asked_again_and_the_part_is_kept(zenodo, tmp_path, monkeypatch):
+    """The limit of 1 kB/s is set so high that no server meets it. Without the limit, the test would not end."""
+    monkeypatch.setattr(download, "RATE_SECONDS", 0)
+    monkeypatch.setattr(download, "MIN_RATE", 10**12)
+    zenodo.moods[:] = ["slow"] * download.ATTEMPTS
+    with pytest.raises(InputError, match=r"in 5 attempts .*only \d+ bytes came in 0 s.*were received\. Run the same"):
+        fetch("chestmnist", tmp_path)
+    starts = [int(asked.strip("bytes=-")) for _, asked in zenodo.asked[1:]]
+    assert len(starts) == download.ATTEMPTS - 1
+    assert starts[0] > 0
+    assert starts == sorted(set(starts))  # each attempt goes on after what the one before received
+
+
+@pytest.mark.parametrize("size", [28, 64, 128, 224])
+def test_the_limit_is_above_the_real_files(size):
+    """The file for 28 pixels has 82,802,576 bytes: it is compressed, which saves little."""
+    raw = 112_120 * size**2
+    assert raw < fetching._max_bytes(size) < 1.05 * raw
+    assert fetching._max_bytes(28) > 82_802_576
 
 
 def test_no_server_at_all(zenodo, tmp_path, monkeypatch):

@@ -8,12 +8,16 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cxrlib.errors import InputError
+
+if TYPE_CHECKING:
+    import requests
 
 ASSUMED_RATE = 50e6 / 8
 """Bytes per second: 50 Mbit/s, our choice. The estimated time of a download is computed with it."""
@@ -26,7 +30,14 @@ PAUSE = 2.0
 """Seconds before the second attempt. The pause doubles before each further one."""
 
 CHUNK = 1 << 20
-"""Bytes that are written at a time."""
+"""Bytes that are written at a time, at most."""
+
+MIN_RATE = 1000
+"""Bytes per second, our choice: a server that sends less for `RATE_SECONDS` is asked anew. At this rate, the smallest
+file of ChestMNIST would take a day."""
+
+RATE_SECONDS = 60.0
+"""The rate is measured over so long (our choice): a network may fail for half a minute."""
 
 RETRIED_STATUS = (408, 429)
 """Request Timeout and Too Many Requests: the client errors after which another attempt may succeed."""
@@ -43,7 +54,7 @@ def partial_folder(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
-def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: ByteProgress) -> None:
+def download_file(url: str, path: Path, md5: str, *, max_bytes: int, notify: Notify, progress: ByteProgress) -> None:
     """Download a file, with up to `ATTEMPTS` attempts; each continues where the one before was interrupted.
 
     Parameters
@@ -54,6 +65,8 @@ def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: B
         call.
     md5 : str
         The checksum in hexadecimal digits.
+    max_bytes : int
+        The file cannot be larger. A server that sends more is not listened to.
     notify : callable
         Is called before the download and before each further attempt.
     progress : callable
@@ -72,7 +85,7 @@ def download_file(url: str, path: Path, md5: str, *, notify: Notify, progress: B
     try:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                _resume_download(url, received, notify, progress)
+                _resume_download(url, received, max_bytes, notify, progress)
             except requests.RequestException as error:
                 reason = describe_error(error)
             else:
@@ -107,7 +120,7 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]  # the messages of requests may quote a long address
 
 
-def _resume_download(url: str, received: Path, notify: Notify, progress: ByteProgress) -> None:
+def _resume_download(url: str, received: Path, max_bytes: int, notify: Notify, progress: ByteProgress) -> None:
     """Download the missing part of a file.
 
     Raises
@@ -115,7 +128,8 @@ def _resume_download(url: str, received: Path, notify: Notify, progress: BytePro
     requests.RequestException
         The file is not whole, and another attempt may help.
     InputError
-        Another attempt would not help: the server refuses, or the disk is too full.
+        Another attempt would not help: the server refuses, compresses the file or sends
+        too much, or the disk is too full.
     """
     import requests
 
@@ -135,20 +149,65 @@ def _resume_download(url: str, received: Path, notify: Notify, progress: BytePro
             found = f"{host} answers {response.status_code} {response.reason} to {url}"
             raise InputError(f"{found}: the file cannot be downloaded from there; find out whether it has moved")
         response.raise_for_status()
+        # the server was asked not to compress; a small file could be unpacked to any size
+        if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+            raise InputError(f"{host} sends {received.stem} compressed ({encoding[:20]}); the file itself is needed")
         if not content_range.startswith(f"bytes {done}-"):
             done = 0  # the server ignores Range, and sends the file from its start
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
         notify(f"{received.stem}: {_describe_size(host, total, done)}")
-        check_space(received.parent, (total or 0) - done)
-        with open(received, "ab" if done else "wb") as file:
-            for chunk in progress(response.iter_content(CHUNK), total, done):
-                try:
-                    file.write(chunk)
-                except OSError as error:  # where the disk is full, the error does not name the file
-                    raise OSError(error.errno, error.strerror, str(received)) from None
+        size = done if total is None else total
+        if size <= max_bytes:
+            check_space(received.parent, size - done)
+            size = done
+            with open(received, "ab" if done else "wb") as file:
+                for chunk in progress(_chunks(response), total, done):
+                    size += len(chunk)
+                    if size > max_bytes:
+                        break
+                    try:
+                        file.write(chunk)
+                    except OSError as error:  # where the disk is full, the error does not name the file
+                        raise OSError(error.errno, error.strerror, str(received)) from None
+    if size > max_bytes:
+        received.unlink(missing_ok=True)
+        raise InputError(
+            f"{host} sends {format_bytes(size)} or more as {received.stem}, which has at most "
+            f"{format_bytes(max_bytes)}: this is another file; find out whether it has moved"
+        )
     if total is not None and (size := received.stat().st_size) != total:
         raise requests.ConnectionError(f"{size:,} of {total:,} bytes were received")
+
+
+def _chunks(response: "requests.Response") -> Iterator[bytes]:
+    """Yield the bytes of a response as they arrive.
+
+    Raises
+    ------
+    requests.ConnectionError
+        The connection is broken, or the server sends less than `MIN_RATE`.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    start, num_bytes = time.monotonic(), 0
+    while True:
+        try:  # iter_content would wait until a chunk is full, however slowly the bytes arrive
+            chunk = response.raw.read1(CHUNK, decode_content=False)
+        except HTTPError as error:
+            raise requests.ConnectionError(error) from None
+        if not chunk:
+            return
+        yield chunk
+        num_bytes += len(chunk)
+        seconds = time.monotonic() - start
+        if seconds >= RATE_SECONDS:
+            if num_bytes < MIN_RATE * seconds:
+                raise requests.ConnectionError(
+                    f"only {num_bytes:,} bytes came in {seconds:.0f} s, and at least {MIN_RATE:,} a second are needed"
+                )
+            start, num_bytes = time.monotonic(), 0
 
 
 def _describe_size(host: str, total: int | None, done: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrlib.cohorts import download, nih
 from cxrlib.cohorts.download import ByteProgress, Notify, format_bytes
@@ -101,17 +102,25 @@ def fetch(
     out = Path(out)
     with locked(out):
         if name == "chestmnist":
-            return _fetch_chestmnist(out, *CHESTMNIST[size], notify, progress)
+            return _fetch_chestmnist(out, *CHESTMNIST[size], _max_bytes(size), notify, progress)
         return _fetch_kaggle(out / name, *KAGGLE[name], notify)
 
 
-def _fetch_chestmnist(out: Path, name: str, md5: str, notify: Notify, progress: ByteProgress) -> Fetched:
+def _max_bytes(size: int) -> int:
+    """Return the bytes of ChestMNIST's 112,120 films with 14 labels each, uncompressed, and 1 MB for headers."""
+    return 112_120 * (size**2 + 14) + 1_000_000
+
+
+def _fetch_chestmnist(
+    out: Path, name: str, md5: str, max_bytes: int, notify: Notify, progress: ByteProgress
+) -> Fetched:
     path, terms = out / name, (CHESTMNIST_TERMS, NIH_TERMS)
     if path.is_file() and download.file_md5(path) == md5:
         return Fetched(path, terms, was_there=True)
     if path.exists():
         raise InputError(f"{path}: is not the file that {ZENODO} has under this name; move it away and fetch it again")
-    download.download_file(f"{ZENODO}{name}?download=1", path, md5, notify=notify, progress=progress)
+    limits: dict[str, Any] = dict(max_bytes=max_bytes, notify=notify, progress=progress)
+    download.download_file(f"{ZENODO}{name}?download=1", path, md5, **limits)
     return Fetched(path, terms, was_there=False)
 
 
