@@ -1,28 +1,32 @@
 """Read and write files so that each is whole or absent, and work on many files in parallel.
 
-In this order: whole files; locks and folders; tables (CSV); settings (JSON); array
-headers (.npy); a parallel map and its progress.
+In this order: whole files; locks and folders; tables (CSV); settings (JSON); arrays
+(.npy and .npz); a parallel map and its progress.
 
 A file may come from anywhere, so its size is checked before it is read. A file that
 is written gets its own name only when it is complete.
 """
 
+import csv
 import ctypes
 import io
 import json
+import math
 import os
 import platform
 import re
 import stat
 import sys
 import warnings
+import zipfile
+import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -44,8 +48,35 @@ MAX_BYTES = 200_000_000
 """A larger file is refused before it is read. The largest film that is accepted has 72 million bytes in 16 bits. NIH's
 table of 112,120 films has 8 million bytes."""
 
+MAX_TABLE_BYTES = 100_000_000
+"""A larger CSV file is refused before it is read. NIH's table of 112,120 films has 8 million bytes."""
+
+MAX_LINE_BYTES = 1_000_000
+"""A CSV file with a longer line is refused. Our choice: NIH's longest line has about 200 bytes."""
+
+MAX_COLUMNS = 1000
+"""A CSV file with more columns is refused. Our choice: the widest public table of films has about 100 columns."""
+
+MAX_CELLS = 50_000_000
+"""A CSV file with more cells is refused, because each takes memory even if it is empty. Our choice: NIH's table has 1.4
+million cells."""
+
+MAX_CELL = 100_000
+"""A CSV file with a longer cell, in characters, is refused. Our choice: a radiologist's report has about 1,000. A quote
+that is never closed takes in all the rows below it."""
+
 MAX_JSON_BYTES = 10_000_000
 """A larger JSON file is refused before it is read. A recipe has less than a thousand bytes."""
+
+MAX_JSON_DEPTH = 50
+"""JSON that is nested more deeply is refused. Our choice: the settings of a Keras network are nested 11 deep."""
+
+MAX_JSON_DIGITS = 20
+"""A whole number in JSON with more characters is refused. A number of 64 bits has at most 20, with its sign."""
+
+MAX_DIRECTORY_BYTES = 1_000_000
+"""A ZIP archive with a larger list of its files is refused. Our choice: the checkpoint of a ResNet-50 holds about 1,000
+arrays, and the list has about 60 bytes for each."""
 
 LOCK = ".lock"
 """Name of the file that a process locks while it writes to a folder."""
@@ -276,13 +307,14 @@ def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False,
     import pandas as pd  # takes a while to import, and only tables need it
 
     options = options or {"dtype": str, "keep_default_na": False}
-    data = io.BytesIO(read_bytes(path))
+    data = read_bytes(path, MAX_TABLE_BYTES)
     try:
+        check_csv(data, delimiter=options.get("sep", ","))
         with warnings.catch_warnings():
             # pandas only warns when a row has more cells than there are columns, and drops the cells
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(data, encoding="utf-8-sig", index_col=False, low_memory=False, **options)
-    except (ValueError, pd.errors.ParserWarning) as error:  # pandas' parser errors are ValueErrors
+            table = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", index_col=False, low_memory=False, **options)
+    except (ValueError, OverflowError, csv.Error, pd.errors.ParserWarning) as error:  # pandas raises ValueErrors
         raise InputError(f"{path}: cannot be read as CSV: {error}") from None
     missing = [column for column in needed if column not in table]
     if missing:
@@ -290,6 +322,47 @@ def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False,
     if table.empty and not may_be_empty:
         raise InputError(f"{path}: has headings but no rows")
     return table
+
+
+def check_csv(data: bytes, *, delimiter: str = ",") -> None:
+    """Refuse a table that pandas would read wrongly without a word, or that would take too much memory.
+
+    The rules for quotes are those of RFC 4180.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole table, as UTF-8.
+    delimiter : str
+        The character between two cells.
+
+    Raises
+    ------
+    ValueError, csv.Error
+        The table is not UTF-8. It holds a zero byte, or a quote that is not closed
+        where a cell ends. Two columns have the same name. There are more than
+        `MAX_COLUMNS` columns or `MAX_CELLS` cells. A line has more than
+        `MAX_LINE_BYTES` bytes, or a cell more than `MAX_CELL` characters.
+    """
+    if b"\0" in data:
+        raise ValueError("it holds zero bytes; save the table as CSV in UTF-8")
+    if re.search(rb"[^\r\n]{%d}" % (MAX_LINE_BYTES + 1), data):
+        raise ValueError(f"a line has more than {MAX_LINE_BYTES:,} bytes")
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    num_cells, names = 0, None
+    for row in rows:
+        if len(row) > MAX_COLUMNS:
+            raise ValueError(f"line {rows.line_num} has {len(row):,} cells; at most {MAX_COLUMNS:,} are read")
+        if any(len(cell) > MAX_CELL for cell in row):
+            raise ValueError(f"a cell that ends in line {rows.line_num} has more than {MAX_CELL:,} characters")
+        names = names or row
+        num_cells += max(len(row), len(names))
+        if num_cells > MAX_CELLS:
+            raise ValueError(f"it has more than {MAX_CELLS:,} cells")
+    for name in set(names or []):
+        if name.strip() and (names or []).count(name) > 1:
+            raise ValueError(f"two columns have the name {name!r:.80}")
 
 
 def read_numbers(
@@ -375,22 +448,87 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file cannot be read, or does not hold one JSON object.
+        The file cannot be read, does not hold one JSON object, or is refused by
+        `parse_json`.
     """
     data = read_bytes(path, MAX_JSON_BYTES)
     try:
-        values = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # a RecursionError for brackets that are nested too deeply
+        values = parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds a {type(values).__name__}, where names and values are needed")
     return values
 
 
-# Array headers
+def parse_json(data: bytes) -> Any:
+    """Return the value of a JSON text (RFC 8259) in UTF-8, with or without a byte order mark.
+
+    Raises
+    ------
+    ValueError
+        The text is not JSON. A number is not finite, or a whole number has more than
+        64 bits. An object names a value twice. Text holds half of a character. Values
+        are nested more than `MAX_JSON_DEPTH` deep.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            parse_int=_small_int,
+            object_pairs_hook=_unique_names,
+        )
+    except RecursionError:
+        raise ValueError(f"its values are nested more than {MAX_JSON_DEPTH} deep") from None
+    _check_nesting(value, 0)
+    return value
 
 
-def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a number that JSON has")
+
+
+def _finite_float(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"the number {text:.30} is too large")
+    return value
+
+
+def _small_int(text: str) -> int:
+    if len(text) > MAX_JSON_DIGITS or not -(2**63) <= int(text) < 2**64:
+        raise ValueError(f"the whole number {text:.30} has more than 64 bits")
+    return int(text)
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it names {next(name for name in names if names.count(name) > 1)!r:.80} twice")
+    return values
+
+
+def _check_nesting(value: Any, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise ValueError(f"its values are nested more than {MAX_JSON_DEPTH} deep")
+    if isinstance(value, str):
+        value.encode()  # raises a ValueError for half of a character
+    elif isinstance(value, dict | list):
+        for inner in value:  # the names of an object, or the items of a list
+            _check_nesting(inner, depth + 1)
+        for inner in value.values() if isinstance(value, dict) else ():
+            _check_nesting(inner, depth + 1)
+
+
+# Arrays
+
+
+NpyHeader: TypeAlias = tuple[tuple[int, ...], bool, np.dtype]
+"""The shape of an array, whether its order is Fortran's, and its dtype."""
+
+
+def read_npy_header(stream: IO[bytes]) -> NpyHeader:
     """Return the shape, the order (True for Fortran's) and the dtype of an array in the .npy format.
 
     The array itself is not read. So no memory is reserved for a huge array that the
@@ -407,10 +545,153 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]
     ValueError
         The stream does not hold a .npy header of version 1 or 2.
     """
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    return np.lib.format.read_array_header_2_0(stream)
+    try:
+        if np.lib.format.read_magic(stream) == (1, 0):
+            return np.lib.format.read_array_header_1_0(stream)
+        return np.lib.format.read_array_header_2_0(stream)
+    except Exception as error:  # NumPy parses the header as Python, which raises errors of many kinds
+        raise ValueError(f"the header of an array cannot be read: {error}") from None
+
+
+MAX_LENGTH = 100_000
+"""The largest length of an array whose length is not known in advance. It is the largest number of epochs of a recipe,
+each of which has a row in a checkpoint."""
+
+
+class ArrayKind(NamedTuple):
+    """What an array in an ``.npz`` file must be.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        None stands for any length up to `MAX_LENGTH`.
+    dtypes : tuple of str
+        The dtypes that are accepted, such as ("float16", "float32").
+    """
+
+    shape: tuple[int | None, ...]
+    dtypes: tuple[str, ...]
+
+
+def open_archive(path: Path, max_bytes: int) -> zipfile.ZipFile:
+    """Open a ZIP archive of few files.
+
+    Python's zipfile reads the whole list of files when it opens an archive. So the
+    size of the list is checked first (PKWARE, APPNOTE.TXT, 4.3.14 to 4.3.16).
+
+    Raises
+    ------
+    InputError
+        As in `check_file`.
+    ValueError, OSError, zipfile.BadZipFile
+        The file is not a ZIP archive, or its list of files is too large.
+    """
+    check_file(path, max_bytes)
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 66_000))  # the last record has a comment of at most 65,535 bytes
+        end = file.read()
+    has_no_comment = end[-22:-18] == b"PK\5\6" and end[-2:] == b"\0\0"
+    place = len(end) - 22 if has_no_comment else end.rfind(b"PK\5\6")
+    if place < 0:
+        raise ValueError("it is not a ZIP archive")
+    size = int.from_bytes(end[place + 12 : place + 16], "little")
+    if place >= 76 and end[place - 20 : place - 16] == b"PK\6\7":  # ZIP64, for archives above 4 GB
+        size = int.from_bytes(end[place - 36 : place - 28], "little")
+    if size > MAX_DIRECTORY_BYTES:
+        raise ValueError(f"its list of files has {size:,} bytes; at most {MAX_DIRECTORY_BYTES:,} are read")
+    return zipfile.ZipFile(path)
+
+
+def read_npz(path: Path, needed: Mapping[str, ArrayKind], *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+    """Read an ``.npz`` file whose arrays are known in advance. Nothing is unpickled.
+
+    All names, shapes, dtypes and sizes are checked before the first array is read. So a
+    small file that declares huge arrays takes little memory.
+
+    Parameters
+    ----------
+    path : Path
+    needed : mapping of str to ArrayKind
+        The arrays that the file must hold. It may hold no others.
+    max_bytes : int
+        The largest size of the file, and of all arrays together.
+
+    Raises
+    ------
+    InputError
+        As in `check_file`.
+    ValueError
+        The file is damaged, or an array is not of its kind. The caller knows what
+        the file is for, and makes an `InputError` of it.
+    """
+    arrays = {}
+    try:
+        with open_archive(path, max_bytes) as archive:
+            members = archive.infolist()
+            names = [member.filename.removesuffix(".npy") for member in members]
+            if sorted(names) != sorted(needed):
+                unlike = sorted(set(names) ^ set(needed)) or ["one array twice"]
+                raise ValueError(f"it holds {len(names):,} arrays and {len(needed):,} are needed ({unlike[0]:.50})")
+            heads = {name: _check_array(archive, m, needed[name]) for name, m in zip(names, members, strict=True)}
+            total = sum(math.prod(shape) * dtype.itemsize for shape, _, dtype in heads.values())
+            if total > max_bytes:
+                raise ValueError(f"its arrays have {total:,} bytes; at most {max_bytes:,} are read")
+            for name, member in zip(names, members, strict=True):
+                shape, is_fortran, dtype = heads[name]
+                with archive.open(member) as stream:
+                    read_npy_header(stream)
+                    values = np.frombuffer(stream.read(), dtype)  # to the end, where zipfile checks the checksum
+                arrays[name] = values.reshape(shape, order="F" if is_fortran else "C")
+    except InputError:
+        raise
+    except DAMAGED_ARCHIVE as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    return arrays
+
+
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+"""What zipfile and NumPy raise where an archive or a header is damaged, encrypted or of an unknown kind."""
+
+
+def _check_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kind: ArrayKind) -> NpyHeader:
+    """Return the header of an array; refuse one that is not of its kind, or is larger than it declares."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} is compressed in a way that NumPy never uses")
+    with archive.open(member) as stream:
+        shape, is_fortran, dtype = read_npy_header(stream)
+        start = stream.tell()
+    is_shape = len(shape) == len(kind.shape) and all(
+        length == needed or (needed is None and length <= MAX_LENGTH)
+        for length, needed in zip(shape, kind.shape, strict=True)
+    )
+    if not is_shape or dtype.hasobject or dtype.name not in kind.dtypes:
+        raise ValueError(
+            f"{member.filename} is {dtype} of shape {shape}; it must be {' or '.join(kind.dtypes)} "
+            f"of shape {kind.shape}"
+        )
+    check_declared_size(member, start, shape, dtype)
+    return shape, is_fortran, dtype
+
+
+def check_declared_size(member: zipfile.ZipInfo, start: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse an array in a ZIP archive whose bytes are not as many as its header needs.
+
+    Parameters
+    ----------
+    member : ZipInfo
+    start : int
+        The number of bytes of its .npy header.
+    shape : tuple of int
+    dtype : dtype
+
+    Raises
+    ------
+    ValueError
+        The archive declares another number of bytes.
+    """
+    needed = start + math.prod(shape) * dtype.itemsize
+    if member.file_size != needed:
+        raise ValueError(f"{member.filename} is declared to have {member.file_size:,} bytes, and needs {needed:,}")
 
 
 # Parallel map and progress

@@ -242,13 +242,19 @@ def check_film(path: Path, rng: np.random.Generator) -> None:
 
 def readers(folder: Path) -> dict:
     """Return the function that reads each file in a folder that `make_folders` made."""
+    from cxrlib.cohorts.chestmnist import open_source as open_mnist
+    from cxrlib.cohorts.chestmnist import read_films
     from cxrlib.cohorts.cohort import read_cohort
     from cxrlib.cohorts.nih import open_source, read_boxes
+    from cxrlib.files import read_json
     from cxrlib.model.network_file import load_network
     from cxrlib.model.recipe import read_recipe
+    from cxrlib.training.checkpoint import CHECKPOINT
     from cxrlib.training.run import open_run
+    from cxrlib.training.unusual import read_reference
 
     nih, run, keras_run = folder / "nih", folder / "run", folder / "keras"
+    mnist, checkpoint = folder / "mnist" / "chestmnist.npz", make_checkpoint(run, read_recipe(run / "recipe.json"))
     labels = nih / "Data_Entry_2017.csv"
     read_nih = lambda: open_source(nih, labels, allow_missing=True)
     return {
@@ -261,18 +267,38 @@ def readers(folder: Path) -> dict:
         run / "history.csv": lambda: (open_run(run).history, open_run(run).kept_epoch),
         run / "split.csv": lambda: open_run(run).split,
         run / "scores.csv": lambda: open_run(run).scores,
+        run / "reference.json": lambda: read_reference(run),
+        run / "environment.json": lambda: read_json(run / "environment.json"),
+        run / CHECKPOINT: checkpoint.restore,
+        mnist: lambda: list(read_films(mnist, open_mnist(mnist, size=32).table["source"])),
         run / "weights.npz": lambda: load_network(run, read_recipe(run / "recipe.json")),
         keras_run / "model.keras": lambda: load_network(keras_run, read_recipe(run / "recipe.json")),
     }
 
 
+def make_checkpoint(folder: Path, recipe):
+    """Return the callback that writes and restores the checkpoint of a training in a run folder."""
+    from cxrlib.model.network import build_network
+    from cxrlib.training.checkpoint import CheckpointCallback
+    from cxrlib.training.schedule import make_optimizer
+
+    model = build_network(recipe)
+    model.compile(optimizer=make_optimizer(recipe, 3), loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    films, labels = np.stack([film(recipe.size, recipe.size, 16)] * 2), np.array([0, 1])
+    checkpoint = CheckpointCallback(folder, recipe, build_network(recipe), films, labels)
+    checkpoint.set_model(model)
+    return checkpoint
+
+
 def make_folders(folder: Path) -> None:
-    """Make a cohort, a folder in NIH's layout and a run. All are tiny and undamaged."""
+    """Make a cohort, folders in the layouts of NIH and ChestMNIST, and a run. All are tiny and undamaged."""
     from cxrlib.model.network import build_network
     from cxrlib.model.network_file import pack_network
     from cxrlib.model.recipe import Recipe, recipe_text
+    from cxrlib.training.unusual import write_reference
 
-    for name in ("cohort/effusion", "cohort/nofinding", "nih/images", "run", "keras"):
+    for name in ("cohort/effusion", "cohort/nofinding", "nih/images", "mnist", "run", "keras"):
         (folder / name).mkdir(parents=True)
     rows, entries, boxes = (
         ["path,label,patient_id,split,view,age"],
@@ -308,6 +334,19 @@ def make_folders(folder: Path) -> None:
     network = build_network(recipe)
     pack_network(network, folder / "run" / "weights.npz")
     network.save(folder / "keras" / "model.keras")
+    write_reference(folder / "run", np.stack([film(32, 32, 16), 65535 - film(32, 32, 16).T]))
+    (folder / "run" / "environment.json").write_text(json.dumps({"keras": "3", "images": [{"split": "test", "n": 3}]}))
+    checkpoint = make_checkpoint(folder / "run", recipe)
+    checkpoint.on_epoch_begin(0)
+    checkpoint.on_epoch_end(0, {"loss": 0.5})
+    labels = np.eye(4, 14, -1, np.uint8)  # the last film has effusion, and the first no finding
+    films = np.stack([film(28, 28, 8).astype(np.uint8)] * 4)
+    splits = {
+        f"{split}_{name}": array
+        for split in ("train", "val", "test")
+        for name, array in (("images", films), ("labels", labels))
+    }
+    np.savez_compressed(folder / "mnist" / "chestmnist.npz", **splits)
 
 
 def inner_damage(path: Path, data: bytes, rng: np.random.Generator) -> bytes:

@@ -1,15 +1,18 @@
 """Full disks, read-only folders, vanished files, two processes in one folder: an error says so, and nothing is lost."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import fuzz
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -245,19 +248,64 @@ def test_a_film_that_vanishes_is_named(tmp_path, sim_cohort):
     assert np.isfinite(load_images(files[:3], size=64)).all()
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"x" * 1000], ids=["empty", "cut off", "no archive"])
-def test_a_damaged_checkpoint_is_refused(damage, sim_cohort, tmp_path):
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise KeyboardInterrupt
 
+
+def changed(name, change):
+    return lambda arrays: arrays | {name: change(arrays[name])}
+
+
+DAMAGED_CHECKPOINTS = (
+    (lambda arrays: {name: arrays[name] for name in arrays if name != "kept_3"}, r"\(kept_3\)"),
+    (lambda arrays: arrays | {"more": np.zeros(3)}, r"\(more\)"),
+    (changed("kept_0", lambda a: a[..., :1]), r"kept_0\.npy is float32 of shape .*; it must be float32"),
+    (changed("kept_0", lambda a: a.astype(np.float64)), r"kept_0\.npy is float64"),
+    (changed("kept_0", lambda a: a.astype(object)), "is object of shape"),
+    (changed("kept_0", lambda a: np.full_like(a, np.nan)), "kept_0 holds a number that is not finite"),
+    (changed("kept_0", lambda a: np.zeros((10**8,), np.float32)), r"kept_0\.npy is float32 of shape \(100000000,\)"),
+    (changed("history", lambda a: a[:0]), "its history must have the epochs"),
+    (changed("history", lambda a: np.tile(a, (2, 1))), "its history must have the epochs"),
+    (changed("history", lambda a: np.zeros((10**7, 4))), r"history\.npy is float64 of shape \(10000000, 4\)"),
+)
+
+
+def test_a_damaged_checkpoint_or_one_of_another_run_is_refused(sim_cohort, tmp_path):
+    """Whatever it declares, it takes little memory."""
     with pytest.raises(KeyboardInterrupt):
         train(sim_cohort, tmp_path / "run", TINY, callbacks=(Stop(),))
-    (tmp_path / "run" / CHECKPOINT).write_bytes(damage)
-    with pytest.raises(
-        InputError, match=r"checkpoint\.npz: is damaged .*; remove the file, and the training begins anew"
-    ):
-        train(sim_cohort, tmp_path / "run", TINY, resume=True)
+    callback = fuzz.make_checkpoint(tmp_path / "run", TINY)
+    assert callback.restore() == 1
+    path = tmp_path / "run" / CHECKPOINT
+    whole = path.read_bytes()
+    for damage in (b"", b"PK\x03\x04", b"x" * 1000, whole[:-100], whole[:5000] + b"xxxx" + whole[5004:]):
+        path.write_bytes(damage)
+        with pytest.raises(
+            InputError, match=r"checkpoint\.npz: is damaged .*; remove the file, and the training begins"
+        ):
+            callback.restore()
+    arrays = dict(np.load(io.BytesIO(whole)))
+    for change, message in DAMAGED_CHECKPOINTS:
+        np.savez_compressed(path, **change(arrays))
+        tracemalloc.start()
+        with pytest.raises(InputError, match=message):
+            callback.restore()
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        tracemalloc.stop()
+    path.write_bytes(whole)
+    for name in ("recipe.json", "split.csv"):
+        text = (tmp_path / "run" / name).read_text()
+        (tmp_path / "run" / name).write_text(text.replace("0", "1"))
+        with pytest.raises(InputError, match=f"belongs to another run, because {name} was not this one"):
+            callback.restore()
+        (tmp_path / "run" / name).write_text(text)
+    other = replace(TINY, seed=7)
+    with pytest.raises(KeyboardInterrupt):
+        train(sim_cohort, tmp_path / "other", other, callbacks=(Stop(),))
+    path.replace(tmp_path / "other" / CHECKPOINT)
+    with pytest.raises(InputError, match=r"other/checkpoint\.npz: belongs to another run, because recipe\.json"):
+        train(sim_cohort, tmp_path / "other", other, resume=True)
 
 
 def test_a_complete_simulation_is_not_made_a_second_time(tmp_path):

@@ -18,12 +18,13 @@ import time
 import warnings
 import zipfile
 import zlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 
 import cv2
 import fuzz
+import h5py
 import numpy as np
 import pydicom
 import pytest
@@ -32,6 +33,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from typer.testing import CliRunner
 
+from cxrlib import files
 from cxrlib.cli.commands import app
 from cxrlib.cohorts import nih
 from cxrlib.cohorts.cohort import read_cohort
@@ -519,7 +521,9 @@ DOCTORED = (
     (named("resnet18_width100000000"), "this library did not make"),
     (named("resnet18_width999"), "width is 999"),
     (named("resnet50_width4"), "its layers are not those"),
-    (named("resnet18_width8"), "numbers; this network has"),
+    (named("resnet18_width3"), r"layers/conv2d/vars/0 is float32 of shape \(7, 7, 1, 4\); it must be float32 of shape"),
+    (named("resnet18_width8"), "of width 8 have at least 512,000 bytes; these have"),
+    (named("resnet18_width256"), "of width 256 have at least 524,288,000 bytes; these have"),
     (named({"class_name": "x"}), r"model\.keras: cannot be loaded"),
     (lambda config: config.clear(), r"model\.keras: cannot be loaded"),
 )  # fmt: skip
@@ -542,20 +546,63 @@ def test_an_archive_with_anything_beside_the_network_is_refused(whole, tmp_path)
             read_network(path)
 
 
-def test_archives_that_declare_too_much_are_refused(whole, tmp_path):
-    import h5py
+STEM = "layers/conv2d/vars/0"
 
+
+def virtual(file):
+    layout = h5py.VirtualLayout((7, 7, 1, 4), np.float32)
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (7, 7, 1, 4))
+    file.create_virtual_dataset(STEM, layout)
+
+
+def stem(shape=(7, 7, 1, 4), kind=np.float32, **options):
+    return lambda file: file.create_dataset(STEM, shape, kind, **options)
+
+
+def linked(link):
+    return lambda file: file.__setitem__(STEM, link)
+
+
+def filled(**options):
+    return stem(data=np.zeros((7, 7, 1, 4), np.float32), **options)
+
+
+DOCTORED_ARRAYS = (
+    (lambda file: None, f"has no array {STEM}"),
+    (linked(h5py.SoftLink("/layers/conv2d_1/vars/0")), "or only a link in its place"),
+    (linked(h5py.ExternalLink("/etc/passwd", "x")), "or only a link in its place"),
+    (lambda file: file.create_group(STEM), "is a group"),
+    (stem((10**11,), chunks=(10**8,), compression="gzip"), r"is float32 of shape \(100000000000,\)"),
+    (stem(kind=np.float64), "is float64 of shape"),
+    (stem(kind=">f4"), "is >f4 of shape"),
+    (stem(kind=h5py.string_dtype()), "is object of shape"),
+    (stem(), "has 0 bytes; it must have 784"),
+    (filled(chunks=(7, 7, 1, 4)), "in chunks, compressed or in another file"),
+    (filled(chunks=(7, 7, 1, 4), maxshape=(None, 7, 1, 4)), "in chunks, compressed or in another file"),
+    (filled(compression="gzip"), "in chunks, compressed or in another file"),
+    (stem(external=[("/etc/passwd", 0, 784)]), "in chunks, compressed or in another file"),
+    (virtual, "in chunks, compressed or in another file"),
+)
+
+
+def test_an_array_that_keras_does_not_write_so_is_refused_before_it_is_read(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("an array was read"))
+    for change, message in DOCTORED_ARRAYS:
+        with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "model.keras", "w") as new:
+            weights = io.BytesIO(old.read(WEIGHTS))
+            with h5py.File(weights, "r+") as file:
+                del file[STEM]
+                change(file)
+            for name in old.namelist():
+                new.writestr(name, weights.getvalue() if name == WEIGHTS else old.read(name))
+        with pytest.raises(InputError, match=message):
+            read_network(tmp_path / "model.keras")
+
+
+def test_archives_that_declare_too_much_are_refused(whole, tmp_path):
     path = tmp_path / "model.keras"
     with pytest.raises(InputError, match="is compressed"):
         read_network(doctored(whole, path, compression=zipfile.ZIP_DEFLATED))
-    body = io.BytesIO()
-    with h5py.File(body, "w") as file:
-        file.create_dataset("layers/x", (10**11,), np.float32, chunks=(10**6,), compression="gzip")
-    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, body.getvalue() if name == WEIGHTS else old.read(name))
-    with pytest.raises(InputError, match="100,000,000,000 numbers"):
-        read_network(path)
     path.write_bytes(whole.read_bytes().replace(b"HeNormal", b"HeNurmal"))
     with pytest.raises(InputError, match="cannot be loaded"):
         read_network(path)
@@ -580,16 +627,17 @@ def npy(shape, kind="<f2", body=b"") -> bytes:
 
 
 DOCTORED_WEIGHTS = (
-    (lambda a: {"weight_000": npy((10**6, 10**6))}, "1 arrays; this network has"),
+    (lambda a: {"weight_000": npy((10**6, 10**6)), "more": os.urandom(30_000)}, "2 arrays and 90 are needed"),
     (
         lambda a: a | {"weight_000": npy((10**6, 10**6))},
         r"weight_000\.npy is float16 of shape \(1000000, 1000000\)",
     ),
     (lambda a: a | {"weight_000": npy((7, 7, 1, 4), "|O", b"pickle")}, "is object of shape"),
-    (lambda a: a | {"weight_000": npy((7, 7, 1, 4), body=bytes(100_000_000))}, "far more than it needs"),
+    (lambda a: a | {"weight_000": npy((7, 7, 1, 4), body=bytes(100_000_000))}, "bytes, and needs 520"),
     (lambda a: a | {"weight_000": npy((7, 7, 1, 4), body=b"\xff\x7f" * 196)}, "not finite"),
-    (lambda a: a | {"weight_000": npy((7, 7, 1, 4))}, "cannot be loaded"),
-    (lambda a: a | {"../weight_000": b"x"}, "91 arrays; this network has"),
+    (lambda a: a | {"weight_000": npy((7, 7, 1, 4))}, "bytes, and needs 520"),
+    (lambda a: a | {"../weight_000": b"x"}, "91 arrays and 90 are needed"),
+    (lambda a: a | {f"x{i}": b"" for i in range(20_000)}, "its list of files has 1,"),
 )
 
 
@@ -602,6 +650,8 @@ def test_doctored_packed_weights_are_refused(tmp_path):
         npz(path, doctor(arrays))
         with pytest.raises(InputError, match=message):
             load_network(tmp_path, recipe)
+    with pytest.raises(InputError, match="of width 256 have at least 65,536,000 bytes; these have"):
+        load_network(tmp_path, replace(recipe, width=256))
 
 
 NUMBERS = [knob.name for knob in fields(Recipe) if type(knob.default) in (int, float)] + ["weight", "confidence"]
@@ -615,12 +665,64 @@ def test_absurd_recipes_are_refused(tmp_path):
             read_recipe(tmp_path / "recipe.json")
 
 
+WRONG_JSON = {
+    "[" * 100_000: "nested more than 50 deep",
+    '{"a":' * 100_000: "nested more than 50 deep",
+    '{"a": ' + "[" * 51 + "]" * 51 + "}": "nested more than 50 deep",
+    "\ud800": "cannot be read as JSON",
+    '{"name": "\\ud800"}': "surrogates not allowed",
+    '{"name": "a", "depth": 18, "name": "b"}': "it names 'name' twice",
+    '{"weight": NaN}': "NaN is not a number that JSON has",
+    '{"weight": -Infinity}': "-Infinity is not a number that JSON has",
+    '{"weight": 1e999}': "the number 1e999 is too large",
+    '{"width": 100000000000000000000}': "has more than 64 bits",
+    '{"name": 1}': "name is 1",
+    "null": "holds a NoneType",
+    "": "cannot be read as JSON",
+    "{}x": "cannot be read as JSON",
+    '{"augmentation": ["shift"]}': "must be a mapping, not list",
+}
+
+
 def test_absurd_json_is_refused(tmp_path):
-    deep = ("[" * 100_000, '{"a":' * 100_000)
-    for text in (*deep, "\ud800", '{"name": 1}', "null", "", "{}x", '{"augmentation": ["shift"]}'):
+    for text, message in WRONG_JSON.items():
         (tmp_path / "recipe.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-        with pytest.raises(InputError, match=r"recipe"):
+        with pytest.raises(InputError, match=r"recipe\.json: .*" + re.escape(message)):
             read_recipe(tmp_path / "recipe.json")
+    (tmp_path / "recipe.json").write_bytes(recipe_text(RECIPE).encode("utf-16"))
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read_recipe(tmp_path / "recipe.json")
+    (tmp_path / "recipe.json").write_bytes(recipe_text(RECIPE).encode("utf-8-sig"))  # as Windows' Notepad saves it
+    assert read_recipe(tmp_path / "recipe.json") == RECIPE
+
+
+WRONG_TABLES = {
+    "path,n\n" + 'a,"1\n' + "b,2\n": "unexpected end of data",
+    'path,n\n"a"b,1\n': "',' expected after '\"'",
+    "path,n\na\0,1\n": "holds zero bytes",
+    "path,n,n\na,1,2\n": "two columns have the name 'n'",
+    "path,n\na,1,2\n": "Length of header or names does not match",
+    "path,n" + ",c" * 1000 + "\n": "line 1 has 1,002 cells; at most 1,000 are read",
+    "path,n\na,1\nb," + "," * 2_000_000: "a line has more than 1,000,000 bytes",
+    'path,n\na,"' + "b,2\n" * 30_000 + '"\n': "has more than 100,000 characters",
+    "path,n\na,\xff\n": "'utf-8' codec can't decode",
+    "": "No columns to parse",
+}
+
+
+def test_absurd_tables_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    for text, message in WRONG_TABLES.items():
+        path.write_bytes(text.encode("latin-1"))
+        with pytest.raises(InputError, match=r"table\.csv: cannot be read as CSV: .*" + re.escape(message)):
+            files.read_csv(path, needed=("path", "n"))
+    monkeypatch.setattr(files, "MAX_CELLS", 6)
+    path.write_text("path,n\na\nb,2\nc,3\n")
+    with pytest.raises(InputError, match="more than 6 cells"):
+        files.read_csv(path, needed=("path", "n"))
+    monkeypatch.setattr(files, "MAX_TABLE_BYTES", 10)
+    with pytest.raises(InputError, match="has 17 bytes; at most 10 are read"):
+        files.read_csv(path, needed=("path", "n"))
 
 
 WRONG_POINTS = (
@@ -636,7 +738,7 @@ def test_a_doctored_operating_point_is_refused(tmp_path):
     assert open_run(tmp_path).threshold == 0.5
     for change in WRONG_POINTS:
         (tmp_path / "operating_point.json").write_text(json.dumps(point | change))
-        with pytest.raises(InputError, match="is damaged"):
+        with pytest.raises(InputError, match=r"is damaged|cannot be read as JSON"):
             open_run(tmp_path)
 
 

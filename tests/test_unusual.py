@@ -15,7 +15,7 @@ from cxrlib.phantom.simulation import simulate
 from cxrlib.training import unusual
 from cxrlib.training.batches import load_images
 from cxrlib.training.run import SIMULATED, open_run
-from cxrlib.training.unusual import REFERENCE, make_reference, measure, read_reference, write_reference
+from cxrlib.training.unusual import REFERENCE, TEMPLATE_SIDE, make_reference, measure, read_reference, write_reference
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +133,31 @@ def test_a_run_without_a_reference_predicts_without_these_warnings(tiny_run, sim
     assert open_run(copy).predict(1 - film).warnings == ()
 
 
+NAN = float("nan")
+WRONG_REFERENCES = (
+    ({"template": [[1.0]] * 99}, "template must have"),
+    ({"template": [[0.5] * TEMPLATE_SIDE] * TEMPLATE_SIDE}, "template is constant"),
+    ({"template": [[0.5] * TEMPLATE_SIDE] * (TEMPLATE_SIDE - 1) + [[2] * TEMPLATE_SIDE]}, "template holds 2"),
+    ({"template": [[0.5] * TEMPLATE_SIDE] * (TEMPLATE_SIDE - 1) + [["0"] * TEMPLATE_SIDE]}, "template holds '0'"),
+    ({"mean": [1, 0]}, "mean is"),
+    ({"mean": [0.1, 1.5]}, "mean holds 1.5"),
+    ({"contrast": [NAN, NAN]}, "NaN is not a number"),
+    ({"sharpness": None}, "sharpness is None"),
+    ({"sharpness": [-3, -2, -1]}, "sharpness is"),
+    ({"likeness": NAN}, "NaN is not a number"),
+    ({"likeness": -2}, "likeness holds -2"),
+    ({"likeness": True}, "likeness holds True"),
+    ({"films": 0}, "films is 0"),
+    ({"films": 1.5}, "films is 1.5"),
+    ({"more": 1}, "it must hold films"),
+)
+
+
 def test_a_damaged_reference_is_refused_by_name(tmp_path, films):
     write_reference(tmp_path, quantize(films))
     saved = json.loads((tmp_path / REFERENCE).read_text())
-    for change in ({"template": [[1.0]] * 99}, {"mean": [1, 0]}, {"more": 1}, {"sharpness": None}):
-        (tmp_path / REFERENCE).write_text(json.dumps(saved | change))
-        with pytest.raises(InputError, match=r"reference\.json: is damaged"):
+    texts = [(json.dumps(saved | change), message) for change, message in WRONG_REFERENCES]
+    for text, message in [*texts, ("[" * 100_000, "nested more than 50 deep"), ("{}", "it must hold films")]:
+        (tmp_path / REFERENCE).write_text(text)
+        with pytest.raises(InputError, match=rf"reference\.json: is damaged \(.*{message}.*\); if you remove the file"):
             read_reference(tmp_path)

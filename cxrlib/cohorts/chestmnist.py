@@ -7,9 +7,7 @@ arrays are read first, and then one film after another. So memory does not grow 
 the number of films.
 """
 
-import math
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +20,7 @@ from cxrlib.cohorts.cohort import check_both_classes
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import SPLITS, UNKNOWN_PATIENT
 from cxrlib.errors import InputError
-from cxrlib.files import read_npy_header
+from cxrlib.files import DAMAGED_ARCHIVE, check_declared_size, read_npy_header
 from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
 from cxrlib.images.radiograph import Radiograph
 
@@ -46,9 +44,6 @@ NO_PATIENTS = (
 OWN_SPLIT = (
     "the split is ChestMNIST's own. Its authors call it official, but its parts have other sizes than NIH's two lists"
 )
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
-"""What zipfile and NumPy raise where an archive or a header is damaged, encrypted or of an unknown kind."""
 
 
 def find_archive(source: Path) -> Path | None:
@@ -185,15 +180,11 @@ def _open_array(archive: Path, name: str) -> Iterator[tuple[tuple[int, ...], np.
             if dtype.hasobject or fortran_order or not shape or not 1 <= shape[0] <= MAX_FILMS:
                 needed = f"1 to {MAX_FILMS:,} rows of numbers are needed"
                 raise InputError(f"{archive}: {name} is {dtype} of shape {shape}; {needed}")
-            declared = stream.tell() + math.prod(shape) * dtype.itemsize
-            if (found := opened.getinfo(stream.name).file_size) != declared:
-                raise InputError(
-                    f"{archive}: {name} has {found:,} bytes and declares {declared:,}; fetch the file again"
-                )
+            check_declared_size(opened.getinfo(f"{name}.npy"), stream.tell(), shape, dtype)
             yield shape, dtype, stream
     except InputError:
         raise
     except KeyError:
         raise InputError(f"{archive}: has no array {name}, which ChestMNIST has") from None
-    except _DAMAGE as error:
+    except DAMAGED_ARCHIVE as error:
         raise InputError(f"{archive}: is damaged or is no .npz file ({error}); fetch the file again") from None

@@ -3,8 +3,8 @@
 import json
 import math
 import re
-import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import atomic, check_file, read_npy_header
+from cxrlib.files import MAX_JSON_BYTES, ArrayKind, atomic, check_file, open_archive, parse_json, read_npz
 from cxrlib.model.backend import keras
 from cxrlib.model.distributed import single_process
 from cxrlib.model.network import build_network
@@ -29,6 +29,13 @@ MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
 MAX_BYTES = 2_000_000_000
 """A larger ``.keras`` file is refused. The largest network of a recipe has about 1.5 billion bytes."""
 
+MIN_WEIGHTS = 2000
+"""Weights of the smallest network, divided by the square of its width. The 3 x 3 convolutions in the last two stages of
+ResNet-18 alone have 3 x 576 + 288 + 3 x 144 + 72 = 2,520."""
+
+MIN_PACKED_BYTES = 0.5
+"""Bytes of one packed weight, at least. Half precision has 2, and compression saves less than a fifth of them."""
+
 
 @single_process()
 def load_network(folder: Path, recipe: Recipe) -> keras.Model:
@@ -42,33 +49,25 @@ def load_network(folder: Path, recipe: Recipe) -> keras.Model:
     path = folder / PACKED
     if not path.is_file():
         return read_network(folder / MODEL)
-    model = build_network(recipe)
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = _check_packed(archive, model)
-        with path.open("rb") as file, np.load(file) as saved:  # NumPy refuses pickles
-            model.set_weights([saved[name].astype(np.float32) for name in names])
-    except Exception as error:  # zipfile and NumPy raise many kinds for broken files
+        _check_size(path.stat().st_size, recipe, bytes_per_weight=MIN_PACKED_BYTES)
+        model = build_network(recipe)
+        needed = {f"weight_{i:03d}": ArrayKind(w.shape, ("float16", "float32")) for i, w in enumerate(model.weights)}
+        saved = read_npz(path, needed, max_bytes=MAX_BYTES)
+    except ValueError as error:
         raise InputError(f"{path}: cannot be loaded: {error}") from None
+    model.set_weights([saved[name].astype(np.float32) for name in needed])
     _check_finite(model, path)
     return model
 
 
-def _check_packed(archive: zipfile.ZipFile, model: keras.Model) -> list[str]:
-    """Return the names of the packed weights; refuse any but those that the model needs, before reading an array."""
-    names = [f"weight_{i:03d}" for i in range(len(model.weights))]
-    if [info.filename for info in archive.infolist()] != [f"{name}.npy" for name in names]:
+def _check_size(num_bytes: int, recipe: Recipe, *, bytes_per_weight: float) -> None:
+    """Refuse weights that have too few bytes for the network, before memory is taken for that network."""
+    needed = int(MIN_WEIGHTS * recipe.width**2 * bytes_per_weight)
+    if num_bytes < needed:
         raise ValueError(
-            f"it holds {len(archive.infolist())} arrays; this network has {len(names)}, {names[0]} to {names[-1]}"
+            f"the weights of a network of width {recipe.width} have at least {needed:,} bytes; these have {num_bytes:,}"
         )
-    for info, weight in zip(archive.infolist(), model.weights, strict=True):
-        if info.file_size > 4 * math.prod(weight.shape) + 1000:  # 4 bytes a number, and a header
-            raise ValueError(f"{info.filename} is declared to have {info.file_size:,} bytes, far more than it needs")
-        with archive.open(info) as member:
-            shape, _, dtype = read_npy_header(member)
-        if shape != weight.shape or dtype not in (np.float16, np.float32):
-            raise ValueError(f"{info.filename} is {dtype} of shape {shape}; it must be floats of shape {weight.shape}")
-    return names
 
 
 def _check_finite(model: keras.Model, path: Path) -> None:
@@ -94,21 +93,61 @@ def read_network(path: Path) -> keras.Model:
     try:
         if path.suffix != ".keras":
             raise ValueError("the name of the file must end in .keras")
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, MAX_BYTES) as archive:
             _check_members(archive)
-            model = _network_of_config(json.loads(archive.read(CONFIG)))
-            with archive.open(WEIGHTS) as member, h5py.File(member) as file:
-                sizes: list[int] = []
-                file.visititems(lambda name, item: sizes.append(getattr(item, "size", 0)))
-        if sum(sizes) != model.count_params():  # a compressed array of few bytes may have any number of values
-            raise ValueError(f"it holds {sum(sizes):,} numbers; this network has {model.count_params():,}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # for a missing weight, Keras only warns
-            model.load_weights(path)
-    except Exception as error:  # zipfile, HDF5 and Keras raise many kinds for broken files
+            config = parse_json(archive.read(CONFIG))
+            model = _network_of_config(config, archive.getinfo(WEIGHTS).file_size)
+            with archive.open(WEIGHTS) as member, h5py.File(member, "r") as file:
+                kinds = _hdf5_names(model)
+                found = {name: _checked_dataset(file, name, shape) for name, (shape, _) in kinds.items()}
+                for name, (_, variable) in kinds.items():  # all were checked before the first is read
+                    variable.assign(found[name][()])
+    except Exception as error:  # zipfile and HDF5 raise many kinds for broken files
         raise InputError(f"{path}: cannot be loaded: {error}") from None
     _check_finite(model, path)
     return model
+
+
+def _hdf5_names(model: keras.Model) -> dict[str, tuple[tuple[int, ...], keras.Variable]]:
+    """Return each weight of a network and its shape, under its name in the HDF5 file that Keras writes.
+
+    Keras counts the layers of each class: "layers/conv2d/vars/0", "layers/conv2d_1/vars/0" and so on
+    (``_save_container_state`` in keras/src/saving/saving_lib.py).
+    """
+    weights: dict[str, tuple[tuple[int, ...], keras.Variable]] = {}
+    counts = Counter[str]()
+    for layer in model.layers:
+        kind = re.sub(
+            "(?<!^)(?=[A-Z][a-z])", "_", type(layer).__name__
+        ).lower()  # BatchNormalization: batch_normalization
+        name = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
+        weights |= {f"layers/{name}/vars/{i}": (tuple(w.shape), w) for i, w in enumerate(layer.weights)}
+    return weights
+
+
+def _checked_dataset(file: h5py.File, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
+    """Return an array of an HDF5 file; refuse any that Keras does not write so. No value is read.
+
+    Keras writes floats of 32 bits in one piece, without filters. An array that is compressed, in
+    chunks, in another file or made of other arrays could have any size.
+    """
+    node: h5py.Group | h5py.Dataset = file
+    for part in name.split("/"):
+        link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"{WEIGHTS} has no array {name}, or only a link in its place")
+        node = node[part]
+    if not isinstance(node, h5py.Dataset) or node.shape != shape or node.dtype != np.float32:
+        found = f"{node.dtype} of shape {node.shape}" if isinstance(node, h5py.Dataset) else "a group"
+        raise ValueError(f"{name} is {found}; it must be float32 of shape {shape}")
+    layout = node.id.get_create_plist()
+    is_one_piece = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+    if not is_one_piece or layout.get_nfilters() or layout.get_external_count():
+        raise ValueError(f"{name} is in chunks, compressed or in another file, which Keras never does")
+    if node.id.get_storage_size() != 4 * math.prod(shape):
+        raise ValueError(f"{name} has {node.id.get_storage_size():,} bytes; it must have {4 * math.prod(shape):,}")
+    return node
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
@@ -121,12 +160,17 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"{info.filename} is compressed, which Keras never does")
+        if info.filename != WEIGHTS and info.file_size > MAX_JSON_BYTES:
+            raise ValueError(f"{info.filename} has {info.file_size:,} bytes; at most {MAX_JSON_BYTES:,} are read")
     if damaged := archive.testzip():
         raise ValueError(f"the checksum of {damaged} is wrong")
 
 
-def _network_of_config(config: dict[str, Any]) -> keras.Model:
-    """Return the network of this library that a file's config.json describes; refuse any other."""
+def _network_of_config(config: dict[str, Any], num_bytes: int) -> keras.Model:
+    """Return the network of this library that a file's config.json describes; refuse any other.
+
+    Its weights have `num_bytes` bytes.
+    """
     name, layers = config["config"]["name"], config["config"]["layers"]
     match = re.fullmatch(r"resnet(\d{2})_width(\d{1,3})", name)
     if not match:
@@ -139,6 +183,7 @@ def _network_of_config(config: dict[str, Any]) -> keras.Model:
         skip="Add" in layer_types,
         standardize="LayerNormalization" in layer_types,
     )
+    _check_size(num_bytes, recipe, bytes_per_weight=4)
     model = build_network(recipe)
     own_types = set(_object_types(json.loads(model.to_json())))
     foreign = [".".join(map(str, kind)) for kind in _object_types(config) if kind not in own_types]

@@ -1,6 +1,6 @@
 """The file from which an interrupted training goes on, written after each epoch."""
 
-import json
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,22 @@ import pandas as pd
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
-from cxrlib.files import atomic, write_csv
+from cxrlib.files import ArrayKind, atomic, read_bytes, read_npz, write_csv
 from cxrlib.model.backend import keras
 from cxrlib.model.network import predict_logits
 from cxrlib.model.recipe import Recipe
 
 CHECKPOINT = "checkpoint.npz"
+
+MAX_BYTES = 8_000_000_000
+"""A larger checkpoint is refused. The largest network of a recipe has 1.5 billion bytes of weights. The checkpoint
+holds them twice, and the optimiser keeps up to two more numbers for each weight."""
+
+HISTORY = ("epoch", "learning_rate", "loss", "val_auc")
+"""The columns of history.csv."""
+
+OWNERS = ("recipe.json", "split.csv")
+"""The files of a run folder that a checkpoint belongs to. It holds a digest of each."""
 
 
 class CheckpointCallback(keras.callbacks.Callback):
@@ -84,13 +94,20 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.kept = self.scorer.get_weights()
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
         arrays |= {f"kept_{i}": weights for i, weights in enumerate(self.kept)}
+        arrays |= {_digest_name(name): self._digest(name) for name in OWNERS}
+        arrays["history"] = np.array([[row[column] for column in HISTORY] for row in self.history])
         with atomic(self.folder / CHECKPOINT) as partial:
-            np.savez(partial, history=np.array(json.dumps(self.history)), **arrays)
+            np.savez(partial, **arrays)
         self.write_history()
 
     def write_history(self) -> None:
         """Write history.csv. The file holds no times, so that equal trainings write equal files."""
         write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
+
+    def _digest(self, name: str) -> np.ndarray:
+        """Return the SHA-256 of a file of the run folder, (32,), uint8; that of an empty file if there is none."""
+        path = self.folder / name
+        return np.frombuffer(hashlib.sha256(read_bytes(path) if path.exists() else b"").digest(), np.uint8)
 
     def restore(self) -> int:
         """Load the checkpoint, if there is one, and return how many epochs are done.
@@ -98,19 +115,44 @@ class CheckpointCallback(keras.callbacks.Callback):
         Raises
         ------
         InputError
-            The checkpoint is damaged.
+            The checkpoint is damaged, or belongs to another recipe or other films.
         """
         path = self.folder / CHECKPOINT
         if not path.exists():
             return 0
+        state, kept = self._state(), self.scorer.weights
+        needed = {f"state_{i}": ArrayKind(tuple(v.shape), (np.dtype(v.dtype).name,)) for i, v in enumerate(state)}
+        needed |= {f"kept_{i}": ArrayKind(tuple(v.shape), ("float32",)) for i, v in enumerate(kept)}
+        needed |= {_digest_name(name): ArrayKind((32,), ("uint8",)) for name in OWNERS}
+        needed["history"] = ArrayKind((None, len(HISTORY)), ("float64",))
         try:
-            with path.open("rb") as file, np.load(file) as saved:  # NumPy refuses pickles
-                self.history = json.loads(str(saved["history"]))
-                for i, variable in enumerate(self._state()):
-                    variable.assign(saved[f"state_{i}"])
-                self.kept = [saved[f"kept_{i}"] for i in range(len(self.scorer.weights))]
-        except Exception as error:  # zipfile, NumPy and Keras raise many kinds for broken files
-            raise InputError(f"{path}: is damaged ({error}); remove the file, and the training begins anew") from None
+            saved = read_npz(path, needed, max_bytes=MAX_BYTES)
+            if damaged := [name for name, array in saved.items() if not np.isfinite(array).all()]:
+                raise ValueError(f"{damaged[0]} holds a number that is not finite")
+            epochs = saved["history"][:, 0]
+            if not 1 <= len(epochs) <= self.recipe.epochs or (epochs != np.arange(1, len(epochs) + 1)).any():
+                raise ValueError(f"its history must have the epochs 1, 2, ... up to {self.recipe.epochs}")
+        except ValueError as error:
+            raise InputError(
+                f"{path}: is damaged or of another version ({error}); remove the file, and the training begins anew"
+            ) from None
+        for name in OWNERS:
+            if (saved[_digest_name(name)] != self._digest(name)).any():
+                raise InputError(
+                    f"{path}: belongs to another run, because {name} was not this one when the file was written; "
+                    "remove the file, and the training begins anew"
+                )
+        self.history = [dict(zip(HISTORY, row, strict=True)) for row in saved["history"].tolist()]
+        for row in self.history:
+            row["epoch"] = int(row["epoch"])
+        for i, variable in enumerate(state):
+            variable.assign(saved[f"state_{i}"])
+        self.kept = [saved[f"kept_{i}"] for i in range(len(kept))]
         if self.images is not None:
             self.write_history()  # the process may have been killed between the checkpoint and the table
         return len(self.history)
+
+
+def _digest_name(file_name: str) -> str:
+    """Return the name of the array that holds a file's digest, such as "recipe_digest"."""
+    return f"{Path(file_name).stem}_digest"

@@ -12,18 +12,21 @@ four numbers were chosen there: `MARGIN` and `TAIL`, and `MIN_LIKENESS` and `LEA
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import write_text
+from cxrlib.files import read_json, write_text
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.likeness import (
+    EDGE,
     MIN_LIKENESS,
     REFERENCE,
+    SHIFT,
     SIDE,
     likenesses,
     make_template,
@@ -51,6 +54,14 @@ HINTS = {
     "sharpness": "a low value may mean blurred or enlarged, a high value noisy",
 }
 """What may be wrong with an image whose figure lies outside the range; the keys are those of `measure`."""
+
+
+TEMPLATE_SIDE = SIDE - 2 * EDGE - 2 * SHIFT
+"""Side of the template that `cxrlib.images.likeness.make_template` returns, in pixels."""
+
+LIMITS = {"mean": (0.0, 1.0), "contrast": (0.0, 0.5), "sharpness": (-20.0, 20.0)}
+"""What the figures of `measure` can be. A standard deviation of values in [0, 1] is at most 0.5. The Laplacian is at
+most 8, so with `EPSILON` the sharpness is between -14 and 16."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +197,41 @@ def read_reference(folder: Path) -> Reference | None:
     if not path.is_file():
         return None
     try:
-        reference = Reference(**json.loads(path.read_text(encoding="utf-8")))
-        likenesses(np.eye(SIDE, dtype=np.float32), np.array(reference.template))  # fails if its shape is wrong
-        ranges = [getattr(reference, figure) for figure in HINTS]
-        if any(not low <= high for low, high in ranges):
-            raise ValueError(f"ranges {ranges}")
-    except (ValueError, TypeError, cv2.error) as error:
+        return _checked_reference(read_json(path))
+    except (ValueError, TypeError, KeyError, InputError) as error:
+        found = str(error).removeprefix(f"{path}: ")
         raise InputError(
-            f"{path}: is damaged ({error}); if you remove the file, films are scored without this check"
+            f"{path}: is damaged ({found}); if you remove the file, films are scored without this check"
         ) from None
-    return reference
+
+
+def _checked_reference(values: dict[str, Any]) -> Reference:
+    """Return the reference that a file describes; refuse a value of the wrong type, shape or range."""
+    names = [field.name for field in fields(Reference)]
+    if sorted(values) != sorted(names):
+        raise ValueError(f"it holds {', '.join(values)!r:.100}; it must hold {', '.join(names)}")
+    films, template = values["films"], values["template"]
+    if type(films) is not int or films < 1:
+        raise ValueError(f"films is {films!r:.50}; it must be a whole number above 0")
+    rows = template if isinstance(template, list) else []
+    if len(rows) != TEMPLATE_SIDE or any(not isinstance(row, list) or len(row) != TEMPLATE_SIDE for row in rows):
+        raise ValueError(f"template must have {TEMPLATE_SIDE} rows of {TEMPLATE_SIDE} numbers")
+    checked = [[_number(value, "template", 0, 1) for value in row] for row in rows]
+    low, high = min(map(min, checked)), max(map(max, checked))
+    if low == high:
+        raise ValueError("template is constant")
+    ranges: dict[str, tuple[float, float]] = {}
+    for figure, limits in LIMITS.items():
+        pair = values[figure]
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f"{figure} is {pair!r:.50}; it must be two numbers")
+        ranges[figure] = (_number(pair[0], figure, *limits), _number(pair[1], figure, *limits))
+        if ranges[figure][0] > ranges[figure][1]:
+            raise ValueError(f"{figure} is {pair}; the first number must not be the larger one")
+    return Reference(films, checked, _number(values["likeness"], "likeness", -1, 1), **ranges)
+
+
+def _number(value: object, name: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} holds {value!r:.50}; it must be a number from {low} to {high}")
+    return float(value)
