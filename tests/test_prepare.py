@@ -266,14 +266,17 @@ def test_unknown_patients_stay_unknown_in_the_prepared_cohort(two_folders, tmp_p
     assert "each file counts as a patient" in read_cohort(tmp_path / "out").notes[0]
 
 
-def test_the_record_of_a_preparation_is_that_of_earlier_versions(two_folders, tmp_path):
-    """A folder that an earlier version began is continued, so neither the settings nor the hash may change."""
+def test_the_record_of_a_preparation_does_not_change(two_folders, tmp_path):
+    """A folder that was begun is continued, so neither the settings nor the hash may change."""
     for path in two_folders.rglob("*.png"):  # the hash covers the files' sizes, and an encoder may change
         path.write_bytes(path.read_bytes().ljust(9000, b"\0"))
     prepare(two_folders, tmp_path / "out", size=32, seed=2)
     record = json.loads((tmp_path / "out" / "prepare.json").read_text())
     settings = {"finding": "effusion", "against": "nofinding", "size": 32, "normalize": "minmax", "seed": 2}
-    assert list(record.items()) == [*settings.items(), ("accept", []), ("films", FINGERPRINT)]
+    assert list(record.items()) == [*settings.items(), ("keep_laterals", False), ("accept", []), ("films", FINGERPRINT)]
+    (tmp_path / "out" / "prepare.json").write_text(json.dumps(settings | {"allow_color": False, "films": FINGERPRINT}))
+    with pytest.raises(InputError, match="begun by an earlier version"):
+        prepare(two_folders, tmp_path / "out", size=32, seed=2)
 
 
 def test_patients_whose_ids_look_made_up_are_kept_where_the_table_gives_them(two_folders, tmp_path):
@@ -283,3 +286,40 @@ def test_patients_whose_ids_look_made_up_are_kept_where_the_table_gives_them(two
     table.to_csv(two_folders / "cohort.csv", index=False)
     prepare(two_folders, tmp_path / "out", size=32)
     assert read_cohort(tmp_path / "out").table["patient_id"].nunique() == len(paths) // 2
+
+
+def test_unusual_films_are_kept_counted_and_written_down(sim_cohort, tmp_path):
+    folder = shutil.copytree(sim_cohort, tmp_path / "films")
+    films = sorted(folder.glob("effusion/*.png"))
+    for film, change in ((films[0], lambda pixels: pixels.max() - pixels), (films[1], lambda pixels: pixels[::-1])):
+        cv2.imwrite(str(film), change(cv2.imread(str(film), cv2.IMREAD_UNCHANGED)))
+    names = [film.relative_to(folder).as_posix() for film in films[:2]]
+    prepared = prepare(folder, tmp_path / "out", size=32)
+    assert prepared.warnings[["source", "kind"]].to_numpy().tolist() == [
+        [names[0], "inverted"],
+        [names[1], "upside down"],
+    ]
+    saved = pd.read_csv(tmp_path / "out" / "warnings.csv")
+    pd.testing.assert_frame_equal(saved, prepared.warnings)
+    assert len(read_cohort(tmp_path / "out").table) == len(read_cohort(folder).table)
+    again = prepare(folder, tmp_path / "out", size=32)  # the films are not read again
+    pd.testing.assert_frame_equal(again.warnings, saved)
+
+
+def test_the_film_ids_of_two_preparations_agree_whatever_the_size_and_the_names(two_folders, tmp_path):
+    prepare(two_folders, tmp_path / "small", size=32)
+    for path in sorted(two_folders.glob("*/*.png")):
+        path.rename(path.with_name(f"renamed_{path.name}"))
+    prepare(two_folders, tmp_path / "large", size=64)
+    prepare(tmp_path / "large", tmp_path / "from_large", size=48)
+    ids = [sorted(pd.read_csv(tmp_path / name / "cohort.csv")["film_id"]) for name in ("small", "large", "from_large")]
+    assert len(set(ids[0])) == len(ids[0])
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_copies_in_both_classes_are_told(two_folders, tmp_path):
+    film = next((two_folders / "effusion").glob("*.png"))
+    (two_folders / "nofinding" / "copy.png").write_bytes(film.read_bytes())
+    note = prepare(two_folders, tmp_path / "out", size=32).notes[-1]
+    assert "equal pixels under several names: 1, 1 of them in both classes" in note
+    assert film.name in note

@@ -76,12 +76,14 @@ def prepare(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
     ] = False,
+    keep_laterals: options.KeepLaterals = False,
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     allow_color: options.AllowColor = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
     from cxrlib.cohorts.preparation import prepare as prepare_cohort
+    from cxrlib.images.film_facts import count_warnings
 
     console: Console = context.obj
     prepared = prepare_cohort(
@@ -93,11 +95,16 @@ def prepare(
         normalize=normalize.value,
         seed=seed,
         allow_missing=allow_missing,
+        keep_laterals=keep_laterals,
         accept=options.accepted_kinds(accept, allow_color),
         progress=console.film_bar("preparing"),
     )
     console.note(*prepared.notes)
     counts = ", ".join(f"{count:,} {name}" for name, count in prepared.counts.items())
+    if len(prepared.warnings):
+        output.print_warnings(
+            [f"unusual films: {count_warnings(prepared.warnings['kind'])}; see {out / 'warnings.csv'}"]
+        )
     rejected = f"{len(prepared.rejected):,} rejected" + (" (rejected.csv)" if len(prepared.rejected) else "")
     output.show(f"{out}: {counts}; {rejected}")
 

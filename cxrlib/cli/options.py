@@ -32,6 +32,9 @@ Accept = Annotated[
     list[Acceptable],
     typer.Option(help="Read, with a warning, what is refused otherwise; may be repeated."),
 ]
+KeepLaterals = Annotated[
+    bool, typer.Option("--keep-laterals", help="Keep films that a header or a table calls lateral.")
+]
 AllowColor = Annotated[bool, typer.Option("--allow-color", help="The same as --accept color.")]
 SplitOption = Annotated[Split, typer.Option(help="Which films.")]
 

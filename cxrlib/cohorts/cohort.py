@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from cxrlib.cohorts.film_headers import add_headers, leave_out_laterals
 from cxrlib.cohorts.split import SPLITS, check_split, patients_from_names
 from cxrlib.errors import InputError
 from cxrlib.files import read_csv
@@ -21,7 +22,7 @@ from cxrlib.images.radiograph import SUFFIXES
 NOFINDING = "nofinding"
 """The name of the negative class and of its folder."""
 
-COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings")
+COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings", "film_id")
 """The columns of cohort.csv that have a fixed meaning, in the order in which `prepare` writes them."""
 
 REQUIRED_COLUMNS = ("path", "label")
@@ -137,8 +138,8 @@ def check_both_classes(labels: ArrayLike, finding: str, films: str, *, advice: s
         )
 
 
-def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
-    """Read a cohort from its folder, without opening an image.
+def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals: bool = False) -> Cohort:
+    """Read a cohort from its folder. Of the films, only headers of DICOM files are opened.
 
     Parameters
     ----------
@@ -146,6 +147,9 @@ def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
     finding : str, optional
         The positive class, in upper or lower case. It is needed only if several
         folders could be the positive class.
+    keep_laterals : bool
+        Keep films that a header or cohort.csv calls lateral. By default they are left
+        out, with a note.
 
     Raises
     ------
@@ -164,9 +168,16 @@ def read_cohort(folder: str | Path, *, finding: str | None = None) -> Cohort:
         table, notes = _read_table(table_file, in_folders, finding)
     else:
         table, notes = in_folders, ()
+    table, header_notes = add_headers(table, [folder / path for path in table["path"]])
+    notes += header_notes
     if "patient_id" not in table:
-        table["patient_id"], note = patients_from_names(table["path"])
+        table["patient_id"] = ""
+    if (is_unknown := table["patient_id"] == "").any():
+        table.loc[is_unknown, "patient_id"], note = patients_from_names(table.loc[is_unknown, "path"])
         notes += (note,)
+    if not keep_laterals:
+        table, lateral_notes = leave_out_laterals(table)
+        notes += lateral_notes
     check_both_classes(table["label"], finding, f"{folder}: the images that cohort.csv names")
     table = table.sort_values("path", ignore_index=True)
     if "split" in table:

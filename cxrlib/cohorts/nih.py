@@ -55,6 +55,7 @@ def open_source(
     against: str = "nofinding",
     seed: int = 0,
     allow_missing: bool = False,
+    keep_laterals: bool = False,
     accept: Collection[str] = (),
 ) -> Source:
     """Return the images of a finding and the images to compare them with, with NIH's boxes.
@@ -77,6 +78,8 @@ def open_source(
     allow_missing : bool
         Leave out the images that are not there, with a note. By default missing images
         are an error.
+    keep_laterals : bool
+        Keep films whose view is a lateral one.
     accept : collection of str
         As in `cxrlib.images.radiograph.open_radiograph`.
 

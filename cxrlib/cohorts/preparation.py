@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,12 +20,14 @@ from cxrlib import files
 from cxrlib.cohorts import chestmnist, nih
 from cxrlib.cohorts.cohort import COLUMNS, NOFINDING, check_both_classes
 from cxrlib.cohorts.source import Source, open_class_folders
-from cxrlib.cohorts.split import check_split, draw_stratified_split
+from cxrlib.cohorts.split import check_split, draw_stratified_split, split_keys
 from cxrlib.errors import InputError
 from cxrlib.files import Progress, no_progress
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import MAX_SIDE
+from cxrlib.images.likeness import likeness_warnings
 from cxrlib.images.pixels import NORMALIZATIONS
-from cxrlib.images.radiograph import write_prepared
+from cxrlib.images.radiograph import read_prepared_facts, write_prepared
 
 SETTINGS_FILE = "prepare.json"
 """The record of the settings and of the films. A later call continues the folder only if its settings and films are the
@@ -46,6 +48,9 @@ class Prepared:
         How many images each class has.
     rejected : DataFrame
         ``source`` and ``reason`` of each film that could not be used.
+    warnings : DataFrame
+        ``source``, ``path``, ``kind`` and ``warning`` of each thing that is unusual in a
+        film that was used. One film may have several.
     notes : tuple of str
         What was assumed.
     """
@@ -53,6 +58,7 @@ class Prepared:
     folder: Path
     counts: dict[str, int]
     rejected: pd.DataFrame
+    warnings: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -66,6 +72,7 @@ def prepare(
     normalize: str = "minmax",
     seed: int = 0,
     allow_missing: bool = False,
+    keep_laterals: bool = False,
     accept: Collection[str] = (),
     progress: Progress = no_progress,
 ) -> Prepared:
@@ -94,6 +101,9 @@ def prepare(
     allow_missing : bool
         NIH: leave out the images that the label file names but that are not there. By
         default missing images are an error.
+    keep_laterals : bool
+        Keep films that a header or a table calls lateral. By default they are left out
+        and counted in a note.
     accept : collection of str
         As in `cxrlib.images.radiograph.open_radiograph`.
     progress : callable
@@ -122,20 +132,28 @@ def prepare(
             against=against,
             seed=seed,
             allow_missing=allow_missing,
+            keep_laterals=keep_laterals,
             accept=accept,
         )
     else:
-        opened = open_class_folders(path, finding=finding, accept=accept)
+        opened = open_class_folders(path, finding=finding, keep_laterals=keep_laterals, accept=accept)
     table, notes = _with_split(opened, seed)
     table["path"] = _target_paths(table, opened.finding)
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
-    settings |= {"accept": sorted(accept), "films": _fingerprint(opened.path, table)}
+    settings |= {"keep_laterals": keep_laterals, "accept": sorted(accept), "films": _fingerprint(opened.path, table)}
     is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
     with files.locked(out):
         if _is_new(out, settings):  # asked once more under the lock: another process may have begun meanwhile
             files.write_text(out / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
         files.remove_partial_files(out)
-        table["reason"] = _convert(opened, table, out, size, normalize, progress)
+        results = _convert(opened, table, out, size, normalize, progress)
+        table["reason"], table["film_id"] = zip(*((each.reason, each.film_id) for each in results), strict=True)
+        warnings = [
+            (film, path, warning.kind, str(warning))
+            for film, path, each in zip(table["source"], table["path"], results, strict=True)
+            for warning in each.warnings
+        ]
+        unusual = pd.DataFrame(warnings, columns=["source", "path", "kind", "warning"])
         kept = table[table["reason"] == ""].sort_values("path")
         rejected = table.loc[table["reason"] != "", ["source", "reason"]]
         counts = {name: int((kept["label"] == label).sum()) for name, label in ((opened.finding, 1), (NOFINDING, 0))}
@@ -145,8 +163,8 @@ def prepare(
             if is_new:
                 shutil.rmtree(out)
             raise
-        _write_tables(out, opened, kept, rejected)
-    return Prepared(out, counts, rejected, notes)
+        _write_tables(out, opened, kept, rejected, unusual)
+    return Prepared(out, counts, rejected, unusual, notes + _notes_on_copies(kept))
 
 
 def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None:
@@ -162,7 +180,8 @@ def _with_split(source: Source, seed: int) -> tuple[pd.DataFrame, tuple[str, ...
     """Return the source's table with a split, and the source's notes with one more if the split was drawn here."""
     table, notes = source.table.copy(), source.notes
     if "split" not in table:
-        table["split"] = draw_stratified_split(table["patient_id"], table["label"], seed=seed)
+        keys = split_keys(table["patient_id"], table["source"])
+        table["split"] = draw_stratified_split(keys, table["label"], seed=seed)
         notes += ("the split is drawn by patient, 70/15/15, with the same fractions in each class",)
     check_split(table, source.path)
     return table, notes
@@ -194,6 +213,9 @@ def _is_new(out: Path, settings: dict[str, Any]) -> bool:
         earlier = files.read_json(record)
     except InputError:
         raise InputError(f"{record}: is damaged; remove {out} and prepare it again") from None
+    if "accept" not in earlier:
+        needed = "its films have no ids; name another folder"
+        raise InputError(f"{out}: was begun by an earlier version of cxrlib, and {needed}")
     if earlier.get("films") != settings["films"]:
         raise InputError(f"{out}: was prepared from other films or labels than the source has now; name another folder")
     changes = [f"{k} was {earlier.get(k)!r} and is now {v!r}" for k, v in settings.items() if earlier.get(k) != v]
@@ -202,24 +224,36 @@ def _is_new(out: Path, settings: dict[str, Any]) -> bool:
     return False
 
 
+class _Converted(NamedTuple):
+    """What became of one film: why it was rejected ("" if it was not), its id and its warnings."""
+
+    reason: str
+    film_id: str
+    warnings: tuple[FilmWarning, ...]
+
+
 def _convert(
     source: Source, table: pd.DataFrame, out: Path, size: int, normalize: str, progress: Progress
-) -> list[str]:
-    """Write the images that are not there yet; return for each film why it was rejected, or "" if it was not."""
+) -> list[_Converted]:
+    """Write the images that are not there yet. Images that are there tell their ids and warnings themselves."""
     for folder in {PurePosixPath(path).parent for path in table["path"]}:
         (out / folder).mkdir(exist_ok=True)
 
-    def convert(job: tuple[Any, str, str]) -> str:
+    def convert(job: tuple[Any, str, str]) -> _Converted:
         film, name, target = job
-        if (out / target).exists():  # a file gets this name only when it is whole
-            return ""
+        if facts := read_prepared_facts(out / target):  # a file gets this name only when it is whole
+            return _Converted("", *facts)
         try:
             radiograph = source.read(film, size=size, normalize=normalize)
         except InputError as error:
-            return str(error).removeprefix(f"{source.path / name}: ")  # the table has the name beside the reason
+            # the table has the name beside the reason
+            return _Converted(str(error).removeprefix(f"{source.path / name}: "), "", ())
+        warnings = radiograph.warnings + likeness_warnings(radiograph.image)
         with files.atomic(out / target) as partial_file:
-            write_prepared(partial_file, radiograph.image, normalize=normalize, film_id=radiograph.film_id)
-        return ""
+            write_prepared(
+                partial_file, radiograph.image, normalize=normalize, film_id=radiograph.film_id, warnings=warnings
+            )
+        return _Converted("", radiograph.film_id, warnings)
 
     jobs = zip(source.films, table["source"], table["path"], strict=True)
     return list(progress(files.map_in_order(convert, jobs), len(table)))
@@ -232,12 +266,24 @@ def _check_classes(source: Path, finding: str, kept: pd.DataFrame, rejected: pd.
     check_both_classes(kept["label"], finding, films, advice=first)
 
 
-def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:
-    """Write rejected.csv, boxes.csv if there are boxes, and then cohort.csv.
+def _notes_on_copies(kept: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note if films have equal pixels, and how many of them are filed in both classes."""
+    copies = kept[kept["film_id"].duplicated(keep=False)]
+    if copies.empty:
+        return ()
+    num_labels = copies.groupby("film_id")["label"].nunique()
+    in_both = f", {(num_labels == 2).sum():,} of them in both classes" if (num_labels == 2).any() else ""
+    first, second = copies.sort_values(["film_id", "source"])["source"].head(2)
+    return (f"films with equal pixels under several names: {len(num_labels):,}{in_both} (first: {first} and {second})",)
+
+
+def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame, unusual: pd.DataFrame) -> None:
+    """Write rejected.csv, warnings.csv, boxes.csv if there are boxes, and then cohort.csv.
 
     cohort.csv is the last file that is written. If it is there, the folder is complete.
     """
     files.write_csv(out / "rejected.csv", files.for_spreadsheets(rejected))
+    files.write_csv(out / "warnings.csv", files.for_spreadsheets(unusual))
     if source.boxes is not None:
         path_of_image = dict(zip(kept["source"].map(lambda film: PurePosixPath(film).name), kept["path"], strict=True))
         boxes = source.boxes.assign(path=source.boxes["image"].map(path_of_image)).dropna(subset="path")

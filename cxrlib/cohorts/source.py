@@ -61,13 +61,15 @@ class Source:
     knows_patients: bool = True
 
 
-def open_class_folders(folder: Path, *, finding: str | None, accept: Collection[str] = ()) -> Source:
+def open_class_folders(
+    folder: Path, *, finding: str | None, keep_laterals: bool = False, accept: Collection[str] = ()
+) -> Source:
     """Return the films of two class folders; see `read_cohort` for the arguments and errors."""
-    cohort = read_cohort(folder, finding=finding)
+    cohort = read_cohort(folder, finding=finding, keep_laterals=keep_laterals)
     ids, _ = patients_from_names(cohort.table["path"])
     is_made_up = cohort.table["patient_id"].tolist() == ids and any(each.startswith(UNKNOWN_PATIENT) for each in ids)
     # `prepare` adds columns of these names, so the columns of a user's cohort.csv are renamed
-    names = {"source": "source_given", "reason": "reason_given", "path": "source"}
+    names = {name: f"{name}_given" for name in ("source", "reason", "film_id")} | {"path": "source"}
     return Source(
         path=folder,
         finding=cohort.finding,

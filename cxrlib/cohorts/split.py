@@ -19,6 +19,9 @@ FRACTIONS = (0.70, 0.15, 0.15)
 UNKNOWN_PATIENT = "file:"
 """The id of an unknown patient starts with this. The rest is the file's path."""
 
+HEADER_PATIENT = "dicom:"
+"""The id of a patient whom a DICOM header names starts with this. The rest is a salted hash."""
+
 _NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
 """Eight digits of the patient and three of the image: 00000013_005."""
 
@@ -62,6 +65,20 @@ def patient_position(patient_id: str, seed: int) -> float:
     """
     digest = hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_keys(patient_ids: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Return what a split is drawn by for each film: the patient's id, or a text that takes its place.
+
+    The id of a patient whom a DICOM header names is a hash with a secret salt, which
+    differs from user to user. The alphabetically first path of the patient's films
+    takes its place, so that a seed gives the same split on every machine.
+    """
+    patients, films = list(patient_ids), list(paths)
+    first_path: dict[str, str] = {}
+    for patient, path in sorted(zip(patients, films, strict=True), key=lambda pair: pair[1]):
+        first_path.setdefault(patient, path)
+    return [first_path[patient] if patient.startswith(HEADER_PATIENT) else patient for patient in patients]
 
 
 def draw_split(patient_ids: Iterable[str], *, seed: int = 0) -> list[str]:

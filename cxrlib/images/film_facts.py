@@ -1,5 +1,8 @@
 """What is known about a film besides its pixels: what its header says, and what is unusual about it."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 ACCEPTABLE = ("color", "modality", "unlike")
@@ -36,6 +39,22 @@ class FilmWarning(str):
         return self.kind, str(self)
 
 
+def count_warnings(kinds: Iterable[str]) -> str:
+    """Return how many warnings of each kind there are, as a text.
+
+    Parameters
+    ----------
+    kinds : iterable of str
+        The kind of each warning.
+
+    Examples
+    --------
+    >>> count_warnings(["lateral", "color", "lateral"])
+    '2 lateral, 1 color'
+    """
+    return ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).most_common())
+
+
 @dataclass(frozen=True)
 class FilmHeader:
     """What a DICOM header says about patient and view. Every field is empty for other files.
@@ -45,7 +64,7 @@ class FilmHeader:
     patient_id : str
         A salted hash of PatientID, so that nothing of the header itself is kept.
     view : str
-        "PA", "AP", "LATERAL" or another code word of the header in upper case.
+        "PA", "AP" or "LATERAL".
     sex : str
         "M", "F" or "O".
     age : float or None
@@ -56,3 +75,31 @@ class FilmHeader:
     view: str = ""
     sex: str = ""
     age: float | None = None
+
+
+_SIDE = r"(L|R|LT|RT|LEFT|RIGHT)?"
+_LATERAL_WORD = re.compile(rf"{_SIDE}LAT(ERAL(E|IS)?)?{_SIDE}|[LR]L|[LR]LO|PROFILE?|PERFIL")
+_LATERAL_VIEWS = ("L", "XTABLELAT", "XTABLELATERAL")  # "L" is how PadChest calls a lateral film
+
+
+def is_lateral(view: str) -> bool:
+    """Return whether the name of a view, from a header or a table, means a lateral film.
+
+    A lateral decubitus film is not one: the patient lies on one side, and the
+    projection is frontal. The code words LL, RL, LLO, RLO, LLD and RLD are those of
+    View Position (DICOM PS3.3, C.8.7.1.1.2 and C.8.11.5).
+
+    Parameters
+    ----------
+    view : str
+        Upper and lower case, blanks, underscores and punctuation do not count.
+
+    Examples
+    --------
+    >>> [is_lateral(view) for view in ("LL", "Left lateral", "XTABLE LATERAL", "PA", "lateral decubitus")]
+    [True, True, True, False, False]
+    """
+    words = re.split(r"[\W_]+", view.upper())
+    if any(word.startswith(("DECUB", "LLD", "RLD")) for word in words):
+        return False
+    return "".join(words) in _LATERAL_VIEWS or any(_LATERAL_WORD.fullmatch(word) for word in words)

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from cxrlib.files import Progress, map_in_order, no_progress
 from cxrlib.images.augmentation import Augmentation, augment
@@ -43,6 +44,19 @@ class Films:
     film_ids: list[str]
     warnings: list[tuple[FilmWarning, ...]]
 
+    def list_warnings(self, paths: Iterable[str]) -> pd.DataFrame:
+        """Return one row for each warning: path, kind, warning.
+
+        Parameters
+        ----------
+        paths : iterable of str
+            The name of each film in the table.
+        """
+        rows = [
+            (path, each.kind, str(each)) for path, found in zip(paths, self.warnings, strict=True) for each in found
+        ]
+        return pd.DataFrame(rows, columns=["path", "kind", "warning"])
+
 
 def load_images(
     files: Sequence[Path],
@@ -60,6 +74,7 @@ def load_films(
     *,
     size: int,
     normalize: str = "minmax",
+    check: Callable[[np.ndarray], tuple[FilmWarning, ...]] = lambda image: (),
     progress: Progress = no_progress,
 ) -> Films:
     """Read films with `open_radiograph` into one array of 16 bits.
@@ -73,12 +88,17 @@ def load_films(
     size : int
         Side of the images in pixels.
     normalize : {"minmax", "percentile"}
+    check : callable
+        ``check(image)`` returns warnings about an image, (size, size), uint16. By
+        default there are only the warnings of `open_radiograph`.
     progress : callable
         ``progress(items, total)`` wraps the reading, as tqdm does.
 
     Returns
     -------
     Films
+        A film has at most one warning of each kind from `check`, and none of a kind that
+        it has already.
 
     Raises
     ------
@@ -92,7 +112,8 @@ def load_films(
 
     def read(path: Path) -> tuple[np.ndarray, str, tuple[FilmWarning, ...]]:
         film = open_radiograph(path, size=size, normalize=normalize)
-        return quantize(film.image), film.film_id, film.warnings
+        image, kinds = quantize(film.image), {warning.kind for warning in film.warnings}
+        return image, film.film_id, (*film.warnings, *(each for each in check(image) if each.kind not in kinds))
 
     for index, (image, film_id, unusual) in enumerate(progress(map_in_order(read, files), len(files))):
         images[index] = image

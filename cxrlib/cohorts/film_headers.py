@@ -1,0 +1,62 @@
+"""What DICOM headers say about the films of a cohort: patient, view, sex and age; and which films are lateral."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrlib.cohorts.split import HEADER_PATIENT
+from cxrlib.files import map_in_order
+from cxrlib.images.film_facts import is_lateral
+from cxrlib.images.radiograph import read_header
+
+
+def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Add what the headers of DICOM films say, in columns that the table does not have yet.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each film.
+    files : sequence of paths
+        The film of each row.
+
+    Returns
+    -------
+    table : DataFrame
+        With ``patient_id``, ``view``, ``sex`` and ``age`` where a header knows them. A
+        ``patient_id`` is "" if the header of that film names no patient. Otherwise it is
+        `HEADER_PATIENT` and a salted hash.
+    notes : tuple of str
+    """
+    missing = [column for column in ("patient_id", "view", "sex", "age") if column not in table]
+    if not missing:
+        return table, ()
+    headers = pd.DataFrame(
+        [(each.patient_id, each.view, each.sex, each.age) for each in map_in_order(read_header, files)],
+        columns=["patient_id", "view", "sex", "age"],
+        index=table.index,
+    )
+    named = headers.loc[headers["patient_id"] != "", "patient_id"]
+    notes: tuple[str, ...] = ()
+    if "patient_id" in missing and len(named):
+        if len(named) > 2 and (named == named.iloc[0]).all():
+            notes += (f"the headers of all {len(named):,} DICOM films name the same patient, so it is not used",)
+            headers["patient_id"] = ""
+        else:
+            notes += (f"the headers of {len(named):,} films name their patients; cohort.csv keeps a salted hash",)
+            headers.loc[named.index, "patient_id"] = HEADER_PATIENT + named
+    headers["age"] = headers["age"].astype(float)
+    known = [column for column in missing if (headers[column].notna() & (headers[column] != "")).any()]
+    return table.assign(**{column: headers[column] for column in known}), notes
+
+
+def leave_out_laterals(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the films that are not lateral by their column ``view``, and a note that counts the others."""
+    if "view" not in table:
+        return table, ()
+    lateral = table["view"].map(is_lateral)
+    if not lateral.any():
+        return table, ()
+    note = f"{lateral.sum():,} lateral films are left out; keep them with --keep-laterals"
+    return table[~lateral].reset_index(drop=True), (note,)
