@@ -221,7 +221,8 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
     """
     kept: list[bytes | memoryview] = [PNG_START]
     texts: dict[str, str] = {}
-    exif = exif_in_text = b""
+    exif = b""
+    exif_in_text: bytes | None = None
     for chunk in _png_chunks(data):
         kind = bytes(chunk[4:8])
         if len(kept) == 1 and (kind, len(chunk)) != (b"IHDR", _IHDR_BYTES):
@@ -231,13 +232,14 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
         elif kind == b"eXIf":
             exif = exif or bytes(chunk[8:-4][:_MAX_EXIF])
         elif kind in (b"tEXt", b"zTXt") and bytes(chunk[8 : 8 + len(_EXIF_TEXT)]) == _EXIF_TEXT:
-            exif_in_text = exif_in_text or _exif_in_text(bytes(chunk[8:-4]))
+            if exif_in_text is None:  # only the first: to inflate thousands would take long
+                exif_in_text = _exif_in_text(bytes(chunk[8:-4]))
         elif kind == b"tEXt":
             keyword, text = _keyword_and_text(chunk)
             if keyword in keywords:
                 texts[keyword] = text
     columns, rows = struct.unpack_from(">II", kept[1], 8)
-    return Size(columns, rows, orientation=_orientation(exif or exif_in_text)), texts, b"".join(kept)
+    return Size(columns, rows, orientation=_orientation(exif or exif_in_text or b"")), texts, b"".join(kept)
 
 
 def _exif_in_text(content: bytes) -> bytes:
