@@ -1,7 +1,8 @@
 # JupyterLab on the course, with the same pins as every other way in:
 #   docker build -t cxr .
 #   docker run --rm -p 127.0.0.1:8888:8888 cxr        and open the address that it prints
-FROM python:3.11-slim
+# One image for all processors, of August 2026: a tag could be moved to another image, a digest cannot.
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 RUN useradd --create-home reader
 WORKDIR /home/reader/course
