@@ -15,6 +15,14 @@ def pytest_addoption(parser):
     parser.addoption("--short", action="store_true", help="a short form of tests/slow and tests/browser, for CI")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def salt():
+    """Patients' names depend on no file of the user who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_SALT", "salt of the tests")
+        yield
+
+
 @pytest.fixture(scope="session")
 def short(request) -> bool:
     return request.config.getoption("--short")

@@ -10,11 +10,14 @@ This file is also the child's program. Parent and child exchange blocks of bytes
 with an array in the .npy format: the pixels, or the name of an error as text. The
 parent never unpickles what the child sends, because a damaged file may have corrupted
 the child. A process pool such as joblib's would unpickle it. It also imports modules
-from the current folder, and leaves its workers behind when the parent is killed.
+from the current folder, and leaves its workers behind when the parent is killed. The
+child imports only installed packages, because python-gdcm tries to import modules
+that a user's folder may be named after.
 """
 
 import atexit
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -22,16 +25,19 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pydicom
 
 TIME_LIMIT = 60
 """Seconds that one film may take. It is our choice: a film of normal size takes much less than one second."""
 
 MEMORY_LIMIT = 1_000_000_000
 """Bytes that the child may use, on Linux. Elsewhere the size that a film declares is the only limit."""
+
+START = "import runpy, sys; sys.path += sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
+"""The child's first lines of Python. They add the folders where the decoders are installed to its search path."""
 
 _lock = threading.Lock()
 _child: subprocess.Popen[bytes] | None = None
@@ -91,13 +97,21 @@ def _running_child() -> subprocess.Popen[bytes]:
         stop_child()  # closes the pipes of a child that has ended
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory
         _child = subprocess.Popen(
-            [sys.executable, "-P", __file__],  # -P: import no modules from this file's folder
+            # -I: import no modules from the current folder, from this file's folder, or from PYTHONPATH
+            [sys.executable, "-I", "-c", START, __file__, *_package_folders()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # GDCM's messages may quote the header
             env=os.environ | one_thread,
         )
     return _child
+
+
+def _package_folders() -> list[str]:
+    """Return the folders that the child's packages are installed in."""
+    specs = [importlib.util.find_spec(name) for name in ("numpy", "pydicom", "gdcm")]
+    files = [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
+    return sorted({str(file.parent if file.stem == "gdcm" else file.parent.parent) for file in files})
 
 
 def _send(stream: IO[bytes], block: bytes | memoryview) -> None:
@@ -125,6 +139,8 @@ def _forget_after_fork() -> None:
 
 def _serve() -> None:
     """Decode the files that come through standard input, until it is closed."""
+    import pydicom  # only the child needs it here
+
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # output of compiled code must not mix with the answers
     warnings.simplefilter("ignore")

@@ -1,62 +1,61 @@
 """Read the pixels of one chest radiograph in DICOM: look-up tables, window, inversion.
 
 Nothing about the patient is read or repeated. Messages quote only numbers and code
-words from the lists below. They never quote pydicom's messages, which may contain
+words from lists in the code. They never quote pydicom's messages, which may contain
 text from the header.
 """
 
 import io
-import logging
-import threading
-import warnings as python_warnings
-import zlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+import cxrlib.images.pydicom_import  # noqa: F401
+
+# isort: split
 import pydicom
 from pydicom.encaps import generate_frames
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from cxrlib.errors import InputError
 from cxrlib.images.decoder_process import decode_in_child
-from cxrlib.images.film_facts import FilmHeader, FilmWarning
+from cxrlib.images.dicom_display import displayed_pixels
+from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_file, silent_pydicom
+from cxrlib.images.dicom_header import CHEST_MODALITIES, header_warnings, refusal
+from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import MAX_SIDE, check_size, read_jpeg, read_jpeg2000
 from cxrlib.images.pixels import pixel_digest
 
-CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
-OTHER_MODALITIES = (
-    "BI", "BMD", "CT", "DOC", "ECG", "ES", "GM", "IO", "IVUS", "KO", "LS", "MG", "MR", "NM", "OCT", "OP", "OT", "PR",
-    "PT", "PX", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "SC", "SEG", "SM", "SR", "US", "XA", "XC",
+COLOR_PHOTOMETRICS = (
+    "ARGB", "CMYK", "HSV", "RGB", "XYB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_PARTIAL_420", "YBR_PARTIAL_422",
+    "YBR_RCT",
 )  # fmt: skip
-CHEST_PARTS = ("CHEST", "THORAX")
-OTHER_PARTS = (
-    "ABDOMEN", "ANKLE", "ARM", "BREAST", "CSPINE", "ELBOW", "FOOT", "FOREARM", "HAND", "HEAD", "HIP", "KNEE", "LEG",
-    "LSPINE", "NECK", "PELVIS", "SHOULDER", "SKULL", "SPINE", "TSPINE", "WRIST",
-)  # fmt: skip
-PHOTOMETRICS = (
-    "ARGB", "CMYK", "HSV", "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "XYB", "YBR_FULL", "YBR_FULL_422",
-    "YBR_ICT", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_RCT",
-)  # fmt: skip
-LATERAL_VIEWS = ("LL", "RL", "LATERAL")
+PHOTOMETRICS = ("MONOCHROME", "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *COLOR_PHOTOMETRICS)
+"""Code words that messages may quote (PS3.3, C.7.6.3.1.2). MONOCHROME alone is a word of older files."""
 
 MAX_SAMPLES = MAX_SIDE**2
 """Largest number of values of all channels. A picture with three channels may have a third as many pixels as a gray
 picture."""
 
-MAX_INFLATED_BYTES = 150_000_000
-"""Our choice: twice the 72 million bytes of the largest film in 16 bits, and room for a header."""
+ENCAPSULATED_START = b"\xfe\xff\x00\xe0"
+"""The first bytes of compressed pixels (PS3.5, A.4)."""
 
-MAX_ELEMENTS = 100_000
-"""A file with more data elements is not a film. Reading them all would only cost time."""
 
-MAX_CHANNEL_SPREAD = 8
-"""Channels that differ by at most this many stored gray levels count as equal. It is our choice: the conversion from
-YBR to RGB rounds, so equal channels may differ a little."""
+@dataclass
+class _Layout:
+    """How the pixels lie in the file (PS3.3, C.7.6.3)."""
 
-_pydicom_lock = threading.Lock()
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    allocated: int
+    stored: int
+    high_bit: int
+    is_signed: bool | None  # None: the file does not say
 
 
 def decode_dicom(
@@ -75,93 +74,50 @@ def decode_dicom(
     data : bytes
         The whole file.
     accept : collection of str
-        Some of `cxrlib.images.film_facts.ACCEPTABLE`.
+        Some of `cxrlib.images.film_facts.ACCEPTABLE`. With "color", a picture in colour
+        is read by its luminance. With "modality", an image of any Modality is read.
 
     Returns
     -------
     pixels : ndarray, (H, W), float64
         Dense is bright.
     warnings : tuple of FilmWarning
+        A look-up table, a window or another element that cannot be right is left out,
+        with a warning.
     digest : str
         `cxrlib.images.pixels.pixel_digest` of the pixels as they are stored.
 
     Raises
     ------
     InputError
-        The file is not DICOM, is damaged, has more than one frame, or is not a
-        chest radiograph.
+        The file is not DICOM, is damaged or cut off, has more than one frame, lacks an
+        element that cannot be inferred, or is not a chest radiograph.
     """
-    with _silent_pydicom():
+    with silent_pydicom():
         try:
-            dataset = _inflate(path, data) if DeflatedExplicitVRLittleEndian.encode() in data else _parse(data)
+            dataset = parse_file(path, data)
         except InputError:
             raise
         except Exception as error:  # pydicom raises many kinds of error for broken files
             raise InputError(f"{path}: not a readable DICOM file ({type(error).__name__})") from None
         try:
-            photometric = _check_header(path, dataset)
-            stored = _stored_pixels(path, dataset, data)
-            pixels = _displayed_pixels(path, dataset, stored, photometric)
-            return pixels, _warnings(dataset), pixel_digest(stored)
+            reason = refusal(dataset)
+            if reason and "modality" not in accept:
+                expected = ", ".join(CHEST_MODALITIES)
+                raise InputError(f"{path}: not a chest radiograph ({reason}); its Modality must be one of {expected}")
+            warnings = header_warnings(dataset)
+            layout = _read_layout(path, dataset, warnings)
+            stored = _stored_pixels(path, dataset, layout, warnings)
+            dataset.BitsStored, dataset.PixelRepresentation = layout.stored, int(bool(layout.is_signed))
+            try:
+                pixels, more = displayed_pixels(dataset, stored, layout.photometric, accept_color="color" in accept)
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from None
+            return pixels, (*warnings, *more), pixel_digest(stored)
         except InputError:
             raise
         except Exception as error:  # pydicom raises many kinds of error here, too
             raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {type(error).__name__})") from None
-
-
-def read_dicom_header(path: Path) -> FilmHeader:
-    """Return what the header of a DICOM file says about patient and view, without reading its pixels.
-
-    A file whose header cannot be read gives an empty `FilmHeader`: `decode_dicom`
-    says what is wrong with it.
-    """
-    return FilmHeader()
-
-
-@contextmanager
-def _silent_pydicom() -> Iterator[None]:
-    """Suppress pydicom's warnings and log messages about odd headers.
-
-    Warning filters and log levels belong to the whole process, so only one DICOM
-    file is read at a time.
-    """
-    log = logging.getLogger("pydicom")
-    with _pydicom_lock, python_warnings.catch_warnings():
-        python_warnings.simplefilter("ignore")
-        level = log.level
-        log.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
-
-
-def _parse(data: bytes) -> pydicom.Dataset:
-    allowed = iter(range(MAX_ELEMENTS))
-    stop = lambda *element: next(allowed, None) is None  # pydicom calls it once for each data element
-    return pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop)
-
-
-def _inflate(path: Path, data: bytes) -> pydicom.Dataset:
-    """Read a deflated file (PS3.5 A.5). pydicom itself would inflate it to any size."""
-    # The preamble, "DICM", and the first element (0002,0000), which holds the length of the file's meta information
-    if data[128:136] != b"DICM\2\0\0\0":
-        raise InputError(f"{path}: a deflated DICOM file whose header does not begin with its length")
-    start = 144 + int.from_bytes(data[140:144], "little")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # negative: without a zlib header
-    inflated = inflater.decompress(data[start:], MAX_INFLATED_BYTES)
-    if not inflater.eof:
-        raise InputError(f"{path}: is cut off, or inflates to more than {MAX_INFLATED_BYTES:,} bytes")
-    dataset = pydicom.dcmread(io.BytesIO(inflated), force=True)
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return dataset
-
-
-def _code_word(dataset: pydicom.Dataset, name: str, code_words: tuple[str, ...]) -> str:
-    """Return a header's value if it is one of the code words, "" if it is empty, and otherwise "unknown"."""
-    word = str(dataset.get(name) or "").strip().upper()
-    return word if word in ("", *code_words) else "unknown"
 
 
 def _syntax(dataset: pydicom.Dataset) -> str:
@@ -169,41 +125,119 @@ def _syntax(dataset: pydicom.Dataset) -> str:
     return syntax.name if syntax in pydicom.uid.AllTransferSyntaxes else "unknown transfer syntax"
 
 
-def _check_header(path: Path, dataset: pydicom.Dataset) -> str:
-    """Refuse what is not a chest radiograph of one frame. Return the photometric interpretation."""
-    modality = _code_word(dataset, "Modality", CHEST_MODALITIES + OTHER_MODALITIES)
-    if modality not in CHEST_MODALITIES:
-        raise InputError(
-            f"{path}: not a chest radiograph (Modality {modality or 'missing'}); "
-            f"its Modality must be one of {', '.join(CHEST_MODALITIES)}"
-        )
+def _whole_number(path: Path, dataset: pydicom.Dataset, name: str) -> int | None:
+    """Return the number in an element, or None if the element is missing or empty."""
+    values = numbers(dataset, name)
+    if not values:
+        return None
+    if len(values) > 1 or not math.isfinite(values[0]) or values[0] != int(values[0]):
+        raise InputError(f"{path}: cannot be decoded: {name} is not a whole number")
+    return int(values[0])
+
+
+def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarning]) -> _Layout:
+    """Check the elements that describe the pixels, and infer what is missing where that is safe."""
     if "PixelData" not in dataset:
-        raise InputError(f"{path}: a DICOM file without an image")
-    frames = int(dataset.get("NumberOfFrames", 1) or 1)
-    if frames != 1:
+        raise InputError(f"{path}: a DICOM file without an image, or cut off before the pixels")
+    number = {name: _whole_number(path, dataset, name) for name in ("NumberOfFrames", "Rows", "Columns")}
+    if (frames := number["NumberOfFrames"] or 1) != 1:
         raise InputError(f"{path}: has {frames} frames; a radiograph has one")
-    rows, columns, samples = (int(dataset.get(name) or 0) for name in ("Rows", "Columns", "SamplesPerPixel"))
+    for name in ("Rows", "Columns"):
+        if number[name] is None:
+            raise InputError(f"{path}: cannot be decoded: {name} is missing")
+    rows, columns = number["Rows"] or 0, number["Columns"] or 0
     check_size(path, columns, rows)
+
+    def infer(name: str, value: int | str) -> None:
+        warnings.append(FilmWarning("missing element", f"{name} is missing: taken as {value}"))
+
+    photometric = known_word(dataset, "PhotometricInterpretation", PHOTOMETRICS)
+    samples = _whole_number(path, dataset, "SamplesPerPixel")
+    if samples is None:
+        samples = 3 if photometric in COLOR_PHOTOMETRICS else 1
+        infer("SamplesPerPixel", samples)
     if samples not in (1, 3) or rows * columns * samples > MAX_SAMPLES:
         raise InputError(
             f"{path}: has {samples} samples for each of {rows * columns:,} pixels; "
             f"it must have 1, or 3 for up to {MAX_SAMPLES // 3:,} pixels"
         )
-    if dataset.get("BitsAllocated") not in (8, 16):
+    if not photometric:
+        photometric = _infer_photometric(dataset, samples)
+        if not photometric:
+            raise InputError(
+                f"{path}: cannot be decoded: PhotometricInterpretation is missing, "
+                "so it is not known whether low values are black (MONOCHROME2) or white (MONOCHROME1)"
+            )
+        infer("PhotometricInterpretation", photometric)
+    if samples == 1 and photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):
+        raise InputError(f"{path}: PhotometricInterpretation is {photometric!r}; it must be MONOCHROME1 or MONOCHROME2")
+    stored, high_bit = _whole_number(path, dataset, "BitsStored"), _whole_number(path, dataset, "HighBit")
+    allocated = _whole_number(path, dataset, "BitsAllocated")
+    if allocated is None:
+        if _is_compressed(path, dataset):
+            bits = stored or (high_bit + 1 if high_bit is not None else 0)
+            allocated = 0 if not bits else 8 if bits <= 8 else 16
+        else:
+            allocated = 8 * (len(dataset.PixelData) // (rows * columns * samples))
+        if allocated not in (8, 16):
+            raise InputError(f"{path}: cannot be decoded: BitsAllocated is missing")
+        infer("BitsAllocated", allocated)
+    if allocated not in (8, 16):
         raise InputError(f"{path}: the number of bits allocated to a pixel is neither 8 nor 16")
-    return _code_word(dataset, "PhotometricInterpretation", PHOTOMETRICS)
+    if stored is None:
+        stored = high_bit + 1 if high_bit is not None and 8 <= high_bit + 1 <= allocated else allocated
+        infer("BitsStored", stored)
+    if not 1 <= stored <= allocated:
+        raise InputError(f"{path}: cannot be decoded: BitsStored is {stored}; it must be 1 to {allocated}")
+    if high_bit is None:
+        high_bit = stored - 1
+    elif not stored - 1 <= high_bit < allocated:
+        sentence = f"HighBit {high_bit} cannot be right with BitsStored {stored}: taken as {stored - 1}"
+        warnings.append(FilmWarning("bits", sentence))
+        high_bit = stored - 1
+    sign = _whole_number(path, dataset, "PixelRepresentation")
+    if sign not in (None, 0, 1):
+        raise InputError(f"{path}: cannot be decoded: PixelRepresentation is {sign}; it must be 0 or 1")
+    if samples == 3 and _whole_number(path, dataset, "PlanarConfiguration") is None:
+        infer("PlanarConfiguration", 0)
+        dataset.PlanarConfiguration = 0
+    is_signed = None if sign is None else sign == 1
+    return _Layout(rows, columns, samples, photometric, allocated, stored, high_bit, is_signed)
 
 
-def _stored_pixels(path: Path, dataset: pydicom.Dataset, data: bytes) -> np.ndarray:
+def _infer_photometric(dataset: pydicom.Dataset, samples: int) -> str:
+    """Return the photometric interpretation that other elements require, or ""."""
+    if samples == 3:
+        return "" if dataset.file_meta.TransferSyntaxUID.is_compressed else "RGB"
+    if "RedPaletteColorLookupTableDescriptor" in dataset:
+        return "PALETTE COLOR"
+    shape = " ".join(code_words(dataset, "PresentationLUTShape"))  # PS3.3, C.8.11.3.1.2: the two go together
+    return {"IDENTITY": "MONOCHROME2", "INVERSE": "MONOCHROME1"}.get(shape, "")
+
+
+def _is_compressed(path: Path, dataset: pydicom.Dataset) -> bool:
+    """Return whether the pixels are compressed. Refuse a file that says the one and holds the other."""
+    is_compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+    if is_compressed != dataset.PixelData.startswith(ENCAPSULATED_START) and (
+        is_compressed or dataset["PixelData"].is_undefined_length
+    ):
+        state = "not compressed" if is_compressed else "compressed"
+        raise InputError(f"{path}: cannot be decoded: its pixels are {state}, and its transfer syntax says otherwise")
+    return is_compressed
+
+
+def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnings: list[FilmWarning]) -> np.ndarray:
     """Return the pixels as they are stored: (H, W) or (H, W, 3), of 8 or 16 bits."""
-    rows, columns, samples = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
     syntax = dataset.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed:
-        needed = rows * columns * samples * dataset.BitsAllocated // 8
+    if not _is_compressed(path, dataset):
+        needed = layout.rows * layout.columns * layout.samples * layout.allocated // 8
         found = len(dataset.PixelData)
-        if found < needed and "422" not in str(dataset.PhotometricInterpretation):  # 4:2:2 stores fewer colour values
-            raise InputError(f"{path}: cannot be decoded: it has {found:,} of {needed:,} bytes of pixels")
-        return dataset.pixel_array
+        if found < needed and "422" not in layout.photometric:  # 4:2:2 stores fewer colour values
+            raise InputError(
+                f"{path}: cannot be decoded: it has {found:,} of {needed:,} bytes of pixels; it is probably cut off"
+            )
+        pixels = _pixel_dataset(dataset, layout).pixel_array
+        return _values_in_bits(path, dataset, pixels, layout, warnings)
     # RLE has no size of its own. Every other compressed image declares a size, and the decoder reserves memory for it.
     if syntax != RLELossless:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -211,57 +245,68 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, data: bytes) -> np.ndar
             size = read_jpeg2000(frame) if syntax in JPEG2000TransferSyntaxes else read_jpeg(frame)
         except ValueError as error:
             raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}): {error}") from None
-        if (size.columns, size.rows, size.channels) != (columns, rows, samples):
+        if (size.columns, size.rows, size.channels) != (layout.columns, layout.rows, layout.samples):
             raise InputError(
                 f"{path}: its compressed image is {size.columns}x{size.rows} with {size.channels} channels, "
-                f"but its header says {columns}x{rows} with {samples}"
+                f"but its header says {layout.columns}x{layout.rows} with {layout.samples}"
             )
+    encoded = io.BytesIO()
+    pydicom.dcmwrite(encoded, _pixel_dataset(dataset, layout))
     try:
-        return decode_in_child(data)
+        pixels = decode_in_child(encoded.getvalue())
     except ValueError as error:
         raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {error})") from None
+    return _values_in_bits(path, dataset, pixels, layout, warnings)
 
 
-def _displayed_pixels(path: Path, dataset: pydicom.Dataset, stored: np.ndarray, photometric: str) -> np.ndarray:
-    """Return the displayed value of each pixel.
+def _pixel_dataset(dataset: pydicom.Dataset, layout: _Layout) -> pydicom.Dataset:
+    """Return only the elements that a decoder needs.
 
-    The look-up tables are applied once to each gray level between the smallest
-    and the largest, because there are fewer levels than pixels.
+    Where the file holds one value of 8 or 16 bits for each pixel, it is decoded with
+    all its bits. `_values_in_bits` finds the stored bits in it.
     """
-    if stored.ndim == 3:  # RGB; pydicom converts YBR to RGB
-        spread = stored.max(axis=-1).astype(np.int32) - stored.min(axis=-1)
-        if spread.max() > MAX_CHANNEL_SPREAD:
-            raise InputError(f"{path}: a picture in colour ({photometric}); a radiograph has one channel")
-        stored, photometric = stored[..., 1], "MONOCHROME2"
-    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise InputError(f"{path}: PhotometricInterpretation is {photometric!r}; it must be MONOCHROME1 or MONOCHROME2")
-    low, high = int(stored.min()), int(stored.max())
-    levels = np.arange(low, high + 1).astype(stored.dtype)
-    values = np.asarray(apply_voi_lut(apply_modality_lut(levels, dataset), dataset), dtype=np.float64)
-    # The difference of signed pixels may overflow. If its bits are read as an unsigned number, the number is correct.
-    level_index = (stored - stored.dtype.type(low)).view(f"u{stored.dtype.itemsize}")
-    is_used = np.zeros(len(levels), bool)
-    is_used[level_index] = True
-    if photometric == "MONOCHROME1":
-        values = values[is_used].max() - values
-    padding = dataset.get("PixelPaddingValue")
-    if padding is not None:
-        limit = dataset.get("PixelPaddingRangeLimit", padding)  # PS3.3 C.7.5.1.1.2: all values between the two
-        is_padding = (levels >= min(padding, limit)) & (levels <= max(padding, limit))
-        if (is_used & is_padding).any() and not is_padding[is_used].all():
-            # Padding is where the beam did not reach. It is shown as dark as the darkest pixel of the film. So padding
-            # does not widen the range of the image.
-            values[is_padding] = values[is_used & ~is_padding].min()
-    return values[level_index]
+    syntax = dataset.file_meta.TransferSyntaxUID
+    is_plain = layout.samples == 1 and (syntax == RLELossless or not syntax.is_compressed)
+    result = pydicom.Dataset()
+    result.file_meta = pydicom.dataset.FileMetaDataset()
+    result.file_meta.TransferSyntaxUID = syntax
+    result.preamble = bytes(128)
+    result.Rows, result.Columns, result.SamplesPerPixel = layout.rows, layout.columns, layout.samples
+    result.PhotometricInterpretation = layout.photometric
+    result.BitsAllocated = layout.allocated
+    result.BitsStored = layout.allocated if is_plain else layout.stored
+    result.HighBit = result.BitsStored - 1
+    result.PixelRepresentation = 0 if is_plain else int(bool(layout.is_signed))
+    if layout.samples == 3:
+        result.PlanarConfiguration = dataset.PlanarConfiguration
+    result["PixelData"] = dataset["PixelData"]
+    return result
 
 
-def _warnings(dataset: pydicom.Dataset) -> tuple[FilmWarning, ...]:
-    warnings = []
-    part = _code_word(dataset, "BodyPartExamined", CHEST_PARTS + OTHER_PARTS)
-    if part not in ("", *CHEST_PARTS):
-        warnings.append(FilmWarning("body part", f"body part examined is {part}, not CHEST"))
-    view = _code_word(dataset, "ViewPosition", LATERAL_VIEWS)
-    if view in LATERAL_VIEWS:
-        sentence = f"a lateral film (view position {view}); frontal ones are expected"
-        warnings.append(FilmWarning("lateral", sentence))
-    return tuple(warnings)
+def _values_in_bits(
+    path: Path, dataset: pydicom.Dataset, pixels: np.ndarray, layout: _Layout, warnings: list[FilmWarning]
+) -> np.ndarray:
+    """Return the values that lie in the bits up to the high bit. Bits outside may hold an overlay (PS3.5, 8.1)."""
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if layout.samples == 3:
+        return pixels
+    unsigned = pixels.view(f"u{pixels.dtype.itemsize}")
+    bits = 8 * pixels.dtype.itemsize
+    if layout.is_signed is None:
+        if layout.allocated == 16 and unsigned.max() >= 1 << (bits - 1):
+            raise InputError(
+                f"{path}: cannot be decoded: PixelRepresentation is missing, "
+                "so it is not known whether the pixels may be negative"
+            )
+        warnings.append(FilmWarning("missing element", "PixelRepresentation is missing: taken as 0 (no sign)"))
+    values = pixels.view(f"i{pixels.dtype.itemsize}") if layout.is_signed else unsigned
+    low = -(1 << (layout.stored - 1)) if layout.is_signed else 0
+    if low <= values.min() and values.max() < low + (1 << layout.stored):
+        return values  # the usual case. HighBit does not count if nothing lies above the stored bits
+    has_rest = unsigned.max() >= 1 << (layout.high_bit + 1)  # a signed film without sign extension has none
+    overlays = any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys())  # noqa: SIM118
+    if has_rest and not overlays:
+        sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
+        warnings.append(FilmWarning("bits", sentence))
+    shifted: np.ndarray = (unsigned << (bits - 1 - layout.high_bit)).view(values.dtype)
+    return shifted >> (bits - layout.stored)

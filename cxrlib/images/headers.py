@@ -58,9 +58,9 @@ _SIGNATURES = {
 """First bytes of formats, as regular expressions. PRONOM (www.nationalarchives.gov.uk/pronom) lists the signatures; for
 NIfTI see nifti.nimh.nih.gov, for Git LFS the file docs/spec.md of git-lfs."""
 
-_DICOM = re.compile(rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|..\0\0)", re.DOTALL)
-"""DICOM with the preamble (PS3.10, 7.1). Or without it: then a file begins with an element of group 0002 or 0008, in
-little endian, with a value representation or with a length of 4 bytes (PS3.5, 7.1)."""
+_DICOM = re.compile(rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|..\0\0)|\0\x08\0.[A-Z]{2}", re.DOTALL)
+"""DICOM with the preamble (PS3.10, 7.1). Or without it: then a file begins with an element of group 0002 or 0008. It
+has a value representation, or in little endian a length of 4 bytes (PS3.5, 7.1)."""
 
 _FORMATS = {name: re.compile(signature, re.DOTALL) for name, signature in _SIGNATURES.items()}
 _HTML = re.compile(rb"<!doctype html|<html|<head|<body|<script")

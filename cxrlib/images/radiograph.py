@@ -155,7 +155,7 @@ def read_header(path: Path) -> FilmHeader:
     """Return what a DICOM file says about patient and view; an empty `FilmHeader` for every other file."""
     with suppress(OSError), path.open("rb") as file:
         if _is_dicom(path, file.read(FORMAT_BYTES)):
-            from cxrlib.images.dicom import read_dicom_header  # pydicom takes a while to import
+            from cxrlib.images.dicom_header import read_dicom_header  # pydicom takes a while to import
 
             return read_dicom_header(path)
     return FilmHeader()

@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import cxrlib.images.pydicom_import  # noqa: F401
+
+# isort: split
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 

@@ -1,0 +1,184 @@
+"""Read the data elements of a DICOM file with pydicom, safely and silently."""
+
+import io
+import logging
+import math
+import threading
+import warnings as python_warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cxrlib.images.pydicom_import  # noqa: F401
+
+# isort: split
+import pydicom
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from cxrlib.errors import InputError
+from cxrlib.images.headers import name_format
+
+PIXEL_DATA = 0x7FE00010
+"""Tag of the element that holds the pixels (PS3.6)."""
+
+MAX_INFLATED_BYTES = 150_000_000
+"""Our choice: twice the 72 million bytes of the largest film in 16 bits, and room for a header."""
+
+MAX_ELEMENTS = 100_000
+"""A file with more data elements is not a film. Reading them all would only cost time."""
+
+_pydicom_lock = threading.Lock()
+
+
+@contextmanager
+def silent_pydicom() -> Iterator[None]:
+    """Suppress pydicom's warnings and log messages about odd headers.
+
+    Warning filters and log levels belong to the whole process, so only one DICOM
+    file is read at a time.
+    """
+    log = logging.getLogger("pydicom")
+    with _pydicom_lock, python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")
+        level = log.level
+        log.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+def parse_file(path: Path, data: bytes) -> pydicom.Dataset:
+    """Return all data elements of a DICOM file, with or without a preamble.
+
+    Parameters
+    ----------
+    path : Path
+        Only for messages.
+    data : bytes
+        The whole file.
+
+    Raises
+    ------
+    InputError
+        The file is not DICOM, or is cut off.
+    """
+    if name_format(data) != "DICOM":
+        raise InputError(
+            f"{path}: not a readable DICOM file: it has {len(data):,} bytes, without the letters DICM at byte 128, "
+            "and does not begin with a data element of a DICOM header"
+        )
+    if DeflatedExplicitVRLittleEndian.encode() in data:
+        return _parse_deflated(path, data)
+    dataset = _parse(data)
+    if "PixelData" not in dataset and PIXEL_DATA in _tags(data):
+        raise InputError(f"{path}: is cut off: its compressed pixels have no end; copy or download it again")
+    return dataset
+
+
+def parse_header(data: bytes, tags: list[int]) -> pydicom.Dataset:
+    """Return some of the data elements before the pixels of a DICOM file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or its first bytes.
+    tags : list of int
+    """
+    if DeflatedExplicitVRLittleEndian.encode() in data:
+        return _parse(_inflated(data)[0], tags)
+    return _parse(data, tags)
+
+
+def _parse(data: bytes, tags: list[int] | None = None) -> pydicom.Dataset:
+    allowed = iter(range(MAX_ELEMENTS))
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:  # pydicom calls it once for each data element
+        return next(allowed, None) is None or (tags is not None and tag >= PIXEL_DATA)
+
+    dataset = pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop, force=True, specific_tags=tags)
+    if "TransferSyntaxUID" not in dataset.file_meta:  # pydicom has found out which it is
+        is_implicit, is_little = dataset.original_encoding
+        syntax = ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else syntax
+    return dataset
+
+
+def _tags(data: bytes) -> set[int]:
+    """Return the tags of a file up to its pixels, also if the file ends in the middle of an element."""
+    seen: set[int] = set()
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:
+        seen.add(int(tag))
+        return len(seen) > MAX_ELEMENTS or tag >= PIXEL_DATA
+
+    pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop, force=True)
+    return seen
+
+
+def _inflated(data: bytes) -> tuple[bytes, bool]:
+    """Inflate what follows the meta information of a deflated file (PS3.5, A.5), and return whether it has an end.
+
+    pydicom itself would inflate it to any size.
+    """
+    start = 132 if data[128:132] == b"DICM" else 0  # the preamble may be missing
+    if data[start : start + 4] != b"\2\0\0\0":  # the element (0002,0000) holds the length of the meta information
+        raise ValueError("its header does not begin with its length")
+    start += 12 + int.from_bytes(data[start + 8 : start + 12], "little")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # negative: without a zlib header
+    return inflater.decompress(data[start:], MAX_INFLATED_BYTES), inflater.eof
+
+
+def _parse_deflated(path: Path, data: bytes) -> pydicom.Dataset:
+    try:
+        inflated, has_end = _inflated(data)
+    except ValueError as error:
+        raise InputError(f"{path}: a deflated DICOM file that cannot be read: {error}") from None
+    if not has_end:
+        raise InputError(f"{path}: is cut off, or inflates to more than {MAX_INFLATED_BYTES:,} bytes")
+    dataset = _parse(inflated)
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+def code_words(dataset: pydicom.Dataset, name: str) -> list[str]:
+    """Return the values of an element as texts in upper case, without blanks around them. Empty values are left out."""
+    value = dataset.get(name)
+    values = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
+    words = (str(word).strip(" \0").upper() for word in values if word is not None)
+    return [word for word in words if word]
+
+
+def known_word(dataset: pydicom.Dataset, name: str, words: tuple[str, ...]) -> str:
+    """Return an element's value if it is one of the words, "" if it is empty, and otherwise "unknown"."""
+    found = code_words(dataset, name)
+    return found[0] if len(found) == 1 and found[0] in words else "unknown" if found else ""
+
+
+def numbers(dataset: pydicom.Dataset, name: str) -> list[float]:
+    """Return the values of an element as numbers. What is not a number becomes NaN; a missing element has no values."""
+    try:
+        value: Any = dataset.get(name)
+    except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
+        return [math.nan]
+    if value is None or value == "":
+        return []
+    if isinstance(value, bytes):  # an element without a usual type: PS3.5, 7.3 has little endian for all but old files
+        return [int.from_bytes(value[:2], "little")] if len(value) == 2 else [math.nan]
+    values = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
+    return [_number(item) for item in values]
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

@@ -1,0 +1,85 @@
+"""Turn a patient's identifier into a name that tells nothing about the patient.
+
+The same patient gets the same name in every cohort that is made on this computer.
+The name is a keyed hash (HMAC, RFC 2104). Without the key, which we call salt,
+nobody can test a guess of the identifier.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from functools import cache
+
+import platformdirs
+
+from cxrlib.errors import InputError
+from cxrlib.files import atomic, locked
+
+SALT_VARIABLE = "CXR_SALT"
+"""Environment variable whose text takes the place of the salt file, so that several computers can share one salt."""
+
+SALT_FILE = "patients.salt"
+"""Name of the file in the user's data folder. It is made once and holds `SALT_BYTES` random bytes."""
+
+SALT_BYTES = 32
+"""As many bytes as the hash has (RFC 2104, section 3)."""
+
+DIGITS = 16
+"""Hexadecimal digits of a name. Our choice: two of a million patients get one name with a probability of 3e-8."""
+
+PLACEHOLDERS = (
+    "ANON", "ANONYM", "ANONYMISED", "ANONYMIZED", "ANONYMOUS", "DEIDENTIFIED", "DELETED", "NA", "NAN", "NIL", "NOID",
+    "NONE", "NULL", "PATIENT", "PATIENTID", "REMOVED", "UNDEFINED", "UNKNOWN",
+)  # fmt: skip
+"""Texts that stand in the place of an identifier, without blanks and punctuation. Our choice."""
+
+
+def pseudonym(patient_id: str, issuer: str = "") -> str:
+    """Return a name for a patient: 16 hexadecimal digits, or "" if the identifier is empty or a placeholder.
+
+    Parameters
+    ----------
+    patient_id : str
+        Blanks around it do not count, because DICOM pads texts with blanks (PS3.5, 6.2).
+    issuer : str
+        Who gave the identifier. Two hospitals may give the same identifier to two
+        patients.
+
+    Raises
+    ------
+    InputError
+        The salt file cannot be read or made.
+    """
+    patient_id, issuer = patient_id.strip(" \0\t\r\n"), issuer.strip(" \0\t\r\n")
+    letters = re.sub(r"[\W_]", "", patient_id).upper()
+    if letters in PLACEHOLDERS or set(letters) <= {"0"} or set(letters) <= {"X"}:
+        return ""
+    text = f"{issuer}\n{patient_id}" if issuer else patient_id
+    salt = os.environ.get(SALT_VARIABLE, "").encode() or _salt_of_user()
+    return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()[:DIGITS]
+
+
+@cache
+def _salt_of_user() -> bytes:
+    """Return the salt of this user of this computer. The first process that needs it draws it."""
+    file = platformdirs.user_data_path("cxrlib") / SALT_FILE
+    try:
+        if not file.exists():
+            with locked(file.parent, name=f".{SALT_FILE}.lock", wait=True):
+                if not file.exists():  # another process may have drawn it while this one waited
+                    with atomic(file) as partial:
+                        partial.touch(mode=0o600)  # only the user can read it
+                        partial.write_bytes(secrets.token_bytes(SALT_BYTES))
+        salt = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{file}: the salt for patients' names cannot be read or made ({error.strerror}); "
+            f"set the environment variable {SALT_VARIABLE} to any text instead"
+        ) from None
+    if len(salt) != SALT_BYTES:
+        raise InputError(
+            f"{file}: has {len(salt)} bytes, and a salt has {SALT_BYTES}; remove the file to draw a new one"
+        )
+    return salt
