@@ -81,8 +81,9 @@ arrays, and the list has about 60 bytes for each."""
 LOCK = ".lock"
 """Name of the file that a process locks while it writes to a folder."""
 
-PARTIAL_PATTERN = ".*.partial*"
-"""Names of files that are not complete yet. A process that is killed may leave such files behind."""
+PARTIAL_PATTERN = ".*.[0-9]*-[0-9]*.partial*"
+"""Names of files that `atomic` has not completed yet. A process that is killed may leave such files behind. The numbers
+keep apart what has a similar name and is not ours."""
 
 
 # Whole files

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import files, prepare
+from cxrlib.cohorts import preparation
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
@@ -229,6 +230,52 @@ def test_when_everything_is_unreadable_nothing_is_left(nih, tmp_path):
     with pytest.raises(InputError, match=r"30 images were rejected.*: 0 with effusion and 0 without.* \(first"):
         prepare(nih, tmp_path / "out", size=32)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_ours_in_the_output_folder_is_neither_followed_nor_deleted(two_folders, tmp_path, monkeypatch):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    prepare(two_folders, out, size=32)
+    film = next((out / "effusion").iterdir())
+    theirs = out / ".notes.partial.txt", out / "my folder" / "letter.txt"
+    theirs[1].parent.mkdir()
+    for path in theirs:
+        path.write_text("mine")
+    (out / "more").symlink_to(elsewhere)
+    (elsewhere / ".a.1-1.partial.png").write_text("mine")
+    prepare(two_folders, out, size=32)
+    assert [path.read_text() for path in (*theirs, elsewhere / ".a.1-1.partial.png")] == ["mine"] * 3
+    for link, target in ((film, elsewhere / "film.png"), (out / "effusion", elsewhere)):
+        kept = link.rename(tmp_path / "kept")
+        link.symlink_to(target)
+        with pytest.raises(InputError, match=f"{link}: is a link"):
+            prepare(two_folders, out, size=32)
+        assert link.is_symlink()
+        assert [path.name for path in elsewhere.iterdir()] == [".a.1-1.partial.png"]
+        link.unlink()
+        kept.rename(link)
+
+    def add_and_fail(*arguments):
+        (tmp_path / "new" / "mine.txt").write_text("mine")
+        raise InputError("no")
+
+    monkeypatch.setattr(preparation, "_check_classes", add_and_fail)
+    with pytest.raises(InputError, match="no"):
+        prepare(two_folders, tmp_path / "new", size=32)
+    assert {path.name for path in (tmp_path / "new").iterdir()} <= {"mine.txt", files.LOCK}
+    assert (tmp_path / "new" / "mine.txt").read_text() == "mine"
+
+
+def test_a_film_that_a_power_failure_cut_off_is_written_anew(two_folders, tmp_path):
+    out = tmp_path / "out"
+    prepare(two_folders, out, size=32)
+    (out / "cohort.csv").unlink()
+    films = sorted(out.rglob("*.png"))
+    whole = [film.read_bytes() for film in films]
+    for film, length in zip(films, (0, 8, 100, len(whole[3]) - 1), strict=False):
+        film.write_bytes(film.read_bytes()[:length])
+    prepare(two_folders, out, size=32)
+    assert [film.read_bytes() for film in films] == whole
 
 
 def test_memory_does_not_grow_with_the_number_of_films(tmp_path, film):

@@ -8,8 +8,8 @@ was cut off is continued by the next one.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -161,7 +161,7 @@ def prepare(
             _check_classes(path, opened.finding, kept, rejected)
         except InputError:
             if is_new:
-                shutil.rmtree(out)
+                _remove(out, table)
             raise
         _write_tables(out, opened, kept, rejected, unusual)
     return Prepared(out, counts, rejected, unusual, notes + _notes_on_copies(kept))
@@ -236,11 +236,13 @@ def _convert(
     source: Source, table: pd.DataFrame, out: Path, size: int, normalize: str, progress: Progress
 ) -> list[_Converted]:
     """Write the images that are not there yet. Images that are there tell their ids and warnings themselves."""
-    for folder in {PurePosixPath(path).parent for path in table["path"]}:
+    for folder in _class_folders(table):
         (out / folder).mkdir(exist_ok=True)
+        _refuse_link(out / folder)
 
     def convert(job: tuple[Any, str, str]) -> _Converted:
         film, name, target = job
+        _refuse_link(out / target)
         if facts := read_prepared_facts(out / target):  # a file gets this name only when it is whole
             return _Converted("", *facts)
         try:
@@ -257,6 +259,27 @@ def _convert(
 
     jobs = zip(source.films, table["source"], table["path"], strict=True)
     return list(progress(files.map_in_order(convert, jobs), len(table)))
+
+
+def _class_folders(table: pd.DataFrame) -> set[PurePosixPath]:
+    return {PurePosixPath(path).parent for path in table["path"]}
+
+
+def _refuse_link(path: Path) -> None:
+    """Raise an InputError for a link, because what would be written or replaced there may not be ours."""
+    if path.is_symlink():
+        raise InputError(
+            f"{path}: is a link, and prepare writes only to files of its own; remove it, or name another folder"
+        )
+
+
+def _remove(out: Path, table: pd.DataFrame) -> None:
+    """Remove what this call has written, and nothing else that came into the folder meanwhile."""
+    for path in (*table["path"], SETTINGS_FILE):
+        (out / path).unlink(missing_ok=True)
+    for folder in _class_folders(table):
+        with suppress(OSError):  # it holds something else
+            (out / folder).rmdir()
 
 
 def _check_classes(source: Path, finding: str, kept: pd.DataFrame, rejected: pd.DataFrame) -> None:

@@ -22,6 +22,7 @@ MAX_SIDE = 6000
 0.085 mm). With more pixels, the steps of one film would need more than 1 GB of memory."""
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"  # the chunk IEND, which has no content, and its checksum
 JPEG_START = b"\xff\xd8\xff"
 
 FORMAT_BYTES = 1024

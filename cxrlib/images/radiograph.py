@@ -26,7 +26,7 @@ import numpy as np
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
-from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, name_format, read_first_texts
+from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, PNG_END, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
@@ -173,10 +173,14 @@ def read_prepared_facts(path: Path) -> tuple[str, tuple[FilmWarning, ...]] | Non
     Returns
     -------
     (str, tuple of FilmWarning) or None
-        None if the file is not a copy that `write_prepared` wrote with a `film_id`.
+        None if the file is not a copy that `write_prepared` wrote with a `film_id`, or
+        is cut off, as a power failure may leave it.
     """
     with suppress(OSError), path.open("rb") as file:
         head = file.read(_IHDR_END + 3 * MAX_TEXT)
+        file.seek(-len(PNG_END), os.SEEK_END)
+        if file.read() != PNG_END:
+            return None
         texts = read_first_texts(head, _MARKS)
         if MARK in texts and FILM_MARK in texts:
             return texts[FILM_MARK], _parse_warnings(texts.get(WARNINGS_MARK, ""))
