@@ -49,7 +49,7 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 pins: $(READY) ## resolve requirements.txt anew from pyproject.toml
-	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate --upgrade --quiet pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --upgrade --quiet pyproject.toml -o requirements.txt
 
 bench: $(READY) ## side by side with what one would pick instead: make bench [FILMS=folder of 1024 px PNG] (an hour, alone)
 	$(BIN)/python benchmarks/side_by_side.py $(FILMS)

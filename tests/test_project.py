@@ -28,12 +28,8 @@ ORDER = (
 """A package imports only from itself and from those before it."""
 
 
-HASH = r" \\\n    --hash=sha256:[0-9a-f]{64}(?![0-9a-f])"
-
-
 def pins():
-    """Return the line of each package in requirements.txt, without its hashes."""
-    lines = re.sub(HASH, "", (ROOT / "requirements.txt").read_text()).splitlines()
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
     return {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
 
 
@@ -48,21 +44,6 @@ def test_requirements_pin_everything_that_the_project_names():
         name = re.match(r"[\w.-]+", requirement)[0].lower()
         assert re.match(rf"{re.escape(name)}==[\d.]+", pins()[name], re.IGNORECASE), requirement
     assert all("==" in line for line in pins().values())
-
-
-def test_what_is_installed_is_known_by_its_content():
-    """Tags and versions can be moved to other files; hashes cannot."""
-    text = (ROOT / "requirements.txt").read_text()
-    for line in re.sub(rf"({HASH})+", " HASHED", text).splitlines():
-        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; .+)? HASHED", line)
-    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
-        for used in re.findall(r"uses: (.*)", workflow.read_text()):
-            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", used)
-    assert re.findall(r"^FROM .*", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    for line in re.findall(r"^FROM .*", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
-        assert re.fullmatch(r"FROM [\w.:-]+@sha256:[0-9a-f]{64}", line)
-    conda = (ROOT / "environment.yml").read_text()
-    assert not re.search(r"^\s+- -e", conda, re.MULTILINE)  # pip takes no folder in the same call as hashes
 
 
 def test_each_dependency_has_its_reason():
