@@ -46,6 +46,17 @@ def test_requirements_pin_everything_that_the_project_names():
     assert all("==" in line for line in pins().values())
 
 
+def test_actions_are_pinned_by_commit_and_the_base_image_by_digest():
+    """A tag can be moved to other code."""
+    workflows = [path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    used = re.findall(r"uses: (.*)", "\n".join(workflows))
+    bases = re.findall(r"^FROM (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert used
+    assert bases
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)
+    assert all(re.fullmatch(r"[\w.:-]+@sha256:[0-9a-f]{64}", image) for image in bases)
+
+
 def test_each_dependency_has_its_reason():
     text = (ROOT / "pyproject.toml").read_text()
     block = text[text.index("dependencies = [") : text.index("[project.scripts]")]
