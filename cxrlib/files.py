@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import get_ident
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -265,10 +266,14 @@ def is_empty(folder: Path) -> bool:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove the partial files of killed processes below a folder. The caller must hold the folder's lock."""
-    for path in folder.rglob(PARTIAL_PATTERN):
-        if path.is_file():  # a folder with such a name is a download that `cxr fetch` can continue
-            path.unlink(missing_ok=True)
+    """Remove the partial files of killed processes below a folder. The caller must hold the folder's lock.
+
+    Links are neither followed nor removed.
+    """
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names if fnmatchcase(name, PARTIAL_PATTERN)):
+            if not path.is_symlink():
+                path.unlink(missing_ok=True)
 
 
 def make_once(folder: Path, make: Callable[[], object]) -> Path:
@@ -286,7 +291,9 @@ def make_once(folder: Path, make: Callable[[], object]) -> Path:
 # Tables
 
 
-def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, **options: Any) -> "pd.DataFrame":
+def read_csv(
+    path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, data: bytes | None = None, **options: Any
+) -> "pd.DataFrame":
     """Read a CSV file with certain columns.
 
     Parameters
@@ -296,6 +303,8 @@ def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False,
         Columns that the table must have.
     may_be_empty : bool
         Accept a table without rows.
+    data : bytes, optional
+        The table as UTF-8, if it was read already. Then the file is not read again.
     **options
         Options of `pandas.read_csv`. Without any, every cell is text, and an
         empty cell is "".
@@ -308,7 +317,7 @@ def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False,
     import pandas as pd  # takes a while to import, and only tables need it
 
     options = options or {"dtype": str, "keep_default_na": False}
-    data = read_bytes(path, MAX_TABLE_BYTES)
+    data = read_bytes(path, MAX_TABLE_BYTES) if data is None else data
     try:
         check_csv(data, delimiter=options.get("sep", ","))
         with warnings.catch_warnings():
@@ -391,7 +400,7 @@ def read_numbers(
 
     # "" is a missing value only in the columns of numbers; in a column of text "NA" and "null" may be names
     empty = {column: [""] for column in numbers}
-    options = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
+    options: dict[str, Any] = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": empty}
     table = read_csv(path, needed=(*text, *numbers), may_be_empty=may_be_empty, **options)
     for column in numbers if len(table) else ():  # without rows, pandas has no type for a column
         if not pd.api.types.is_numeric_dtype(table[column]) or not np.isfinite(table[column]).all():

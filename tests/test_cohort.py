@@ -1,3 +1,4 @@
+import fuzz
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,13 +80,22 @@ def break_cohort(folder, how):
     elif how == "wrong class":
         table["label"] = [1, 1]
     elif how == "label":
-        table["label"] = ["yes", "no"]
+        table["label"] = ["1", "perhaps"]
     elif how == "shared patient":
         table = table.assign(patient_id="7", split=["train", "test"])
     elif how == "blank patient":
         table = table.assign(patient_id=["7", ""])
     elif how == "unknown split":
         table = table.assign(split=["train", "dev"])
+    elif how == "some splits":
+        table = table.assign(split=["train", ""])
+    elif how == "no path":
+        table.loc[1, "path"] = " "
+    elif how == "two headings":
+        table["Label "] = [1, 0]
+    elif how == "ambiguous":
+        (folder / "nofinding" / "e0.png").write_bytes(b"")
+        table.loc[0, "path"] = "e0.png"
     elif how == "no rows":
         table = table[:0]
     elif how == "twice":
@@ -96,15 +106,19 @@ def break_cohort(folder, how):
 def test_a_bad_cohort_csv_is_refused(two_folders):
     messages = {
         "missing column": "no column label",
-        "absent image": r"names 2 images, of which 1 .*absent\.png",
-        "outside": r"are not in effusion/ or nofinding/",
-        "wrong class": "other class folder; correct the label, or move the file",
-        "label": "label 'yes'; 1 is effusion, and 0 is nofinding",
+        "absent image": r"names 2 images, of which 1 .*first: row 3, nofinding/absent\.png",
+        "outside": r"row 3 names '../bare/nofinding/n0.png', which leads out of the folder",
+        "wrong class": r"nofinding/n0.png \(row 3\) has the label of the other class folder; correct the label, or",
+        "label": "row 3 has the label 'perhaps'; 1 is effusion, and 0 is nofinding",
         "shared patient": r"1 patients are in more than one split \(first: patient 7\)",
-        "blank patient": "1 films have no patient_id",
-        "unknown split": "split 'dev'; it must be one of train, val, test",
+        "blank patient": r"1 films have no patient_id \(first: row 3\)",
+        "unknown split": "row 3 has the split 'dev'; it must be one of train, val, test",
+        "some splits": "row 3 has no split; each row must have one",
+        "no path": "row 3 has no path",
+        "two headings": "2 columns named label",
+        "ambiguous": "row 2 names 'e0.png', which may be effusion/e0.png and nofinding/e0.png",
         "no rows": "no rows",
-        "twice": "listed twice",
+        "twice": r"effusion/e0.png is listed twice \(again in row 4\)",
     }
     for how, message in messages.items():
         break_cohort(two_folders, how)
@@ -124,10 +138,11 @@ def test_bad_folders_are_refused(two_folders, tmp_path):
     (tmp_path / "one" / "effusion").mkdir()
     with pytest.raises(InputError, match="no images in effusion/"):
         read_cohort(tmp_path / "one")
-    twin = two_folders / "effusion" / "more" / "e0.png"
-    twin.parent.mkdir()
-    twin.write_bytes((two_folders / "effusion" / "e0.png").read_bytes())
-    with pytest.raises(InputError, match="two files of one name in one class"):
+    (tmp_path / "one" / "No Finding").mkdir()
+    with pytest.raises(InputError, match="No Finding/ and nofinding/ are one class"):
+        read_cohort(tmp_path / "one")
+    (two_folders / "effusion" / "others").symlink_to(two_folders / "nofinding")
+    with pytest.raises(InputError, match="are in both classes, through a link"):
         read_cohort(two_folders)
 
 
@@ -138,6 +153,170 @@ def test_another_finding_is_the_other_folder(two_folders):
     with pytest.raises(InputError, match="cardiomegaly, mass"):
         read_cohort(two_folders)
     assert read_cohort(two_folders, finding="Cardiomegaly").finding == "cardiomegaly"
+
+
+def test_class_folders_are_found_by_any_case_and_with_blanks(two_folders):
+    spellings = {
+        "EFFUSION": ("Nofinding", None, "effusion"),
+        "Effusion": ("NO_FINDING", "effusion", "effusion"),
+        "Pleural Effusion": ("no-finding", "pleural_effusion", "pleural effusion"),
+        "pleural_effusion": ("No Finding", "Pleural Effusion", "pleural_effusion"),
+    }
+    positive, negative = "effusion", "nofinding"
+    for name, (none, wanted, finding) in spellings.items():
+        positive = (two_folders / positive).rename(two_folders / name).name
+        negative = (two_folders / negative).rename(two_folders / none).name
+        cohort = read_cohort(two_folders, finding=wanted)
+        assert (cohort.finding, cohort.labels.sum()) == (finding, 6)
+        assert all(path.is_file() for path in cohort.files)
+
+
+def rows_of(change=lambda path, label, patient, split: (path, label, patient, split)):
+    """Six films with label, patient and split, each changed by a function."""
+    splits = ("train", "val", "test")
+    rows = [(f"effusion/e{i}.png", 1, i + 7, splits[i]) for i in range(3)]
+    rows += [(f"nofinding/n{i}.png", 0, i + 7, splits[i]) for i in range(3)]
+    return [tuple(map(str, change(*row))) for row in rows]
+
+
+def text_of(rows, heading="path,label,patient_id,split", separator=","):
+    return "\n".join([heading.replace(",", separator), *(separator.join(row) for row in rows)]) + "\n"
+
+
+HANDS = {
+    "BOM and Windows lines": ("\ufeff", {}, {}, "utf-8", None),
+    "UTF-16": ("", {}, {}, "utf-16", "is read as UTF-16"),
+    "UTF-16 without a BOM": ("", {}, {}, "utf-16-le", "is read as UTF-16"),
+    "semicolons": ("", {}, {"separator": ";"}, "utf-8", "is separated by semicolons"),
+    "semicolons, named by Excel": ("sep=;\n", {}, {"separator": ";"}, "utf-8", "is separated by semicolons"),
+    "tabs": ("", {}, {"separator": "\t"}, "utf-8", "is separated by tabs"),
+    "headings": ("", {}, {"heading": " Path,LABEL,Patient ID,Split "}, "utf-8", "'Patient ID' as patient_id"),
+    "1.0": ("", {"label": lambda label: f"{label}.0"}, {}, "utf-8", "labels are read: '1.0' as 1, '0.0' as 0"),
+    "True": ("", {"label": bool}, {}, "utf-8", "'True' as 1, 'False' as 0"),
+    "words": ("", {"label": ("No Finding", "Effusion").__getitem__}, {}, "utf-8", "'Effusion' as 1, 'No Finding' as 0"),
+    "back slashes": (
+        "",
+        {"path": lambda path: path.replace("/", "\\")},
+        {},
+        "utf-8",
+        "6 paths are read in another way",
+    ),
+    "names only": ("", {"path": lambda path: path.split("/")[1]}, {}, "utf-8", r"first: 'e0.png' as effusion/e0.png"),
+    "other case": ("", {"path": str.upper}, {}, "utf-8", "'EFFUSION/E0.PNG' as effusion/e0.png"),
+    "./": ("", {"path": "./{}".format}, {}, "utf-8", "6 paths are read in another way"),
+    "blanks": ("", {"path": " {} ".format, "split": "{} ".format, "label": " {}".format}, {}, "utf-8", None),
+    "float patients": ("", {"patient": "{}.0".format}, {}, "utf-8", "such as 7.0 are read as 7"),
+    "valid": ("", {"split": {"val": "Valid", "train": "Training", "test": "TEST"}.get}, {}, "utf-8", "'Valid' as val"),
+    "validation": ("", {"split": {"val": "validation", "train": "Train", "test": "test"}.get}, {}, "utf-8", None),
+}
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_a_table_is_read_as_other_programs_write_it(two_folders, hand):
+    start, changes, form, encoding, note = HANDS[hand]
+    kept = lambda value: value
+
+    def change(path, label, patient, split):
+        values = {"path": path, "label": label, "patient": patient, "split": split}
+        return [changes.get(name, kept)(value) for name, value in values.items()]
+
+    text = start + text_of(rows_of(change), **form) + "\n,,,\n".replace(",", form.get("separator", ","))
+    lines = text.replace("\n", "\r\n") if "Windows" in hand else text
+    (two_folders / "cohort.csv").write_bytes(lines.encode(encoding))
+    cohort = read_cohort(two_folders)
+    assert list(cohort.table[["path", "label", "patient_id", "split"]].itertuples(index=False, name=None)) == [
+        (path, int(label), patient, split) for path, label, patient, split in rows_of()
+    ]
+    assert note is None or any(note in each for each in cohort.notes), cohort.notes
+
+
+def test_a_table_with_an_index_other_letters_and_absolute_paths(two_folders):
+    rows = [(str(i), str(two_folders / path), *rest, "M\xfcller") for i, (path, *rest) in enumerate(rows_of())]
+    text = text_of(rows, ",path,label,patient_id,split,radiologist")
+    (two_folders / "Cohort.CSV").write_bytes(text.encode("latin-1"))
+    (two_folders / "cohort.xlsx").write_bytes(b"PK")
+    cohort = read_cohort(two_folders)
+    assert list(cohort.table) == ["path", "label", "patient_id", "split", "radiologist"]
+    assert cohort.table["path"].tolist() == [path for path, *_ in rows_of()]
+    assert set(cohort.table["radiologist"]) == {"M\xfcller"}
+    for note in ("Windows-1252", "without a heading", "cohort.xlsx is not read"):
+        assert any(note in each for each in cohort.notes), cohort.notes
+
+
+def test_patient_ids_that_programs_change_stay_one_patient(two_folders):
+    for first, second, expected in (
+        ("7", "7 ", "7"), ("7", "7.0", "7"), ("007", "7", "7"), ("P7", "p7", "p7"), ("NA", "NA", "NA"),
+        ("007", "007", "007"), ("P7 ", "P7", "P7"),
+    ):  # fmt: skip
+        table = f"path,label,patient_id\neffusion/e0.png,1,{first}\nnofinding/n0.png,0,{second}\n"
+        (two_folders / "cohort.csv").write_text(table)
+        assert read_cohort(two_folders).table["patient_id"].tolist() == [expected] * 2
+
+
+def test_the_row_in_a_message_is_that_of_a_spreadsheet(two_folders):
+    text = "sep=;\npath;label\n\neffusion/e0.png;1\n;\nnofinding/n0.png;2\n"
+    (two_folders / "cohort.csv").write_text(text)
+    with pytest.raises(InputError, match="row 5 has the label '2'"):
+        read_cohort(two_folders)
+
+
+def move_films(folder, places):
+    """Move the six films of each class to sub-folders of these names, in turn."""
+    for name in ("effusion", "nofinding"):
+        for i, film in enumerate(sorted((folder / name).glob("*.png"))):
+            place = folder / name / places[i % len(places)]
+            place.mkdir(parents=True, exist_ok=True)
+            film.rename(place / film.name)
+
+
+@pytest.mark.parametrize(
+    ("places", "patients"),
+    [
+        (["patient001/study1", "patient001/study2", "patient002/study1"], {"patient001", "patient002"}),
+        (["0013", "0014", "0015"], {"0013", "0014", "0015"}),
+        (["2019/A7", "2020/A8"], {"a7", "a8"}),
+        (["2019", "2150"], {"2019", "2150"}),
+        (["train/sub-01", "test/sub-02", "sub-03"], {"sub-01", "sub-02", "sub-03"}),
+        (["p10/p10000032/s1", "p10/p10000764/s2", "p11/p11000001/s3"], {"p10000032", "p10000764", "p11000001"}),
+        (["patient a", "Patient B"], {"patient a", "patient b"}),
+        (["train", "val", "test"], None),
+        (["AP", "PA"], None),
+        (["2019", "2020-03"], None),
+        (["images_001", "images_002"], None),
+        (["batch1", "batch2"], None),
+        (["fold-1", "Fold-2"], None),
+        (["patient1"], None),  # all films in one folder
+        (["."], None),
+    ],
+)
+def test_patients_come_from_folders_that_look_like_patients(two_folders, places, patients):
+    move_films(two_folders, places)
+    cohort = read_cohort(two_folders)
+    if patients is None:
+        assert cohort.table["patient_id"].nunique() == 12
+        assert "no patients are known" in cohort.notes[0]
+    else:
+        assert set(cohort.table["patient_id"]) == patients
+        assert "patients are taken from folder names" in cohort.notes[0]
+
+
+def test_the_patient_of_a_header_is_that_of_the_other_films_in_the_folder(two_folders):
+    move_films(two_folders, ["patient1", "patient2"])
+    for number, patient in ((1, "A"), (2, "B")):
+        film = two_folders / "effusion" / f"patient{number}" / "film.dcm"
+        film.write_bytes(fuzz.dicom(fuzz.film(), PatientID=patient, ViewPosition="PA"))
+    table = read_cohort(two_folders).table
+    folders = table["path"].str.split("/").str[1]
+    assert table.groupby(folders)["patient_id"].nunique().tolist() == [1, 1]
+    assert table["patient_id"].str.startswith("dicom:").all()
+    assert table["patient_id"].nunique() == 2
+
+
+def test_nih_names_win_over_folders_and_many_films_are_no_patient():
+    paths = [f"{name}/p{i}/0000001{i}_000.png" for name in ("effusion", "nofinding") for i in range(2)]
+    assert patients_from_names(paths)[0] == ["10", "11", "10", "11"]
+    paths = [f"{name}/{i % 3}/film{i}.png" for name in ("effusion", "nofinding") for i in range(100)]
+    assert patients_from_names(paths)[0] == [f"file:{path}" for path in paths]
 
 
 def test_a_note_counts_the_ages_that_are_no_numbers(two_folders):

@@ -138,10 +138,92 @@ def test_two_folders_are_prepared_too_and_keep_their_split(sim_cohort, two_folde
     before, after = read_cohort(sim_cohort).table, read_cohort(tmp_path / "out").table
     pd.testing.assert_series_equal(before["split"], after["split"])
     pd.testing.assert_series_equal(before["volume_ml"].astype(float), after["volume_ml"].astype(float))
-    (two_folders / "effusion" / "e0.jpg").write_bytes((two_folders / "effusion" / "e0.png").read_bytes())
-    with pytest.raises(InputError, match="two files of one name"):
-        prepare(two_folders, tmp_path / "twins")
-    assert not (tmp_path / "twins").exists()
+
+
+def test_no_two_films_get_the_same_name(two_folders, tmp_path):
+    """Equal names in sub-folders, names that differ by ending or by case, and names that Windows does not allow."""
+    film = (two_folders / "effusion" / "e0.png").read_bytes()
+    names = {
+        "p1/view1.png": "p1-view1", "p2/view1.png": "p2-view1", "p2-view1.png": None,
+        "e1.jpg": "e1-jpg", "E2.png": "E2", "1.2.840.1": "1.2.840.1", "1.2.840.2": "1.2.840.2",
+        "a?.png": "a_", "aux.png": "film-aux", "x.PNG": "x", f"{'n' * 200}.png": None,
+    }  # fmt: skip
+    for name in names:
+        (two_folders / "effusion" / name).parent.mkdir(exist_ok=True)
+        (two_folders / "effusion" / name).write_bytes(film)
+    result = prepare(two_folders, tmp_path / "out", size=32)
+    assert result.counts == {"effusion": 6 + len(names), "nofinding": 6}
+    written = {path.stem for path in (tmp_path / "out" / "effusion").iterdir()}
+    assert len({name.casefold() for name in written}) == 6 + len(names)
+    assert max(len(name) for name in written) <= 160
+    # e2 and E2, and p2/view1 and p2-view1, need the hash of their path too
+    expected = {name for name in names.values() if name and not name.startswith(("E2", "p2"))}
+    assert expected <= written, written
+    assert len(read_cohort(tmp_path / "out").table) == 12 + len(names)
+    assert prepare(two_folders, tmp_path / "out", size=32).counts == result.counts
+
+
+def test_patients_of_folders_are_kept_in_the_prepared_cohort(two_folders, tmp_path):
+    for name in ("effusion", "nofinding"):
+        for i, film in enumerate(sorted((two_folders / name).glob("*.png"))[:5]):
+            place = two_folders / name / f"patient{i // 2}"
+            place.mkdir(exist_ok=True)
+            film.rename(place / f"view{i % 2}.png")
+    prepare(two_folders, tmp_path / "out", size=32)
+    patients = read_cohort(tmp_path / "out").table.set_index("path")["patient_id"]
+    assert patients["effusion/patient1-view0.png"] == patients["nofinding/patient1-view1.png"] == "patient1"
+    assert patients.nunique() == 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "separator"),
+    [
+        ("Data_Entry_2017 (1).csv", ("Effusion", "No Finding"), ","),
+        ("DATA_ENTRY_2017.CSV", ("effusion", "no finding"), ","),
+        ("labels/Data_Entry_2017_v2020.csv", (" Effusion ", "No Finding "), ","),
+        ("Data_Entry_2017.csv", ("Mass | EFFUSION", " No finding"), ";"),
+    ],
+)
+def test_nih_labels_and_label_files_in_other_spellings(nih, tmp_path, name, labels, separator):
+    text = (
+        (nih / "Data_Entry_2017.csv").read_text().replace("Effusion|Mass", labels[0]).replace("No Finding", labels[1])
+    )
+    (nih / "Data_Entry_2017.csv").unlink()
+    (nih / name).parent.mkdir(exist_ok=True)
+    lines = text.splitlines()
+    (nih / name).write_text(
+        "\n".join([lines[0].replace(",", separator), *(x.replace(",", separator) for x in lines[1:])])
+    )
+    assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
+
+
+def test_two_label_files_that_differ_are_refused(nih, tmp_path):
+    text = (nih / "Data_Entry_2017.csv").read_text()
+    (nih / "Data_Entry_2017.csv").rename(nih / "Data_Entry (1).csv")
+    (nih / "Data_Entry (2).csv").write_text(text)
+    assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
+    (nih / "Data_Entry (2).csv").write_text(text.replace("Mass", "Hernia"))
+    with pytest.raises(InputError, match=r"Data_Entry \(1\).csv and Data_Entry \(2\).csv could both be"):
+        prepare(nih, tmp_path / "out2", size=32)
+    (nih / "Data_Entry_2017_v2020.csv").write_text(text)
+    assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "headings", "message"),
+    [
+        ("train.csv", "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding", "train.csv is a table of CheXpert"),
+        ("mimic-cxr.csv", "subject_id,study_id,Pleural Effusion", "is a table of MIMIC-CXR"),
+        ("deeper/PADCHEST.csv", ",ImageID,ImageDir,StudyID", r"deeper/PADCHEST\.csv is a table of PadChest"),
+        ("labels.csv", "Image Index;Finding Labels", "NIH ChestX-ray14, which is read if its name begins with"),
+        ("other.csv", "name,diagnosis", r"a table other\.csv is there \(name, diagnosis\)"),
+    ],
+)
+def test_the_table_of_another_collection_is_named(tmp_path, name, headings, message):
+    (tmp_path / "films" / name).parent.mkdir(parents=True)
+    (tmp_path / "films" / name).write_text(headings + "\n")
+    with pytest.raises(InputError, match=f"no folder nofinding/.*{message}"):
+        prepare(tmp_path / "films", tmp_path / "out")
 
 
 def edit(path, change):
@@ -245,7 +327,13 @@ def test_what_is_not_ours_in_the_output_folder_is_neither_followed_nor_deleted(t
     (elsewhere / ".a.1-1.partial.png").write_text("mine")
     prepare(two_folders, out, size=32)
     assert [path.read_text() for path in (*theirs, elsewhere / ".a.1-1.partial.png")] == ["mine"] * 3
-    for link, target in ((film, elsewhere / "film.png"), (out / "effusion", elsewhere)):
+    (out / ".b.1-1.partial.png").symlink_to(elsewhere / ".a.1-1.partial.png")
+    for link, target in (
+        (film, elsewhere / "film.png"),
+        (out / "effusion", elsewhere),
+        (out / "effusion", tmp_path / "nowhere"),
+        (out / "cohort.csv", elsewhere / "table.csv"),
+    ):
         kept = link.rename(tmp_path / "kept")
         link.symlink_to(target)
         with pytest.raises(InputError, match=f"{link}: is a link"):
@@ -254,6 +342,8 @@ def test_what_is_not_ours_in_the_output_folder_is_neither_followed_nor_deleted(t
         assert [path.name for path in elsewhere.iterdir()] == [".a.1-1.partial.png"]
         link.unlink()
         kept.rename(link)
+    prepare(two_folders, out, size=32)
+    assert (out / ".b.1-1.partial.png").is_symlink()
 
     def add_and_fail(*arguments):
         (tmp_path / "new" / "mine.txt").write_text("mine")

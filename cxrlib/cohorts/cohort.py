@@ -5,18 +5,19 @@ finding, such as ``effusion/``. A ``cohort.csv`` beside them may add patients,
 splits, views and more. Without it, the two class folders are enough.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from cxrlib.cohorts.film_files import FilmFiles, is_litter, list_films
 from cxrlib.cohorts.film_headers import add_headers, leave_out_laterals
+from cxrlib.cohorts.other_tables import describe_tables
 from cxrlib.cohorts.split import SPLITS, check_split, patients_from_names
+from cxrlib.cohorts.user_table import find_paths, folder_key, read_labels, read_patients, read_splits, read_user_table
 from cxrlib.errors import InputError
-from cxrlib.files import read_csv
 from cxrlib.images.radiograph import SUFFIXES
 
 NOFINDING = "nofinding"
@@ -26,6 +27,7 @@ COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findin
 """The columns of cohort.csv that have a fixed meaning, in the order in which `prepare` writes them."""
 
 REQUIRED_COLUMNS = ("path", "label")
+TABLE = "cohort.csv"
 NOT_CLASSES = ("masks",)
 """Folders beside the class folders that are not classes. `simulate` writes its masks into ``masks``."""
 
@@ -145,8 +147,9 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     ----------
     folder : path-like
     finding : str, optional
-        The positive class, in upper or lower case. It is needed only if several
-        folders could be the positive class.
+        The positive class. It is needed only if several folders could be the positive
+        class. Upper case, blanks, underscores and hyphens make no difference, neither
+        here nor in the names of the class folders.
     keep_laterals : bool
         Keep films that a header or cohort.csv calls lateral. By default they are left
         out, with a note.
@@ -155,144 +158,133 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     ------
     InputError
         The folder is missing or empty, or has only one class. A cohort.csv lacks
-        a column or names images that are not there. Two files of one class have
-        the same name. A patient is in two splits.
+        a column or names images that are not there. A patient is in two splits.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
-    finding = _find_positive_class(folder, finding)
-    in_folders = pd.concat([_list_class(folder, name) for name in (finding, NOFINDING)], ignore_index=True)
-    table_file = folder / "cohort.csv"
-    if table_file.is_file():
-        table, notes = _read_table(table_file, in_folders, finding)
+    positive, negative = _find_classes(folder, finding)
+    finding = positive.strip().lower()
+    films = list_films(folder, (positive, negative))
+    notes = films.notes
+    table_file, others = _find_table(folder)
+    notes += tuple(f"{name} is not read; a table must be called {TABLE}" for name in others)
+    if table_file:
+        table, table_notes = _read_table(table_file, films, positive, negative)
+        notes += table_notes
     else:
-        table, notes = in_folders, ()
+        table = _list_classes(folder, films, positive, negative)
     table, header_notes = add_headers(table, [folder / path for path in table["path"]])
     notes += header_notes
     if "patient_id" not in table:
         table["patient_id"] = ""
     if (is_unknown := table["patient_id"] == "").any():
-        table.loc[is_unknown, "patient_id"], note = patients_from_names(table.loc[is_unknown, "path"])
-        notes += (note,)
+        ids = pd.Series(patients_from_names(table["path"])[0], index=table.index)
+        # the patient whom a header names is also the patient of the other films in the same patient's folder
+        id_in_header = dict(zip(ids[~is_unknown], table.loc[~is_unknown, "patient_id"], strict=True))
+        table.loc[is_unknown, "patient_id"] = [id_in_header.get(each, each) for each in ids[is_unknown]]
+        notes += (patients_from_names(table.loc[is_unknown, "path"])[1],)
     if not keep_laterals:
         table, lateral_notes = leave_out_laterals(table)
         notes += lateral_notes
-    check_both_classes(table["label"], finding, f"{folder}: the images that cohort.csv names")
+    check_both_classes(table["label"], finding, f"{folder}: the images that {TABLE} names")
     table = table.sort_values("path", ignore_index=True)
     if "split" in table:
-        check_split(table, table_file)
+        check_split(table, table_file or folder)
     return Cohort(folder, finding, table, notes)
 
 
-def _find_positive_class(folder: Path, finding: str | None) -> str:
-    """Return the name of the positive class: the finding if it is given, else the only folder beside ``nofinding/``."""
-    names = sorted(
+def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
+    """Return the names of the folders of the two classes, as they are spelled there: the finding, and no finding."""
+    entries = sorted(
         entry.name
         for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith((".", "_")) and entry.name not in NOT_CLASSES
+        if entry.is_dir()
+        and not (entry.name.startswith("_") or is_litter(entry.name) or entry.name.lower() in NOT_CLASSES)
     )
-    needed = "a cohort has nofinding/ and one folder named for the finding, such as effusion/"
-    if NOFINDING not in names:
-        raise InputError(f"{folder}: no folder nofinding/ (found: {', '.join(names) or 'no folders'}); {needed}")
-    positive = [name for name in names if name != NOFINDING]
+    found = ", ".join(entries) or "no folders"
+    needed = f"a cohort has {NOFINDING}/ and one folder named for the finding, such as effusion/"
+    names: dict[str, str] = {}
+    for name in entries:
+        if (key := folder_key(name)) in names:
+            raise InputError(f"{folder}: {names[key]}/ and {name}/ are one class by their names; put them together")
+        names[key] = name
+    if (negative := names.pop(NOFINDING, None)) is None:
+        raise InputError(f"{folder}: no folder {NOFINDING}/ (found: {found}); {needed}{describe_tables(folder)}")
     if finding is not None:
-        if finding.lower() not in positive:
-            raise InputError(f"{folder}: no folder {finding.lower()}/ (found: {', '.join(names)})")
-        return finding.lower()
-    if len(positive) != 1:
-        found = f"found beside nofinding/: {', '.join(positive)}" if positive else "found only nofinding/"
-        raise InputError(f"{folder}: {found}; {needed}")
-    return positive[0]
+        if (key := folder_key(finding)) not in names:
+            raise InputError(f"{folder}: no folder {finding}/ (found: {found})")
+        return names[key], negative
+    if len(names) != 1:
+        positives = ", ".join(name for name in entries if name != negative)
+        beside = f"found beside {negative}/: {positives}" if names else f"found only {negative}/"
+        raise InputError(f"{folder}: {beside}; {needed}")
+    return next(iter(names.values())), negative
 
 
-def _list_class(folder: Path, name: str) -> pd.DataFrame:
-    """Return path and label of the images below one class folder.
-
-    Two files of one name are refused: `prepare` would write both as one PNG.
-    """
-    paths = sorted(
-        path.relative_to(folder).as_posix()
-        for path in (folder / name).rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
-    path_of_stem: dict[str, str] = {}
-    for path in paths:
-        if not path.isprintable():
-            raise InputError(f"{folder}: the file name {path!r} cannot be written in a table; give it a plain name")
-        stem = PurePosixPath(path).stem
-        if stem in path_of_stem:
-            raise InputError(
-                f"{folder}: two files of one name in one class: {path_of_stem[stem]} and {path}; rename one"
-            )
-        path_of_stem[stem] = path
-    if not paths:
-        raise InputError(f"{folder}: no images in {name}/ (looked for {', '.join(SUFFIXES)})")
-    return pd.DataFrame({"path": paths, "label": 1 if name != NOFINDING else 0})
+def _find_table(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return cohort.csv, spelled in any case, and the names of other tables that may have been meant."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.lower().startswith("cohort"))
+    tables = [name for name in names if name.lower() == TABLE and (folder / name).is_file()]
+    if len(tables) > 1:
+        raise InputError(f"{folder}: holds {' and '.join(tables)}; keep one of them")
+    others = [name for name in names if name.lower().endswith((".csv", ".tsv", ".txt", ".xls", ".xlsx", ".ods"))]
+    return (folder / tables[0] if tables else None), [name for name in others if name not in tables]
 
 
-def _read_table(table_file: Path, in_folders: pd.DataFrame, finding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _label_paths(films: FilmFiles, positive: str) -> pd.DataFrame:
+    """Return path and label of the films, by the class folder in which each lies."""
+    return pd.DataFrame({"path": films.paths, "label": [int(path.startswith(f"{positive}/")) for path in films.paths]})
+
+
+def _list_classes(folder: Path, films: FilmFiles, positive: str, negative: str) -> pd.DataFrame:
+    """Return path and label of all films in the class folders, and refuse a class without films."""
+    if films.in_two_classes:
+        raise InputError(
+            f"{folder}: the films of {films.in_two_classes[0]}/ are in both classes, through a link; remove the link, "
+            f"or say in a {TABLE} which films belong to {positive}/ and which to {negative}/"
+        )
+    table = _label_paths(films, positive)
+    for name, label in ((positive, 1), (negative, 0)):
+        if not (table["label"] == label).any():
+            seen = "".join(f"; {note}" for note in films.notes)
+            raise InputError(f"{folder}: no images in {name}/ (looked for {', '.join(SUFFIXES)}){seen}")
+    return table
+
+
+def _read_table(
+    table_file: Path, films: FilmFiles, positive: str, negative: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read cohort.csv, check it against the files in the class folders, and return it with notes."""
-    table = read_csv(table_file, needed=REQUIRED_COLUMNS)
+    table, notes = read_user_table(table_file, needed=REQUIRED_COLUMNS, known=COLUMNS)
     # a column without any value is treated as if it were missing
     table = table.loc[:, [column for column in table if column in REQUIRED_COLUMNS or (table[column] != "").any()]]
-    wrong_labels = table.loc[~table["label"].isin(["0", "1"]), "label"]
-    if len(wrong_labels):
-        needed = f"1 is {finding}, and 0 is {NOFINDING}"
-        raise InputError(f"{table_file}: an image has the label {wrong_labels.iloc[0]!r}; {needed}")
-    table["label"] = table["label"].astype(int)
-    if "patient_id" in table and (num_blank := int((table["patient_id"] == "").sum())):
-        raise InputError(f"{table_file}: {num_blank:,} films have no patient_id; fill it in, or remove the column")
+    in_folders = _label_paths(films, positive)
+    left_out = {path: reason for reason, paths in films.passed_over.items() for path in paths}
+    readers = {
+        "label": lambda column: read_labels(column, table_file, positive, negative),
+        "patient_id": lambda column: read_patients(column, table_file),
+        "split": lambda column: read_splits(column, table_file, SPLITS),
+        "path": lambda column: find_paths(column, table_file, films.paths, left_out, f"{positive}/ or {negative}/"),
+    }
+    for column, reader in readers.items():
+        if column in table:
+            table[column], column_notes = reader(table[column])
+            notes += column_notes
     duplicates = table.loc[table["path"].duplicated(), "path"]
     if len(duplicates):
-        raise InputError(f"{table_file}: {duplicates.iloc[0]} is listed twice; remove one of the rows")
+        row, path = duplicates.index[0], duplicates.iloc[0]
+        raise InputError(f"{table_file}: {path} is listed twice (again in row {row}); remove one of the rows")
     label_of_folder = table["path"].map(in_folders.set_index("path")["label"])
-    missing = table.loc[label_of_folder.isna(), "path"]
-    if len(missing):
-        raise InputError(
-            f"{table_file}: names {len(table):,} images, of which {len(missing):,} are not in "
-            f"{finding}/ or {NOFINDING}/ (first: {missing.iloc[0]})"
-        )
     misfiled = table.loc[table["label"] != label_of_folder, "path"]
     if len(misfiled):
-        needed = "correct the label, or move the file"
-        raise InputError(f"{table_file}: {misfiled.iloc[0]} has the label of the other class folder; {needed}")
-    refuse_links_out(table_file.parent, table["path"], table_file)
-    notes: tuple[str, ...] = ()
+        found = f"{misfiled.iloc[0]} (row {misfiled.index[0]}) has the label of the other class folder"
+        raise InputError(f"{table_file}: {found}; correct the label, or move the file")
     if "age" in table:
         text = table["age"]
-        table["age"] = pd.to_numeric(text, errors="coerce")
+        table["age"] = pd.to_numeric(text.str.replace(",", "."), errors="coerce")
         if num_unread := int((table["age"].isna() & (text != "")).sum()):
             notes += (f"{num_unread:,} ages are no numbers and are left out",)
     if num_extra := len(in_folders) - len(table):
-        notes += (f"{num_extra:,} images in the folders are not in cohort.csv and are left out",)
+        notes += (f"{num_extra:,} images in the folders are not in {table_file.name} and are left out",)
     return table, notes
-
-
-def refuse_links_out(folder: Path, paths: Iterable[str], table_file: Path) -> None:
-    """Refuse a table that names a file outside the folder through a symbolic link.
-
-    Only links are resolved, not every path: a cohort may have 100,000 files.
-
-    Parameters
-    ----------
-    folder : Path
-    paths : iterable of str
-        Relative to the folder, with forward slashes.
-    table_file : Path
-        The table that names the paths. The message begins with it.
-
-    Raises
-    ------
-    InputError
-        A path, or a folder above it, is a link to a place outside the folder.
-    """
-    to_check = set(paths)
-    for parent in {PurePosixPath(path).parent for path in to_check}:
-        to_check |= {above.as_posix() for above in (parent, *parent.parents)}
-    root = folder.resolve()
-    for path in sorted(path for path in to_check - {"."} if (folder / path).is_symlink()):
-        if not (folder / path).resolve().is_relative_to(root):
-            raise InputError(
-                f"{table_file}: names {path}, a link that leads out of {folder}; put the file itself there"
-            )

@@ -4,6 +4,7 @@ Wang et al., "ChestX-ray8", CVPR 2017; https://nihcc.app.box.com/v/ChestXray-NIH
 """
 
 import filecmp
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlib.cohorts.cohort import check_both_classes, refuse_links_out
+from cxrlib.cohorts.cohort import NOFINDING, check_both_classes
+from cxrlib.cohorts.film_files import FilmFiles, list_films
+from cxrlib.cohorts.other_tables import list_tables, read_headings
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
+from cxrlib.cohorts.user_table import folder_key, read_user_table
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes, read_csv
-from cxrlib.images.radiograph import SUFFIXES, open_radiograph
+from cxrlib.images.radiograph import open_radiograph
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis",
@@ -24,6 +28,11 @@ FINDINGS = (
 )  # fmt: skip
 LABEL_FILES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 """Names of NIH's label file, the newest first. If several are present, the first of them is read."""
+
+LABEL_FILE_STARTS = ("data_entry", "sample_labels")
+"""How the name of a label file begins, in lower case, if it was changed: a browser adds " (1)" to a second download."""
+
+NEEDED_HEADINGS = ("Image Index", "Finding Labels")
 
 LISTS = {"train_val": "train_val_list.txt", "test": "test_list.txt"}
 """The official split: each file lists the names of its images."""
@@ -34,6 +43,8 @@ TRAIN_VAL_FRACTIONS = (0.85, 0.15, 0.0)
 HEADINGS = {"view": ("View Position",), "sex": ("Patient Gender", "Patient Sex")}
 """Our columns, and what the releases call them."""
 
+KNOWN_HEADINGS = (*NEEDED_HEADINGS, "Patient ID", "Patient Age", *HEADINGS["view"], *HEADINGS["sex"])
+
 BOXES = "BBox_List_2017.csv"
 PUBLISHED_SIDE = 1024
 """Side in pixels of the published images. The boxes are given in pixels of these images."""
@@ -43,8 +54,36 @@ MAX_AGE = 120
 
 
 def find_label_file(folder: Path) -> Path | None:
-    """Return the label file of NIH's layout, or None where there is none."""
-    return next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
+    """Return the label file of NIH's layout, or None where there is none.
+
+    The file has one of `LABEL_FILES` as its name, in upper or lower case. Or its name
+    begins like one of them, and it has NIH's headings. It lies in the folder or in one
+    of the folders in it.
+
+    Raises
+    ------
+    InputError
+        Several files could be the label file, and they differ.
+    """
+    official = [name.lower() for name in LABEL_FILES]
+    candidates: dict[tuple[int, int], list[Path]] = defaultdict(list)
+    for table in list_tables(folder):
+        name, is_below = table.name.lower(), table.parent != folder
+        is_official = name in official
+        if (is_official and not is_below) or (name.startswith(LABEL_FILE_STARTS) and _has_headings(table)):
+            candidates[is_below, official.index(name) if is_official else len(official)].append(table)
+    if not candidates:
+        return None
+    first, *others = candidates[min(candidates)]
+    if different := next((each for each in others if not filecmp.cmp(first, each, shallow=False)), None):
+        both = " and ".join(each.relative_to(folder).as_posix() for each in (first, different))
+        raise InputError(f"{folder}: {both} could both be the table of labels; keep one of them")
+    return first
+
+
+def _has_headings(table: Path) -> bool:
+    found = {folder_key(heading) for heading in read_headings(table)}
+    return all(folder_key(heading) in found for heading in NEEDED_HEADINGS)
 
 
 def open_source(
@@ -98,13 +137,22 @@ def open_source(
         lists do not fit the images. The box file cannot be used.
     """
     name = check_choice(finding, against, findings=FINDINGS, collection="NIH")
-    entries = read_csv(label_file, needed=("Image Index", "Finding Labels"))
+    entries, notes = read_user_table(label_file, needed=NEEDED_HEADINGS, known=KNOWN_HEADINGS)
+    for column, wrong in (("Image Index", r"[/\\]"), ("Finding Labels", r"^$")):
+        rows = entries.index[entries[column].str.contains(wrong)]
+        if len(rows):
+            found = f"row {rows[0]} has {entries.loc[rows[0], column]!r} as {column}"
+            raise InputError(f"{label_file}: {found}; a file name without a folder, and its labels, are needed")
     duplicates = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
     if len(duplicates):
         raise InputError(f"{label_file}: {len(duplicates):,} images are listed twice (first: {duplicates.iloc[0]})")
     # an image has one or more labels, such as "Effusion|Mass"; "No Finding" stands alone
-    positive = entries["Finding Labels"].str.split("|").map(lambda labels: name in labels)
-    negative = ~positive if against == "all" else entries["Finding Labels"] == "No Finding"
+    given = entries["Finding Labels"]
+    labels = {text: {folder_key(label) for label in text.split("|")} for text in given.unique()}
+    positive = given.map({text: folder_key(name) in each for text, each in labels.items()})
+    negative = (
+        ~positive if against == "all" else given.map({text: each == {NOFINDING} for text, each in labels.items()})
+    )
     chosen = entries[positive | negative]
     table = pd.DataFrame({"image": chosen["Image Index"], "label": positive[chosen.index].astype(int)})
     check_both_classes(
@@ -117,18 +165,18 @@ def open_source(
     if "Patient Age" in chosen:
         table["age"] = _years(chosen["Patient Age"])
     table["findings"] = chosen["Finding Labels"]
-    table.insert(0, "source", table["image"].map(_find_files(folder, table["image"])))
+    films = list_films(folder)
+    notes += films.notes
+    table.insert(0, "source", table["image"].map(_find_files(folder, films, table["image"])))
     missing = table.loc[table["source"].isna(), "image"]
-    notes: tuple[str, ...] = ()
     if len(missing):
         found = f"{len(missing):,} are not below {folder} (first: {missing.iloc[0]})"
         message = f"names {len(table):,} images, of which {found}"
         if not allow_missing or len(missing) == len(table):
             raise InputError(f"{label_file}: {message}; get them, or allow missing images (--allow-missing)")
-        notes = (f"{label_file.name} {message}: they are left out",)
+        notes += (f"{label_file.name} {message}: they are left out",)
         table = table.dropna(subset="source")
-    refuse_links_out(folder, table["source"], label_file)
-    table = _with_official_split(folder, table.reset_index(drop=True), seed).drop(columns="image")
+    table = _with_official_split((folder, label_file.parent), table.reset_index(drop=True), seed).drop(columns="image")
     if "split" in table:
         notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
     return Source(
@@ -138,7 +186,7 @@ def open_source(
         films=[folder / path for path in table["source"]],
         read=partial(open_radiograph, accept=accept),
         notes=notes,
-        boxes=read_boxes(folder),
+        boxes=read_boxes(folder, label_file.parent),
     )
 
 
@@ -156,22 +204,29 @@ def _years(ages: pd.Series) -> pd.Series:
     return years.where(years <= MAX_AGE).floordiv(1).astype("Int64")
 
 
-def _find_files(folder: Path, images: Iterable[str]) -> dict[str, str]:
-    """Find images by name anywhere below the folder; return the relative path of each that is there."""
+def _find_files(folder: Path, films: FilmFiles, images: Iterable[str]) -> dict[str, str]:
+    """Find images by name among the films below the folder; return the relative path of each that is there."""
     wanted = set(images)
-    path_of_image: dict[str, Path] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name in wanted):
-        first = path_of_image.setdefault(path.name, path)
+    path_of_image: dict[str, str] = {}
+    for path in films.paths:
+        name = path.rpartition("/")[2]
+        if name not in wanted:
+            continue
+        first = path_of_image.setdefault(name, path)
         # Kaggle's sample holds each film twice, so only files that differ are refused
-        if first != path and not filecmp.cmp(first, path, shallow=False):
-            both = " and ".join(str(each.relative_to(folder)) for each in (first, path))
-            raise InputError(f"{folder}: two files of one name that differ: {both}; remove one of them")
-    return {image: path.relative_to(folder).as_posix() for image, path in path_of_image.items()}
+        if first != path and not filecmp.cmp(folder / first, folder / path, shallow=False):
+            raise InputError(f"{folder}: two files of one name that differ: {first} and {path}; remove one of them")
+    return path_of_image
 
 
-def _with_official_split(folder: Path, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _find_beside(places: Iterable[Path], name: str) -> Path | None:
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def _with_official_split(places: tuple[Path, ...], table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Add the column split where both of NIH's lists are present. The train_val list is divided into train and val."""
-    present = {split: folder / name for split, name in LISTS.items() if (folder / name).is_file()}
+    folder = places[0]
+    present = {split: path for split, name in LISTS.items() if (path := _find_beside(places, name))}
     if not present:
         return table
     if len(present) < len(LISTS):
@@ -191,8 +246,13 @@ def _with_official_split(folder: Path, table: pd.DataFrame, seed: int) -> pd.Dat
     return table.assign(split=split)
 
 
-def read_boxes(folder: Path) -> pd.DataFrame | None:
+def read_boxes(*places: Path) -> pd.DataFrame | None:
     """Read NIH's boxes around findings.
+
+    Parameters
+    ----------
+    *places : Path
+        The folders in which the file may lie.
 
     Returns
     -------
@@ -206,8 +266,8 @@ def read_boxes(folder: Path) -> pd.DataFrame | None:
     InputError
         The box file cannot be read, or a number is missing or infinite.
     """
-    path = folder / BOXES
-    if not path.is_file():
+    path = _find_beside(places, BOXES)
+    if path is None:
         return None
     needed = "each row needs an image, a finding and four numbers"
     text, numbers = ["image", "finding"], ["x", "y", "width", "height"]

@@ -8,7 +8,11 @@ was cut off is continued by the next one.
 
 import hashlib
 import json
-from collections.abc import Collection
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +23,7 @@ import pandas as pd
 from cxrlib import files
 from cxrlib.cohorts import chestmnist, nih
 from cxrlib.cohorts.cohort import COLUMNS, NOFINDING, check_both_classes
+from cxrlib.cohorts.film_files import is_litter, is_thumbnail
 from cxrlib.cohorts.source import Source, open_class_folders
 from cxrlib.cohorts.split import check_split, draw_stratified_split, split_keys
 from cxrlib.errors import InputError
@@ -27,14 +32,24 @@ from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import MAX_SIDE
 from cxrlib.images.likeness import likeness_warnings
 from cxrlib.images.pixels import NORMALIZATIONS
-from cxrlib.images.radiograph import read_prepared_facts, write_prepared
+from cxrlib.images.radiograph import SUFFIXES, read_prepared_facts, write_prepared
 
 SETTINGS_FILE = "prepare.json"
 """The record of the settings and of the films. A later call continues the folder only if its settings and films are the
 same."""
 
+TABLES = ("cohort.csv", "rejected.csv", "boxes.csv", "warnings.csv")
+
 MIN_SIDE = 8
 """Pixels. It is our choice: on a smaller film nothing can be seen."""
+
+
+MAX_NAME_BYTES = 160
+"""A longer name is cut, and gets a hash. File systems allow 255 bytes, and a partial file's name has up to 60 more."""
+
+_UNSAFE = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names and characters that Windows does not allow in a file's name (learn.microsoft.com, "Naming Files")."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,8 @@ def prepare(
     table["path"] = _target_paths(table, opened.finding)
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
     settings |= {"keep_laterals": keep_laterals, "accept": sorted(accept), "films": _fingerprint(opened.path, table)}
+    for name in (*TABLES, SETTINGS_FILE):
+        _refuse_link(out / name)
     is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
     with files.locked(out):
         if _is_new(out, settings):  # asked once more under the lock: another process may have begun meanwhile
@@ -188,9 +205,59 @@ def _with_split(source: Source, seed: int) -> tuple[pd.DataFrame, tuple[str, ...
 
 
 def _target_paths(table: pd.DataFrame, finding: str) -> list[str]:
-    """Return where each film is written, relative to the output folder."""
+    """Return where each film is written, relative to the output folder. No two films get the same name.
+
+    A copy has the name of its film. Where two names would be the same, also on a system
+    that does not distinguish upper and lower case, the names of the folders are put
+    before them. If that is not enough, the ending of the file, and then a hash of the
+    path, are added.
+    """
     classes = table["label"].map({1: finding, 0: NOFINDING})
-    return [f"{name}/{PurePosixPath(film).stem}.png" for name, film in zip(classes, table["source"], strict=True)]
+    sources = list(table["source"])
+    names = [_safe_name(_stem(source)) for source in sources]
+    longer: tuple[Callable[[str], str], ...] = (_name_with_folders, _name_with_suffix, _name_with_hash)
+    for lengthen in longer:
+        keys = [f"{name}/{target}".casefold() for name, target in zip(classes, names, strict=True)]
+        count = Counter(keys)
+        names = [
+            name if count[key] == 1 else lengthen(source)
+            for name, key, source in zip(names, keys, sources, strict=True)
+        ]
+    targets = [f"{name}/{target}.png" for name, target in zip(classes, names, strict=True)]
+    if twins := [target for target, number in Counter(map(str.casefold, targets)).items() if number > 1]:
+        raise InputError(f"two films would both be written as {twins[0]}; rename one of them")
+    return targets
+
+
+def _stem(source: str) -> str:
+    """Return the name of a file without the ending of a film: a DICOM file may be called 1.2.840.10008.5."""
+    name = source.rpartition("/")[2]
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in SUFFIXES else name
+
+
+def _name_with_folders(source: str) -> str:
+    return _safe_name("-".join((*PurePosixPath(source).parts[1:-1], _stem(source))))
+
+
+def _name_with_suffix(source: str) -> str:
+    suffix = PurePosixPath(source).suffix.lower()
+    return _name_with_folders(source) + (suffix.replace(".", "-") if suffix in SUFFIXES else "")
+
+
+def _name_with_hash(source: str) -> str:
+    return f"{_name_with_suffix(source)}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+
+
+def _safe_name(name: str) -> str:
+    """Return a name that every file system accepts, and that `read_cohort` takes for a film's."""
+    safe = unicodedata.normalize("NFC", _UNSAFE.sub("_", name)).rstrip(" .") or "film"
+    if is_litter(safe) or is_thumbnail(safe) or _RESERVED.fullmatch(safe):
+        safe = f"film-{safe}"
+    if len(safe.encode()) > MAX_NAME_BYTES:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        safe = safe.encode()[: MAX_NAME_BYTES - 17].decode(errors="ignore") + f"-{digest}"
+    return safe
 
 
 def _fingerprint(source: Path, table: pd.DataFrame) -> str:
@@ -237,8 +304,8 @@ def _convert(
 ) -> list[_Converted]:
     """Write the images that are not there yet. Images that are there tell their ids and warnings themselves."""
     for folder in _class_folders(table):
-        (out / folder).mkdir(exist_ok=True)
         _refuse_link(out / folder)
+        (out / folder).mkdir(exist_ok=True)
 
     def convert(job: tuple[Any, str, str]) -> _Converted:
         film, name, target = job

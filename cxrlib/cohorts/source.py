@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.cohorts.split import UNKNOWN_PATIENT, patients_from_names
+from cxrlib.cohorts.split import UNKNOWN_PATIENT, patients_from_folders, patients_from_names
+from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import Radiograph, open_radiograph
 
@@ -67,7 +68,12 @@ def open_class_folders(
     """Return the films of two class folders; see `read_cohort` for the arguments and errors."""
     cohort = read_cohort(folder, finding=finding, keep_laterals=keep_laterals)
     ids, _ = patients_from_names(cohort.table["path"])
-    is_made_up = cohort.table["patient_id"].tolist() == ids and any(each.startswith(UNKNOWN_PATIENT) for each in ids)
+    # the names of the prepared copies tell no more about the patients than these names, but the folders are gone
+    is_made_up = (
+        cohort.table["patient_id"].tolist() == ids
+        and any(each.startswith(UNKNOWN_PATIENT) for each in ids)
+        and not any(patients_from_folders(cohort.table["path"]))
+    )
     # `prepare` adds columns of these names, so the columns of a user's cohort.csv are renamed
     names = {name: f"{name}_given" for name in ("source", "reason", "film_id")} | {"path": "source"}
     return Source(
@@ -99,8 +105,8 @@ def check_choice(finding: str | None, against: str, *, findings: tuple[str, ...]
     InputError
         The collection has no such finding, or `against` has another value.
     """
-    wanted = (finding or "Effusion").lower()
-    name = next((each for each in findings if each.lower() == wanted), None)
+    wanted = folder_key(finding or "Effusion")
+    name = next((each for each in findings if folder_key(each) == wanted), None)
     if name is None:
         raise InputError(f"finding {finding!r} is not one of {collection}'s: {', '.join(findings)}")
     if against not in ("nofinding", "all"):

@@ -26,20 +26,45 @@ _NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
 """Eight digits of the patient and three of the image: 00000013_005."""
 
 
+_GROUP_WORDS = """
+train training val valid validation test testing dev holdout fold part batch set subset group split chunk shard
+image images img imgs film films picture pictures photo photos xray xrays cxr dicom dcm png jpg
+jpeg raw data dataset
+ap pa lat lateral frontal view views left right supine upright portable
+male female men women adult adults child children
+normal abnormal positive negative effusion finding findings nofinding mild moderate severe grade
+site hospital clinic ward center centre device scanner room disk disc cd dvd vol volume folder dir new old export
+series visit session date year month week day q
+jan feb mar apr may jun jul aug sep oct nov dec january february march april june july august september october
+november december patients subjects cases persons people px version release size
+"""
+"""Words in the names of folders that hold films of many patients. Our choice."""
+
+_PATIENT_WORDS = ("patient", "pat", "subject", "subj", "sub", "case", "person", "participant", "volunteer", "pid", "pt")
+"""How the names of patients' folders begin. Our choice: CheXpert has patient00001, and BIDS has sub-01."""
+
+_DATE = re.compile(r"(19|20)\d\d([-_. ]?[01]\d([-_. ]?[0-3]\d)?)?")
+MAX_MEAN_FILMS = 30
+"""Folders with more films than this on average are not taken for patients. Our choice: NIH ChestX-ray14 has 3.6 films
+of a patient on average."""
+
+
 def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
-    """Return the patient of each file by its name, and a note that says what was assumed.
+    """Return the patient of each file by its name or its folder, and a note that says what was assumed.
 
     Parameters
     ----------
     paths : iterable of str
-        Paths with forward slashes.
+        Paths with forward slashes, from the class folder on.
 
     Returns
     -------
     patient_ids : list of str
         One id for each file. If the file name is one of NIH's, the id is NIH's number
-        of the patient without leading zeros. Otherwise the id is `UNKNOWN_PATIENT` and
-        the path, so the file counts as the only film of its patient.
+        of the patient without leading zeros. Otherwise the id is the name of the
+        patient's folder, as `patients_from_folders` finds it. Where there is none, the
+        id is `UNKNOWN_PATIENT` and the path, so the file counts as the only film of its
+        patient.
     note : str
 
     Examples
@@ -47,14 +72,83 @@ def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
     >>> patients_from_names(["a/00000013_005.png", "a/film.png"])[0]
     ['13', 'file:a/film.png']
     """
-    ids, num_unknown = [], 0
-    for path in paths:
-        match = _NIH_NAME.match(PurePosixPath(path).stem)
-        ids.append(str(int(match[1])) if match else f"{UNKNOWN_PATIENT}{path}")
-        num_unknown += match is None
+    paths = list(paths)
+    ids, num_unknown, by_folder = [], 0, None
+    for path, folder in zip(paths, patients_from_folders(paths), strict=True):
+        if match := _NIH_NAME.match(PurePosixPath(path).stem):
+            ids.append(str(int(match[1])))
+        elif folder:
+            ids.append(folder)
+            by_folder = by_folder or f"patients are taken from folder names: {path} is of patient {folder}"
+        else:
+            ids.append(f"{UNKNOWN_PATIENT}{path}")
+            num_unknown += 1
+    if by_folder:
+        return ids, by_folder + (
+            f"; {num_unknown:,} files in no such folder each count as a patient of their own" if num_unknown else ""
+        )
     if num_unknown:
         return ids, "no patients are known: each file counts as a patient of its own, unless it has one of NIH's names"
     return ids, "patients are taken from NIH file names"
+
+
+def patients_from_folders(paths: Iterable[str]) -> list[str]:
+    """Return for each file the name of the folder that seems to hold one patient's films, in lower case, or "".
+
+    The folder is the first one below the class folder whose name looks like a
+    patient's: it has a digit or begins with a word such as "patient". It is no date and
+    has no word such as "train", "images" or "batch". Each class needs two such folders,
+    with at most `MAX_MEAN_FILMS` films on average. Otherwise the next folder is tried.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Paths with forward slashes, from the class folder on.
+
+    Examples
+    --------
+    >>> patients_from_folders(["a/train/p7/x.png", "a/train/p8/x.png", "b/p7/y.png", "b/p9/y.png", "b/y.png"])
+    ['p7', 'p8', 'p7', 'p9', '']
+    """
+    folders = [path.split("/")[:-1] for path in paths]
+    nothing = [""] * len(folders)
+    if all(len(names) < 2 for names in folders):
+        return nothing
+    looks_right = _find_patient_folders({name for names in folders for name in names[1:]})
+    candidates = [[name.casefold() for name in names[1:] if name in looks_right] for names in folders]
+    for depth in range(max(map(len, candidates))):
+        chosen = [names[min(depth, len(names) - 1)] if names else "" for names in candidates]
+        below = [
+            (name, names[depth + 1]) for name, names in zip(chosen, candidates, strict=True) if depth + 1 < len(names)
+        ]
+        if below and all(lower.startswith(upper) for upper, lower in below):
+            continue  # as in MIMIC-CXR, where p10 holds the patients p10000032, p10000764 and so on
+        in_class = {names[0]: set[str]() for names, name in zip(folders, chosen, strict=True) if name}
+        for names, name in zip(folders, chosen, strict=True):
+            if name:
+                in_class[names[0]].add(name)
+        num_films = sum(map(bool, chosen))
+        num_patients = len(set(chosen) - {""})
+        if min(map(len, in_class.values()), default=0) > 1 and num_films <= MAX_MEAN_FILMS * num_patients:
+            return chosen
+    return nothing
+
+
+def _find_patient_folders(names: Iterable[str]) -> set[str]:
+    """Return the names of folders that look like a patient's."""
+    found, dates, group_words = set(), set(), set(_GROUP_WORDS.split())
+    for name in names:
+        lower = name.strip().lower()
+        words = re.findall(r"[a-z]+", lower)
+        if _DATE.fullmatch(lower):
+            dates.add(name)
+        elif not any(word in group_words for word in words) and (
+            any(char.isdigit() for char in lower) or any(word.startswith(_PATIENT_WORDS) for word in words)
+        ):
+            found.add(name)
+    # 2019 is a number like the others if the folders have other numbers of four digits too
+    lengths = {len(name) for name in found if name.isdigit()}
+    return found | {name for name in dates if name.isdigit() and len(name) in lengths}
 
 
 def patient_position(patient_id: str, seed: int) -> float:

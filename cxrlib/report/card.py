@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.cohort import NOFINDING, Cohort
 from cxrlib.cohorts.split import SPLITS
+from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import read_json
@@ -100,7 +101,8 @@ def _listed_films(run: Run) -> tuple[str, dict[str, str]]:
     """Return a note, and how many films each split has, for a run with a split.csv."""
     split = run.split
     counts = split.groupby("split").agg(films=("path", "size"), patients=("patient_id", "nunique"))
-    n_finding = split["path"].str.startswith(f"{run.finding}/").groupby(split["split"]).sum()
+    has_finding = split["path"].str.split("/").str[0].map(folder_key) != folder_key(NOFINDING)
+    n_finding = has_finding.groupby(split["split"]).sum()
     rows = {
         name: f"{counts.films[name]:,} films, {counts.patients[name]:,} patients, {n_finding[name]:,} with the finding"
         for name in SPLITS

@@ -1,0 +1,290 @@
+"""Read a table that a person or another program wrote: Excel, pandas, Windows.
+
+Such tables have another separator, another encoding, headings in another case,
+labels in words, or empty rows. What has one clear meaning is read, with a note.
+Anything else is refused, with the number of its row.
+"""
+
+import codecs
+import csv
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from cxrlib.errors import InputError
+from cxrlib.files import MAX_TABLE_BYTES, read_bytes, read_csv
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""Excel writes semicolons where the comma is the decimal sign."""
+
+SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+"""Other names of the splits, in lower case."""
+
+TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
+"""Labels, in lower case, that mean with and without the finding."""
+
+_SEPARATOR_LINE = re.compile(r'"?sep=[^\r\n]"?(\r\n|\r|\n)')
+"""The line in which Excel names the separator."""
+
+_MAX_HEADING = 100_000  # characters
+_NUMBER = re.compile(r"(-?\d+)[.,]0*")
+"""A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
+
+
+def folder_key(name: str) -> str:
+    """Return a name without upper case, blanks, underscores and hyphens: "No Finding" and "no_finding" are one name."""
+    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFC", name)).casefold()
+
+
+def read_user_table(
+    path: Path, *, needed: tuple[str, ...], known: Collection[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read a table as text, and return it with notes.
+
+    Parameters
+    ----------
+    path : Path
+    needed : tuple of str
+        Columns that the table must have. A row without a value in the first of them is
+        refused, unless the whole row is empty. Empty rows are dropped.
+    known : collection of str
+        The columns whose headings are found in any case, and whose cells are returned
+        without blanks around them.
+
+    Returns
+    -------
+    table : DataFrame
+        Every cell is text. The index is the row's number as a spreadsheet counts: the
+        heading is row 1.
+    notes : tuple of str
+        What was read in another way than it is written.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read as a table. A column is missing, or is there twice.
+    """
+    text, encoding = _decode(path, read_bytes(path, MAX_TABLE_BYTES))
+    if line := _SEPARATOR_LINE.match(text):  # a spreadsheet does not count it as a row
+        text = text[line.end() :]
+    stripped = text.lstrip("\r\n")
+    num_before = len(text[: len(text) - len(stripped)].splitlines())  # empty rows above the heading
+    text = stripped
+    heading = re.split(r"[\r\n]", text[:_MAX_HEADING], maxsplit=1)[0]
+    keys = {folder_key(column): column for column in known}
+    cells_by_separator = {separator: next(csv.reader([heading], delimiter=separator), []) for separator in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda each: sum(folder_key(cell) in keys for cell in cells_by_separator[each]))
+    names = [keys.get(folder_key(cell), cell.strip()) for cell in cells_by_separator[separator]]
+    for column in known:
+        if names.count(column) > 1:
+            raise InputError(f"{path}: has {names.count(column)} columns named {column}; one is needed")
+    options: dict[str, Any] = {"sep": separator, "skip_blank_lines": False, "dtype": str, "keep_default_na": False}
+    table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
+    notes = _notes_on_form(path, encoding, separator, table, keys)
+    table.columns = pd.Index([keys.get(folder_key(str(column)), str(column).strip()) for column in table.columns])
+    missing = [column for column in needed if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(table.columns)})")
+    table.index = pd.RangeIndex(num_before + 2, num_before + 2 + len(table))
+    if table.isna().any(axis=None):  # a row that ends early
+        table = table.fillna("")
+    for column in known:
+        if column in table:
+            table[column] = [cell.strip() for cell in table[column]]
+    without = table[table[needed[0]] == ""]
+    is_empty = (without.apply(lambda column: column.str.strip()) == "").all(axis=1)
+    if not is_empty.all():
+        raise InputError(f"{path}: row {without.index[~is_empty][0]} has no {needed[0]}; fill it in, or remove the row")
+    table = table.drop(index=without.index)
+    if table.empty:
+        raise InputError(f"{path}: has headings but no rows")
+    unnamed = [name for name in table if re.fullmatch(r"Unnamed: \d+", name) and name not in names]
+    if any((table[name] != "").any() for name in unnamed):
+        notes += (f"{path.name}: a column without a heading is left out",)
+    return table.drop(columns=unnamed), notes
+
+
+def _decode(path: Path, data: bytes) -> tuple[str, str]:
+    """Return a text and its encoding: UTF-8, UTF-16, or else Windows-1252."""
+    encodings = ["utf-8-sig", "cp1252"]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif data[1:8:2] == bytes(len(data[1:8:2])):  # the second byte of each Latin letter is zero
+        encodings = ["utf-16-le"]
+    for encoding in encodings:
+        try:
+            return data.decode(encoding), encoding
+        except UnicodeDecodeError:
+            continue
+    raise InputError(f"{path}: is not text in UTF-8, UTF-16 or Windows-1252; save it as UTF-8")
+
+
+def _notes_on_form(
+    path: Path, encoding: str, separator: str, table: pd.DataFrame, keys: Mapping[str, str]
+) -> tuple[str, ...]:
+    notes = []
+    if separator != ",":
+        notes.append(f"{path.name} is separated by {SEPARATORS[separator]}")
+    if encoding != "utf-8-sig":
+        name = "Windows-1252" if encoding == "cp1252" else "UTF-16"
+        notes.append(f"{path.name} is read as {name}, because it is not UTF-8")
+    renamed = {str(c).strip(): keys[folder_key(str(c))] for c in table.columns if folder_key(str(c)) in keys}
+    others = [f"{given!r} as {column}" for given, column in renamed.items() if given != column]
+    if others:
+        notes.append(f"{path.name}: headings are read: {', '.join(others)}")
+    return tuple(notes)
+
+
+def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> tuple[pd.Series, tuple[str, ...]]:
+    """Return labels as 1 and 0, from numbers, True and False, yes and no, or the names of the classes.
+
+    Raises
+    ------
+    InputError
+        A label is none of these. The message has its row.
+    """
+    meanings = dict.fromkeys(TRUE_WORDS, 1) | dict.fromkeys(FALSE_WORDS, 0)
+    meanings |= {folder_key(finding): 1, folder_key(nofinding): 0}
+    read = {text: meanings.get(folder_key(_whole_number(text))) for text in labels.unique()}
+    result = labels.map(read)
+    if result.isna().any():
+        row = result.index[result.isna()][0]
+        needed = f"1 is {finding}, and 0 is {nofinding}"
+        found = f"the label {labels[row]!r}" if labels[row] else "no label"
+        raise InputError(f"{path}: row {row} has {found}; {needed}")
+    others = [f"{text!r} as {label}" for text, label in read.items() if text not in ("0", "1")]
+    return result.astype(int), ((f"{path.name}: labels are read: {', '.join(others)}",) if others else ())
+
+
+def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tuple[pd.Series, tuple[str, ...]]:
+    """Return splits as train, val and test.
+
+    Raises
+    ------
+    InputError
+        A split is missing, or has another name. The message has its row.
+    """
+    names = dict.fromkeys(allowed) | SPLIT_NAMES
+    read = {text: names.get(text.casefold(), "") or text.casefold() for text in splits.unique()}
+    result = splits.map(read)
+    is_wrong = ~result.isin(allowed)
+    if is_wrong.any():
+        row = splits.index[is_wrong][0]
+        found = f"the split {splits[row]!r}; it" if splits[row] else "no split; each row must have one, and it"
+        raise InputError(f"{path}: row {row} has {found} must be one of {', '.join(allowed)}")
+    others = [f"{text!r} as {split}" for text, split in read.items() if text != split]
+    return result, ((f"{path.name}: splits are read: {', '.join(others)}",) if others else ())
+
+
+def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
+    """Return patient ids, of which two are equal if they differ only in a way that programs change ids.
+
+    These ways are: upper and lower case; and, if all ids are numbers, ".0" at the end
+    and zeros at the beginning. If no two ids differ so, the zeros and the case stay.
+
+    Raises
+    ------
+    InputError
+        A patient id is missing. The message has its row.
+    """
+    if (patients == "").any():
+        row, num_blank = patients.index[patients == ""][0], int((patients == "").sum())
+        found = f"{num_blank:,} films have no patient_id (first: row {row})"
+        raise InputError(f"{path}: {found}; fill it in, or remove the column")
+    notes: tuple[str, ...] = ()
+    ids = pd.Series(patients.unique())
+    whole = ids.map(_whole_number)
+    if whole.str.fullmatch(r"\d+").all():
+        notes += ("patient ids such as 7.0 are read as 7",) if (whole != ids).any() else ()
+        merged = whole.str.lstrip("0")
+    else:
+        whole, merged = ids, ids.str.casefold()
+    if merged.nunique() < whole.nunique():
+        twin = whole[merged.duplicated()].iloc[0]
+        first = whole[merged == merged[whole == twin].iloc[0]].iloc[0]
+        notes += (f"patient ids such as {first} and {twin} are taken for one patient",)
+        whole = merged
+    return patients.map(dict(zip(ids, whole, strict=True))), tuple(f"{path.name}: {note}" for note in notes)
+
+
+def _whole_number(text: str) -> str:
+    match = _NUMBER.fullmatch(text)
+    return match[1] if match else text
+
+
+def find_paths(
+    paths: pd.Series, path: Path, films: Collection[str], left_out: Mapping[str, str], where: str
+) -> tuple[pd.Series, tuple[str, ...]]:
+    r"""Find the films that a table names, also by another case, with ``\``, or by the file name alone.
+
+    Parameters
+    ----------
+    paths : Series of str
+    path : Path
+        The table. Its folder is the cohort.
+    films : collection of str
+        The films that are there, relative to the folder, with forward slashes.
+    left_out : mapping of str to str
+        Files that are there and are not read, with the reason.
+    where : str
+        The folders in which the films are, for the message.
+
+    Raises
+    ------
+    InputError
+        A path leads out of the folder, fits several films, or is not there.
+    """
+    known = set(films)
+    is_there = paths.isin(known)
+    if is_there.all():
+        return paths, ()
+    by_key: dict[str, list[str]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for film in films:
+        by_key[_path_key(film)].append(film)
+        by_name[_path_key(PurePosixPath(film).name)].append(film)
+    found: dict[str, str] = {}
+    missing: list[tuple[int, str]] = []
+    for row, text in paths[~is_there].items():
+        inside = _inside(text, path, int(row))
+        fits = [inside] if inside in known else by_key.get(_path_key(inside), [])
+        if not fits and "/" not in inside:
+            fits = by_name.get(_path_key(inside), [])
+        if len(fits) > 1:
+            both = f"{fits[0]} and {fits[1]}"
+            raise InputError(f"{path}: row {row} names {text!r}, which may be {both}; write the whole path")
+        if fits:
+            found[text] = fits[0]
+        else:
+            missing.append((int(row), text))
+    if missing:
+        row, text = missing[0]
+        reason = f", which is {left_out[text]} and is not read" if text in left_out else ""
+        raise InputError(
+            f"{path}: names {len(paths):,} images, of which {len(missing):,} are not in {where} "
+            f"(first: row {row}, {text}{reason})"
+        )
+    given, film = next(iter(found.items()))
+    note = f"{path.name}: {len(found):,} paths are read in another way (first: {given!r} as {film})"
+    return paths.where(is_there, paths.map(found)), (note,)
+
+
+def _path_key(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _inside(text: str, table_file: Path, row: int) -> str:
+    """Return a path of the table relative to the table's folder, and refuse it if it leads out of the folder."""
+    path = text.replace("\\", "/")
+    for root in (table_file.parent.absolute(), table_file.parent.resolve()):
+        path = path.removeprefix(f"{root.as_posix()}/")
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or re.match(r"[A-Za-z]:", path) or ".." in pure.parts:
+        needed = f"a path below {table_file.parent} is needed"
+        raise InputError(f"{table_file}: row {row} names {text!r}, which leads out of the folder; {needed}")
+    return pure.as_posix()
