@@ -1,5 +1,6 @@
 """The option --short, and fixtures that several files use: a simulated cohort, a trained run, the site, films."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -10,17 +11,11 @@ from tiny import TINY
 
 from cxrlib.phantom.simulation import simulate
 
+os.environ["CXR_SALT"] = "salt of the tests"  # no test draws a salt in the data folder of the user who runs it
+
 
 def pytest_addoption(parser):
     parser.addoption("--short", action="store_true", help="a short form of tests/slow and tests/browser, for CI")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def salt():
-    """Patients' names depend on no file of the user who runs the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_SALT", "salt of the tests")
-        yield
 
 
 @pytest.fixture(scope="session")

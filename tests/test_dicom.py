@@ -490,6 +490,7 @@ def test_a_compressed_film_that_is_cut_off_is_called_so(tmp_path):
         (dict(ViewPosition="XTABLE LATERAL", PatientAge="999Y"), FilmHeader("", "LATERAL")),
         (dict(PatientOrientation=["A", "F"], PatientAge="000Y"), FilmHeader("", "LATERAL")),
         (dict(PatientOrientation=["P", "F"], PatientAge="old"), FilmHeader("", "LATERAL")),
+        (dict(PatientOrientation=["F", "A"]), FilmHeader("", "LATERAL")),  # a lateral film, turned by 90 degrees
         (dict(PatientOrientation=["R", "F"], PatientAge="000D"), FilmHeader("", "", "", 0)),
         (dict(PatientID="ANONYMOUS"), FilmHeader()),
     ],

@@ -16,7 +16,7 @@ import cxrlib.images.pydicom_import  # noqa: F401
 import pydicom
 
 from cxrlib.errors import InputError
-from cxrlib.images.dicom_file import code_words, numbers
+from cxrlib.images.dicom_file import code_words, numbers, small_value
 from cxrlib.images.film_facts import FilmWarning
 
 MAX_CHANNEL_SPREAD = 8
@@ -147,7 +147,7 @@ def _palette_values(
         channels = []
         for color in ("Red", "Green", "Blue"):
             names = [f"{color}PaletteColorLookupTable{part}" for part in ("Descriptor", "Data")]
-            channels.append(_look_up(dataset, levels, dataset[names[0]].value, dataset[names[1]].value))
+            channels.append(_look_up(dataset, levels, *(small_value(dataset, name) for name in names)))
     except Exception:  # pydicom and NumPy raise many kinds of error for a broken table
         raise InputError("PhotometricInterpretation is PALETTE COLOR, and its palette is missing or broken") from None
     colors = np.stack(channels, axis=-1)
@@ -182,11 +182,10 @@ def _look_up(
 
 def _look_up_in_sequence(dataset: pydicom.Dataset, name: str, values: np.ndarray) -> np.ndarray | None:
     """Apply the first table of a sequence. Return None if there is none. Raise any error if it is broken."""
-    sequence = dataset.get(name)
+    sequence = small_value(dataset, name)
     if not sequence:
         return None
-    item = sequence[0]
-    return _look_up(dataset, values, item.LUTDescriptor, item.LUTData)
+    return _look_up(dataset, values, *(small_value(sequence[0], part) for part in ("LUTDescriptor", "LUTData")))
 
 
 def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warnings: list[FilmWarning]) -> np.ndarray:

@@ -34,6 +34,10 @@ MAX_INFLATED_BYTES = 150_000_000
 MAX_ELEMENTS = 100_000
 """A file with more data elements is not a film. Reading them all would only cost time."""
 
+MAX_VALUE_BYTES = 1_000_000
+"""Our choice: a larger value is not read as text, numbers, table or sequence. Each of its parts would take much memory.
+The largest look-up table has 131,072 bytes (PS3.3, C.11.1.1.1)."""
+
 _pydicom_lock = threading.Lock()
 
 
@@ -149,9 +153,26 @@ def _parse_deflated(path: Path, data: bytes) -> pydicom.Dataset:
     return dataset
 
 
+def small_value(dataset: pydicom.Dataset, name: str) -> Any:
+    """Return the value of an element, or None if the element is missing.
+
+    Raises
+    ------
+    Exception
+        The value is too large, or pydicom cannot read it.
+    """
+    raw = dataset.get_item(pydicom.tag.Tag(name))
+    if isinstance(raw, pydicom.dataelem.RawDataElement) and len(raw.value or b"") > MAX_VALUE_BYTES:
+        raise ValueError("the value is too large")
+    return dataset.get(name)
+
+
 def code_words(dataset: pydicom.Dataset, name: str) -> list[str]:
     """Return the values of an element as texts in upper case, without blanks around them. Empty values are left out."""
-    value = dataset.get(name)
+    try:
+        value = small_value(dataset, name)
+    except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
+        return []
     values = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
     words = (str(word).strip(" \0").upper() for word in values if word is not None)
     return [word for word in words if word]
@@ -166,7 +187,7 @@ def known_word(dataset: pydicom.Dataset, name: str, words: tuple[str, ...]) -> s
 def numbers(dataset: pydicom.Dataset, name: str) -> list[float]:
     """Return the values of an element as numbers. What is not a number becomes NaN; a missing element has no values."""
     try:
-        value: Any = dataset.get(name)
+        value = small_value(dataset, name)
     except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
         return [math.nan]
     if value is None or value == "":

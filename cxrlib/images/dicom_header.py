@@ -15,7 +15,7 @@ import pydicom
 from pydicom import uid
 from pydicom.datadict import tag_for_keyword
 
-from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_header, silent_pydicom
+from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_header, silent_pydicom, small_value
 from cxrlib.images.film_facts import FilmHeader, FilmWarning, is_lateral
 from cxrlib.images.pseudonym import pseudonym
 
@@ -121,9 +121,9 @@ def _age(dataset: pydicom.Dataset) -> float | None:
 def find_view(dataset: pydicom.Dataset) -> str:
     """Return "PA", "AP", "LATERAL", or "" if the header does not say which.
 
-    View Position counts before View Code Sequence and Patient Orientation. A row of
-    pixels that runs to the front or to the back of the patient (A or P) means a
-    lateral film (PS3.3, C.7.6.1.1.1).
+    View Position counts before View Code Sequence and Patient Orientation. A film is
+    lateral if one side of it runs to the front or the back of the patient (A or P),
+    and the other to the head or the feet (H or F; PS3.3, C.7.6.1.1.1).
     """
     return next(iter(_views(dataset)), "")
 
@@ -131,11 +131,11 @@ def find_view(dataset: pydicom.Dataset) -> str:
 def _views(dataset: pydicom.Dataset) -> list[str]:
     views = [_named_view(" ".join(code_words(dataset, "ViewPosition")))]
     with suppress(Exception):  # a broken sequence
-        for item in dataset.get("ViewCodeSequence") or ():
+        for item in small_value(dataset, "ViewCodeSequence") or ():
             code = " ".join(code_words(item, "CodeValue"))
-            views.append(VIEW_CODES.get(code) or _named_view(str(item.get("CodeMeaning") or "")))
-    orientation = code_words(dataset, "PatientOrientation")
-    if len(orientation) == 2 and orientation[0][0] in "AP":
+            views.append(VIEW_CODES.get(code) or _named_view(" ".join(code_words(item, "CodeMeaning"))))
+    axes = {word[0] for word in code_words(dataset, "PatientOrientation")}
+    if axes & {"A", "P"} and axes & {"H", "F"}:
         views.append("LATERAL")
     return [view for view in views if view]
 

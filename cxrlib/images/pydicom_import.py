@@ -42,7 +42,11 @@ def installed_packages_only() -> Iterator[None]:
 
 def _is_below(entry: Path, folders: list[Path]) -> bool:
     """Return whether an entry is one of the folders, or Python's folder of compiled modules, or its zip file."""
-    return entry in folders or entry.name == "lib-dynload" or (entry.suffix == ".zip" and entry.parent.name == "lib")
+    return (
+        entry in folders
+        or entry.name in ("lib-dynload", "DLLs")
+        or (entry.suffix == ".zip" and entry.parent.name == "lib")
+    )
 
 
 if "pydicom" not in sys.modules:
