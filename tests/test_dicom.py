@@ -251,6 +251,30 @@ def test_bits_tables_and_windows(tmp_path, stored, tags, expected):
         assert opened.warnings == ()
 
 
+@pytest.mark.parametrize("syntax", ["JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless"])
+def test_the_high_bit_of_compressed_films(tmp_path, syntax):
+    import fuzz  # it imports this module
+
+    def pixels_of(stored, bits, **tags):
+        data = fuzz.compressed(getattr(fuzz.gdcm.TransferSyntax, syntax), stored, bits)
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        for name, value in tags.items():
+            setattr(dataset, name, value)
+        dataset.save_as(tmp_path / "a.dcm")
+        return read_image(tmp_path / "a.dcm")
+
+    upper = dict(BitsStored=12, HighBit=15)
+    with_overlay = V | (V % 2 << 15)
+    for stored, bits, tags in (
+        (V, 12, {}),
+        (V, 12, upper),  # a wrong high bit
+        (V << 4, 16, upper),
+        (V, 16, dict(BitsStored=12, HighBit=11)),
+        (with_overlay, 16, dict(BitsStored=12, HighBit=11)),
+    ):
+        np.testing.assert_allclose(pixels_of(stored, bits, **tags), minmax(V), atol=1e-6)
+
+
 def padded(value, count=200):
     """Return the film minus 2048 with some pixels of padding, which are not its darkest."""
     pixels = (V - 2048).copy()
@@ -461,7 +485,7 @@ def test_files_without_preamble_or_meta_information_are_read(tmp_path):
         assert read_header(tmp_path / "b.dcm") == header, name
 
 
-def test_a_compressed_film_that_is_cut_off_is_called_so(tmp_path):
+def test_a_compressed_film_that_is_cut_off_or_unknown_is_called_so(tmp_path):
     path = write(tmp_path / "a.dcm", V, PatientID="7", ViewPosition="PA")
     dataset = pydicom.dcmread(path)
     dataset.compress(uid.RLELossless)
@@ -472,6 +496,11 @@ def test_a_compressed_film_that_is_cut_off_is_called_so(tmp_path):
         with pytest.raises(InputError, match="is cut off"):
             read_image(path)
         assert read_header(path) == FilmHeader(pseudonym("7"), "PA")
+    for syntax in (uid.HTJ2K, uid.MPEG2MPML):
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(path)
+        with pytest.raises(InputError, match="there is no decoder for its compression"):
+            read_image(path)
     path.write_bytes(whole.replace(uid.RLELossless.encode(), uid.ExplicitVRLittleEndian.encode()))
     with pytest.raises(InputError, match="its pixels are compressed, and its transfer syntax says otherwise"):
         read_image(path)

@@ -18,6 +18,7 @@ import cxrlib.images.pydicom_import  # noqa: F401
 # isort: split
 import pydicom
 from pydicom.encaps import generate_frames
+from pydicom.pixels import get_decoder
 from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from cxrlib.errors import InputError
@@ -238,6 +239,8 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnin
             )
         pixels = _pixel_dataset(dataset, layout).pixel_array
         return _values_in_bits(path, dataset, pixels, layout, warnings)
+    if not _has_decoder(syntax):
+        raise InputError(f"{path}: cannot be decoded: there is no decoder for its compression ({_syntax(dataset)})")
     # RLE has no size of its own. Every other compressed image declares a size, and the decoder reserves memory for it.
     if syntax != RLELossless:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -259,6 +262,13 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnin
     return _values_in_bits(path, dataset, pixels, layout, warnings)
 
 
+def _has_decoder(syntax: pydicom.uid.UID) -> bool:
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:  # a compression that pydicom does not know
+        return False
+
+
 def _pixel_dataset(dataset: pydicom.Dataset, layout: _Layout) -> pydicom.Dataset:
     """Return only the elements that a decoder needs.
 
@@ -274,7 +284,7 @@ def _pixel_dataset(dataset: pydicom.Dataset, layout: _Layout) -> pydicom.Dataset
     result.Rows, result.Columns, result.SamplesPerPixel = layout.rows, layout.columns, layout.samples
     result.PhotometricInterpretation = layout.photometric
     result.BitsAllocated = layout.allocated
-    result.BitsStored = layout.allocated if is_plain else layout.stored
+    result.BitsStored = layout.allocated if is_plain else layout.high_bit + 1
     result.HighBit = result.BitsStored - 1
     result.PixelRepresentation = 0 if is_plain else int(bool(layout.is_signed))
     if layout.samples == 3:
