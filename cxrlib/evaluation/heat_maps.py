@@ -49,22 +49,23 @@ def grad_cam(model: "keras.Model", images: np.ndarray, *, layer: str = DEFAULT_L
     """
     import cv2  # imported here: the package's other modules load without OpenCV
 
-    from cxrlib.model.backend import keras, tf
+    from cxrlib.model.backend import keras, own_settings, tf
 
     if (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
             f"heat maps need Keras on TensorFlow, but Keras runs on {backend}; set KERAS_BACKEND=tensorflow"
         )
-    maps_and_logit = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
     heat = np.zeros(images.shape, np.float32)
-    for index, image in enumerate(images):
-        # the film twice, because with odd batches TensorFlow 2.21 writes past its memory on AVX-512 processors
-        pair = tf.convert_to_tensor(np.repeat(as_float(image)[None, ..., None], 2, axis=0))
-        with tf.GradientTape() as tape:
-            maps, logit = maps_and_logit(pair, training=False)
-        weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2))[0]
-        small = np.maximum((maps[0] * weights).numpy().sum(axis=-1), 0)
-        heat[index] = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    with own_settings():
+        maps_and_logit = keras.Model(model.inputs[0], [model.get_layer(layer).output, model.outputs[0]])
+        for index, image in enumerate(images):
+            # the film twice, because with odd batches TensorFlow 2.21 writes past its memory on AVX-512 processors
+            pair = tf.convert_to_tensor(np.repeat(as_float(image)[None, ..., None], 2, axis=0))
+            with tf.GradientTape() as tape:
+                maps, logit = maps_and_logit(pair, training=False)
+            weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2))[0]
+            small = np.maximum((maps[0] * weights).numpy().sum(axis=-1), 0)
+            heat[index] = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
     largest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, largest, out=heat, where=largest > 0)
 
@@ -75,9 +76,10 @@ def with_random_weights(model: "keras.Model") -> "keras.Model":
     A heat map that looks the same with random weights says nothing about what the
     network has learned.
     """
-    from cxrlib.model.backend import keras
+    from cxrlib.model.backend import keras, own_settings
 
-    return keras.models.clone_model(model)
+    with own_settings():
+        return keras.models.clone_model(model)
 
 
 def score_heat_maps(heats: np.ndarray, masks: np.ndarray) -> pd.DataFrame:

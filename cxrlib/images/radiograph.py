@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import read_bytes
+from cxrlib.files import parse_json, read_bytes
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
 from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, PNG_END, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
@@ -226,8 +226,8 @@ def write_prepared(
 def _parse_warnings(text: str) -> tuple[FilmWarning, ...]:
     """Return the warnings that a prepared copy carries; none if the text is damaged."""
     try:
-        return tuple(FilmWarning(str(kind), str(sentence)) for kind, sentence in json.loads(text or "[]"))
-    except (ValueError, TypeError, RecursionError):
+        return tuple(FilmWarning(str(kind), str(sentence)) for kind, sentence in parse_json(text.encode() or b"[]"))
+    except (ValueError, TypeError):
         return ()
 
 

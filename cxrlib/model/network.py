@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cxrlib.images.pixels import as_float
-from cxrlib.model.backend import keras
+from cxrlib.model.backend import keras, own_settings
 from cxrlib.model.distributed import single_process
 from cxrlib.model.recipe import Recipe
 from cxrlib.model.resnet import build_resnet
@@ -58,6 +58,7 @@ def has_bfloat16() -> bool:
     return has_instructions and (allowed in ("DEFAULT", "ALL") or "BF16" in allowed or "AMX" in allowed)
 
 
+@own_settings()
 @single_process()
 def predict_logits(model: keras.Model, images: np.ndarray, *, mirror: bool = False) -> np.ndarray:
     """Return the network's logit of each image: (N,), float32.

@@ -15,7 +15,7 @@ import numpy as np
 
 from cxrlib.errors import InputError
 from cxrlib.files import MAX_JSON_BYTES, ArrayKind, atomic, check_file, open_archive, parse_json, read_npz
-from cxrlib.model.backend import keras
+from cxrlib.model.backend import keras, own_settings
 from cxrlib.model.distributed import single_process
 from cxrlib.model.network import build_network
 from cxrlib.model.recipe import Recipe
@@ -37,6 +37,7 @@ MIN_PACKED_BYTES = 0.5
 """Bytes of one packed weight, at least. Half precision has 2, and compression saves less than a fifth of them."""
 
 
+@own_settings()
 @single_process()
 def load_network(folder: Path, recipe: Recipe) -> keras.Model:
     """Load a run's network, from packed weights or from Keras' own file.
@@ -75,6 +76,7 @@ def _check_finite(model: keras.Model, path: Path) -> None:
         raise InputError(f"{path}: has weights that are not finite numbers")
 
 
+@own_settings()
 @single_process()
 def read_network(path: Path) -> keras.Model:
     """Read a ``.keras`` file that holds a network of `build_resnet`.

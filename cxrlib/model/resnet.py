@@ -6,7 +6,7 @@ networks", ECCV 2016. All layers belong to one model, without a model inside it.
 So the gradient of the score with respect to any layer can be computed.
 """
 
-from cxrlib.model.backend import keras, tf
+from cxrlib.model.backend import keras, own_settings, tf
 
 layers = keras.layers
 
@@ -17,6 +17,7 @@ LAST_MAPS = "last_maps"
 """Name of the last layer whose output is maps, (H, W, C). The ends of the stages are "stage_1" to "stage_4"."""
 
 
+@own_settings()
 def build_resnet(
     *,
     depth: int = 18,

@@ -21,15 +21,16 @@ def start_session(seed: int = 0, *, distributed: bool = False) -> None:
     Raises
     ------
     InputError
-        `distributed` is given without the package jax, or the processes cannot be
-        joined.
+        ``KERAS_BACKEND`` names something else than tensorflow or jax, or Keras cannot be
+        loaded. `distributed` is given without the package jax, or the processes
+        cannot be joined.
     """
     if distributed:
         if find_spec("jax") is None:
             from cxrlib.errors import InputError
 
             raise InputError("training on several processes needs the package jax: pip install jax")
-        os.environ.setdefault("KERAS_BACKEND", "jax")
+        os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "jax"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must be set before TensorFlow is loaded
     from cxrlib.model.backend import keras, quiet_tensorflow, tf
 

@@ -44,7 +44,7 @@ from cxrlib.files import (
 )
 from cxrlib.model import distributed
 from cxrlib.model import loss as losses
-from cxrlib.model.backend import keras, tf
+from cxrlib.model.backend import SETTINGS, keras, own_settings, tf
 from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.network_file import MODEL, read_network
 from cxrlib.model.recipe import Recipe, read_recipe, recipe_text
@@ -97,6 +97,7 @@ class _Training:
         return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
 
 
+@own_settings()
 def train(
     cohort: Cohort | str | Path,
     folder: str | Path,
@@ -337,6 +338,7 @@ def _environment(cohort: Cohort) -> dict[str, object]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
+        "keras_settings": {name: getattr(keras.config, name)() for name in SETTINGS},
         "processes": distributed.shard()[1],
         "numpy": np.__version__,
         "python": platform.python_version(),
