@@ -4,4 +4,5 @@
 - `cxrlib.cli.options`: the options that several commands share
 - `cxrlib.cli.output`: results as tables and JSON on stdout
 - `cxrlib.cli.progress`: notes and progress bars on stderr
+- `cxrlib.cli.streams`: standard streams that the caller closed
 """

@@ -2,7 +2,7 @@
 
 A command imports the library inside its function, so ``cxr --help`` does not wait for
 TensorFlow and pandas. Results go to stdout. Notes, progress, warnings and errors go to
-stderr.
+stderr. The help is given as ``help=``, because Python removes docstrings under ``-OO``.
 """
 
 import os
@@ -14,6 +14,7 @@ import typer
 
 from cxrlib.cli import options, output
 from cxrlib.cli.progress import Console, tensorboard_logs
+from cxrlib.cli.streams import standard_streams
 from cxrlib.model.session import start_session
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SIMULATED_ONLY = (
 NO_TEST_SCORES = "the cohort has no test films of both classes, so there are no test figures"
 
 
-@app.command()
+@app.command(help="Fetch public films, or check those that are there; what was cut off goes on.")
 def fetch(
     context: typer.Context,
     name: Annotated[
@@ -45,7 +46,7 @@ def fetch(
     size: Annotated[int, typer.Option(help="ChestMNIST: side in pixels, 28, 64, 128 or 224.")] = 28,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fetch public films, or check those that are there; what was cut off goes on."""
+    """Run ``cxr fetch``."""
     if quiet:  # kagglehub and its tqdm read these when they are imported
         os.environ |= {"TQDM_DISABLE": "1", "KAGGLEHUB_VERBOSITY": "error"}
     from cxrlib.cohorts.fetching import fetch as fetch_films
@@ -59,7 +60,7 @@ def fetch(
     output.show(f"next: cxr prepare {fetched.path} COHORT{size_option}")
 
 
-@app.command()
+@app.command(help="Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv.")
 def prepare(
     context: typer.Context,
     source: Annotated[
@@ -81,7 +82,7 @@ def prepare(
     allow_color: options.AllowColor = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv."""
+    """Run ``cxr prepare``."""
     from cxrlib.cohorts.preparation import prepare as prepare_cohort
     from cxrlib.images.film_facts import count_warnings
 
@@ -109,7 +110,7 @@ def prepare(
     output.show(f"{out}: {counts}; {rejected}")
 
 
-@app.command()
+@app.command(help="Simulate a cohort of chest films with exact truth.")
 def simulate(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
@@ -128,7 +129,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Simulate a cohort of chest films with exact truth."""
+    """Run ``cxr simulate``."""
     from cxrlib.cohorts.cohort import NOFINDING
     from cxrlib.phantom.simulation import simulate as simulate_cohort
 
@@ -149,7 +150,7 @@ def simulate(
     output.show(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
 
 
-@app.command()
+@app.command(help="Train a network and choose its operating point on the validation films.")
 def train(
     context: typer.Context,
     cohort: Annotated[Path, typer.Argument(help="Two class folders, with or without cohort.csv.")],
@@ -171,7 +172,7 @@ def train(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a network and choose its operating point on the validation films."""
+    """Run ``cxr train``."""
     from cxrlib.model.recipe import find_recipe
 
     changes: dict[str, Any] = dict(epochs=epochs, size=size, width=width, seed=seed)
@@ -199,7 +200,7 @@ def train(
         console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on the validation films")
 
 
-@app.command()
+@app.command(help="Report AUC, sensitivity, specificity and predictive values, with intervals.")
 def evaluate(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
@@ -210,7 +211,7 @@ def evaluate(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Report AUC, sensitivity, specificity and predictive values, with intervals."""
+    """Run ``cxr evaluate``."""
     console: Console = context.obj
     opened, films = _open_run(run), _read_cohort(cohort, console)
     settings: dict[str, Any] = dict(split=split.value, threshold=threshold, prevalence=prevalence)
@@ -218,7 +219,7 @@ def evaluate(
     output.print_evaluation(evaluation, as_json=as_json)
 
 
-@app.command()
+@app.command(help="Compare the AUCs of two runs on the same films.")
 def compare(
     context: typer.Context,
     run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
@@ -228,7 +229,7 @@ def compare(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare the AUCs of two runs on the same films."""
+    """Run ``cxr compare``."""
     from cxrlib.training.comparison import compare as compare_runs
 
     console: Console = context.obj
@@ -237,7 +238,7 @@ def compare(
     output.print_comparison(comparison, as_json=as_json)
 
 
-@app.command()
+@app.command(help="Score films, one line each. Exit code 1 where some could not be read.")
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
     run: Annotated[
@@ -252,7 +253,7 @@ def predict(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Score films, one line each. Exit code 1 where some could not be read."""
+    """Run ``cxr predict``."""
     from cxrlib.errors import InputError
 
     opened, failed = _open_run(run), False
@@ -277,7 +278,9 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    help="Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."
+)
 def report(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder.")],
@@ -287,7 +290,7 @@ def report(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."""
+    """Run ``cxr report``."""
     from cxrlib.report.page import write_page
 
     console: Console = context.obj
@@ -319,13 +322,14 @@ def _read_cohort(folder: Path, console: Console) -> "Cohort":
 
 def main() -> None:
     """Run the command line. An error that the user can correct is one line and exit code 2."""
-    try:
-        with output.show_library_warnings():
-            app()
-    except Exception as error:
-        from cxrlib.errors import InputError
+    with standard_streams():
+        try:
+            with output.show_library_warnings():
+                app()
+        except Exception as error:
+            from cxrlib.errors import InputError
 
-        if not isinstance(error, InputError | OSError):
-            raise
-        output.show(f"cxr: {error}", err=True)
-        sys.exit(2)
+            if not isinstance(error, InputError | OSError):
+                raise
+            output.show(f"cxr: {error}", err=True)
+            sys.exit(2)
