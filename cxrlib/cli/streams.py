@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cxrlib.cli import output
+
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
@@ -30,7 +32,7 @@ def standard_streams() -> Iterator[None]:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is not None:
         if is_mute:
-            print("warning: the standard output is closed, so results are not shown", file=sys.stderr)
+            output.print_warnings(["the standard output is closed, so results are not shown"])
         yield
         return
     sys.stderr = held = io.StringIO()
@@ -38,5 +40,6 @@ def standard_streams() -> Iterator[None]:
         yield
     except BaseException as error:
         if not isinstance(error, SystemExit) or error.code:
-            print(held.getvalue(), end="", flush=True)
+            for line in held.getvalue().splitlines():
+                output.show(line)
         raise
