@@ -114,6 +114,7 @@ def test_refusals_name_the_file_and_not_the_patient(tmp_path, ramp):
         (dict(PhotometricInterpretation="MONOCHROME"), "'MONOCHROME'; it must be MONOCHROME1 or"),
         (dict(BitsStored=99), "BitsStored is 99; it must be 1 to 16"),
         (dict(BitsAllocated=None, PixelData=b"\0\0"), "BitsAllocated is missing"),
+        (dict(PixelRepresentation=None, PixelData=(ramp.astype(np.int16) - 9).tobytes()), "PixelRepresentation is m"),
         (dict(PixelRepresentation=7), "PixelRepresentation is 7"),
     ]
     for tags, message in refused:
@@ -668,7 +669,8 @@ def test_folders_named_like_decoders_do_no_harm(tmp_path):
     for name in ("dl", "DLFCN", "openjpeg", "libjpeg", "rle", "jpeg_ls", "gdcm", "pylibjpeg"):
         (tmp_path / name).mkdir()
     (tmp_path / "path").mkdir()
-    for name in ("dl", "pylibjpeg", "rle"):
+    (tmp_path / "pydicom.py").write_text("raise SystemExit('imported from the current folder')")
+    for name in ("dl", "pylibjpeg", "rle", "pydicom"):
         (tmp_path / "path" / f"{name}.py").write_text("raise SystemExit('imported from PYTHONPATH')")
     command = [sys.executable, "-c", FROM_A_NOTEBOOK, "plain.dcm", "ls.dcm"]
     import cxrlib

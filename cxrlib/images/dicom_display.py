@@ -196,14 +196,14 @@ def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warnings: 
         if looked_up is not None:
             return looked_up
     except Exception:  # pydicom and NumPy raise many kinds of error for a broken table
-        warnings.append(FilmWarning("modality table", "its modality look-up table is broken: left out"))
+        warnings.append(FilmWarning("modality table", "the modality look-up table is left out: it is broken"))
     slope, intercept = (numbers(dataset, name)[:1] for name in ("RescaleSlope", "RescaleIntercept"))
     if not slope and not intercept:
         return plain
     values = plain * (slope or [1])[0] + (intercept or [0])[0]
     if slope != [0] and np.isfinite(values).all() and (len(values) == 1 or np.ptp(values) > 0):
         return values
-    warnings.append(FilmWarning("rescale", "its rescale slope or intercept cannot be right: both are left out"))
+    warnings.append(FilmWarning("rescale", "the rescale slope and intercept are left out: they cannot be right"))
     return plain
 
 
@@ -217,24 +217,24 @@ def _apply_window(
         if looked_up is not None and np.ptp(looked_up[counts > 0]) > 0:
             return looked_up
         if looked_up is not None:
-            reasons.append("its VOI look-up table makes all pixels equal")
+            reasons.append("the VOI look-up table is left out: it makes all pixels equal")
     except Exception:  # pydicom and NumPy raise many kinds of error for a broken table
-        reasons.append("its VOI look-up table is broken")
+        reasons.append("the VOI look-up table is left out: it is broken")
     centers, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
     if bool(centers) != bool(widths):
-        reasons.append(f"its window has no {'center' if widths else 'width'}")
+        reasons.append(f"the window is left out: it has no {'center' if widths else 'width'}")
     function = " ".join(code_words(dataset, "VOILUTFunction")) or "LINEAR"
     for center, width in zip(centers, widths, strict=False):
         windowed, clipped, fault = _window(values, counts, center, width, function)
         if not fault:
             values = windowed
             if clipped > MUCH_CLIPPED:
-                sentence = f"its window shows {clipped:.0%} of the pixels as plain black or white"
+                sentence = f"the window shows {clipped:.0%} of the pixels as plain black or white"
                 warnings.append(FilmWarning("window", sentence))
             break
         reasons.append(fault)
     if reasons:
-        warnings.append(FilmWarning("window", f"{reasons[0]}: left out"))
+        warnings.append(FilmWarning("window", reasons[0]))
     return values
 
 
@@ -246,11 +246,11 @@ def _window(
     The formulas are those of PS3.3, C.11.2.1.2 and C.11.2.1.3.
     """
     if not (math.isfinite(center) and math.isfinite(width)):
-        return values, 0, "the center or width of its window is not a number"
+        return values, 0, "the window is left out: its center or width is not a number"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        return values, 0, "its window has a VOI LUT function that is unknown"
+        return values, 0, "the window is left out: its VOI LUT function is unknown"
     if width <= 0 or (function == "LINEAR" and width < 1):
-        return values, 0, "the width of its window is too small"
+        return values, 0, "the window is left out: its width is too small"
     with np.errstate(over="ignore"):  # far outside a narrow window, exp is infinite, and the result is 0
         if function == "SIGMOID":
             windowed = 1 / (1 + np.exp(-4 * (values - center) / width))
@@ -265,7 +265,7 @@ def _window(
     is_clipped = (values <= center - reach) | (values >= center + reach)
     clipped = float(counts[is_clipped].sum() / counts.sum())
     if clipped > MAX_CLIPPED or np.ptp(windowed[counts > 0]) == 0:
-        return values, clipped, "its window shows nearly all pixels as plain black or white"
+        return values, clipped, "the window is left out: it shows nearly all pixels as plain black or white"
     return windowed, clipped, ""
 
 
@@ -306,7 +306,7 @@ def _find_padding(
         is_minimum = levels[used[0]] == -(1 << (bits - 1))
         if gap > spread * (PADDING_GAP_OF_MINIMUM if is_minimum else PADDING_GAP):
             is_padding[used[0]] = True
-            sentence = f"its lowest value, {levels[used[0]]}, lies far below all others: taken as padding"
+            sentence = f"the lowest value, {levels[used[0]]}, lies far below all others: taken as padding"
             warnings.append(FilmWarning("padding", sentence))
     return is_padding
 
@@ -349,7 +349,7 @@ def _open_shutter(dataset: pydicom.Dataset, shape: tuple[int, ...], warnings: li
     except (IndexError, TypeError, ValueError, OverflowError, cv2.error):
         opening[:] = 0
     if opening.mean() < MIN_OPENING:
-        warnings.append(FilmWarning("shutter", "its display shutter cannot be right: left out"))
+        warnings.append(FilmWarning("shutter", "the display shutter is left out: it cannot be right"))
         return None
     return None if opening.all() else opening
 
@@ -364,12 +364,14 @@ def _square(dataset: pydicom.Dataset, pixels: np.ndarray, warnings: list[FilmWar
         if abs(aspect - 1) <= SQUARE_TOLERANCE:
             continue
         if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
-            warnings.append(FilmWarning("pixel shape", "the height and width of its pixels cannot be right: left out"))
+            warnings.append(
+                FilmWarning("pixel shape", "the height and width of a pixel are left out: they cannot be right")
+            )
             continue
         height, width = pixels.shape[0] * aspect, float(pixels.shape[1])
         scale = min(1, max(pixels.shape) / max(height, width))
         shape = max(1, round(width * scale)), max(1, round(height * scale))
-        sentence = f"its pixels are not square (height to width {aspect:.2f}): resized"
+        sentence = f"the pixels are not square (height to width {aspect:.2f}): the film is resized"
         warnings.append(FilmWarning("pixel shape", sentence))
         is_smaller = shape[0] <= pixels.shape[1] and shape[1] <= pixels.shape[0]
         return cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
