@@ -170,6 +170,7 @@ def train(
     distributed: Annotated[
         bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
     ] = False,
+    keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr train``."""
@@ -179,7 +180,7 @@ def train(
     changes |= dict(sensitivity=sensitivity, confidence=confidence, start=start)
     chosen = find_recipe(recipe, **changes)
     console: Console = context.obj
-    films = _read_cohort(cohort, console)
+    films = _read_cohort(cohort, console, keep_laterals)
     start_session(chosen.seed, distributed=distributed)
     from cxrlib.model.distributed import shard  # after start_session, which chooses the backend
     from cxrlib.training.fitting import train as train_run
@@ -209,11 +210,12 @@ def evaluate(
     threshold: options.Threshold = None,
     prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
     as_json: options.AsJson = False,
+    keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr evaluate``."""
     console: Console = context.obj
-    opened, films = _open_run(run), _read_cohort(cohort, console)
+    opened, films = _open_run(run), _read_cohort(cohort, console, keep_laterals)
     settings: dict[str, Any] = dict(split=split.value, threshold=threshold, prevalence=prevalence)
     evaluation = opened.evaluate(films, **settings, progress=console.film_bar("reading"))
     output.print_evaluation(evaluation, as_json=as_json)
@@ -227,13 +229,14 @@ def compare(
     cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
     split: options.SplitOption = options.Split.test,
     as_json: options.AsJson = False,
+    keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr compare``."""
     from cxrlib.training.comparison import compare as compare_runs
 
     console: Console = context.obj
-    runs, films = (_open_run(run_a), _open_run(run_b)), _read_cohort(cohort, console)
+    runs, films = (_open_run(run_a), _open_run(run_b)), _read_cohort(cohort, console, keep_laterals)
     comparison = compare_runs(*runs, films, split=split.value, progress=console.film_bar("reading"))
     output.print_comparison(comparison, as_json=as_json)
 
@@ -288,6 +291,7 @@ def report(
     cohort: Annotated[
         Path | None, typer.Option(help="What it was trained on: for groups, errors as pictures, the model card.")
     ] = None,
+    keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr report``."""
@@ -295,7 +299,7 @@ def report(
 
     console: Console = context.obj
     opened = _open_run(run)
-    page = write_page(opened, out, _read_cohort(cohort, console) if cohort else None)
+    page = write_page(opened, out, _read_cohort(cohort, console, keep_laterals) if cohort else None)
     if not opened.is_tested:
         console.note(f"{NO_TEST_SCORES}; the page is about the validation films")
     output.show(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
@@ -312,10 +316,10 @@ def _open_run(name: str) -> "Run":
     return run
 
 
-def _read_cohort(folder: Path, console: Console) -> "Cohort":
+def _read_cohort(folder: Path, console: Console, keep_laterals: bool) -> "Cohort":
     from cxrlib.cohorts.cohort import read_cohort
 
-    cohort = read_cohort(folder)
+    cohort = read_cohort(folder, keep_laterals=keep_laterals)
     console.note(*cohort.notes)
     return cohort
 
