@@ -19,7 +19,7 @@ import typer
 
 from cxrlib.cli.progress import Console
 from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.files import write_csv, write_text
+from cxrlib.files import read_json, write_csv, write_text
 from cxrlib.model.recipe import Recipe, recipe_text
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION, simulate
@@ -77,7 +77,7 @@ def main(build: Path = BUILD) -> None:
         "split": cohort.table["split"].value_counts().to_dict(),
         "test_auc": [round(value, 4) for value in estimate],
         "sha256": hashlib.sha256((SIMULATED / PACKED).read_bytes()).hexdigest(),
-        "environment": json.loads((run.folder / "environment.json").read_text()),
+        "environment": read_json(run.folder / "environment.json"),
     }
     write_text(SIMULATED / "made.json", json.dumps(origin, indent=2) + "\n")
     task = {"finding": run.finding, "weight": run.weight}

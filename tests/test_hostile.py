@@ -741,6 +741,26 @@ def test_a_doctored_operating_point_is_refused(tmp_path):
             open_run(tmp_path)
 
 
+READERS = {
+    "json.loads": {"files.py"},
+    "csv.reader": {"files.py", "cohorts/user_table.py"},
+    "pd.read_csv": {"files.py", "course/lessons.py", "course/experiments.py"},  # the course's own tables
+    "np.load": {"images/decoder_process.py"},  # the answer of the library's own child
+    "zipfile.ZipFile": {"files.py", "cohorts/chestmnist.py"},
+    "h5py.File": {"model/network_file.py"},
+}
+"""The only modules that may call these functions. All others read files through the readers of these modules."""
+
+
+def test_each_format_has_one_reader():
+    for path in (ROOT / "cxrlib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            name = {"json.load": "json.loads", "csv.DictReader": "csv.reader"}.get(name, name)
+            place = path.relative_to(ROOT / "cxrlib").as_posix()
+            assert place in READERS.get(name, {place}), f"{place} calls {name}"
+
+
 def test_the_library_neither_unpickles_nor_runs_what_it_reads():
     forbidden = {"eval", "exec", "compile", "__import__", "load_model", "model_from_json", "deserialize_keras_object"}
     for path in (ROOT / "cxrlib").rglob("*.py"):

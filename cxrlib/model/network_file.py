@@ -1,6 +1,5 @@
 """A network on disk: Keras' own file, and small packed weights that come with the library."""
 
-import json
 import math
 import re
 import zipfile
@@ -187,7 +186,7 @@ def _network_of_config(config: dict[str, Any], num_bytes: int) -> keras.Model:
     )
     _check_size(num_bytes, recipe, bytes_per_weight=4)
     model = build_network(recipe)
-    own_types = set(_object_types(json.loads(model.to_json())))
+    own_types = set(_object_types(parse_json(model.to_json().encode())))
     foreign = [".".join(map(str, kind)) for kind in _object_types(config) if kind not in own_types]
     if foreign:
         raise ValueError(f"it holds {foreign[0]:.80}, which no network of this library has")
