@@ -251,8 +251,8 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
 
 def _lock_holder(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8") or "another process"
-    except OSError:
+        return read_bytes(file, max_bytes=1000).decode() or "another process"
+    except (InputError, ValueError):
         return "another process"
 
 

@@ -38,7 +38,7 @@ from cxrlib.cohorts import nih
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
-from cxrlib.files import MAX_BYTES
+from cxrlib.files import LOCK, MAX_BYTES, locked
 from cxrlib.images import decoder_process
 from cxrlib.images.decoder_process import decode_in_child
 from cxrlib.images.pixels import minmax, percentile, resize_to_square
@@ -47,6 +47,7 @@ from cxrlib.model.backend import keras
 from cxrlib.model.network import build_network
 from cxrlib.model.network_file import CONFIG, WEIGHTS, load_network, pack_network, read_network
 from cxrlib.model.recipe import Recipe, read_recipe, recipe_text
+from cxrlib.phantom.simulation import simulate
 from cxrlib.training.run import open_run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and signals")
@@ -840,6 +841,18 @@ def test_a_damaged_record_of_a_preparation_is_refused(two_folders, tmp_path):
         (tmp_path / "out" / "prepare.json").write_text(text)
         with pytest.raises(InputError, match=r"prepare\.json: is damaged"):
             prepare(two_folders, tmp_path / "out", size=32)
+
+
+def test_a_damaged_file_that_is_only_compared_is_not_ours(tmp_path):
+    options = dict(films=4, prevalence=0.5, size=32)
+    out = simulate(tmp_path / "out", **options)
+    (out / "simulation.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="was not made by this call"):
+        simulate(out, **options)
+    with locked(tmp_path):
+        (tmp_path / LOCK).write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match="another process is at work in it"), locked(tmp_path):
+            pass
 
 
 # nothing about the patient

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zlib
 from pathlib import Path
 
 from cxrlib.cohorts.film_files import is_litter
@@ -70,7 +71,7 @@ def read_headings(table: Path) -> list[str]:
     try:
         with gzip.open(table) if table.suffix.lower() == ".gz" else table.open("rb") as file:
             line = file.readline(_MAX_HEADING)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return []
     text = line.decode("utf-8-sig", "replace").strip()
     separator = max(",;\t", key=text.count)

@@ -92,7 +92,7 @@ def simulate(
     # older folders have `later_visit` under the name "again", and a call must recognise them
     settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}
     settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
-    if (out / SETTINGS).is_file() and (out / SETTINGS).read_text(encoding="utf-8") == settings_text:
+    if (out / SETTINGS).is_file() and files.read_bytes(out / SETTINGS) == settings_text.encode():
         shutil.rmtree(work, ignore_errors=True)  # an earlier call has written all of it
         return out
     if not files.is_empty(out):

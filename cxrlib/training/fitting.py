@@ -38,6 +38,7 @@ from cxrlib.files import (
     is_empty,
     locked,
     no_progress,
+    read_bytes,
     remove_partial_files,
     write_csv,
     write_text,
@@ -283,7 +284,7 @@ def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: b
         changed = [name for name in old if old[name] != new[name]]
         changes = "; ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in changed)
         raise InputError(f"{folder}: was begun with another recipe ({changes})")
-    if (folder / "split.csv").exists() and (folder / "split.csv").read_text(encoding="utf-8") != csv_text(split):
+    if (folder / "split.csv").exists() and read_bytes(folder / "split.csv") != csv_text(split).encode():
         raise InputError(f"{folder}: was begun on different films than this cohort's, or on a different split of them")
     return (folder / OPERATING_POINT).exists()
 
