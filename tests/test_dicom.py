@@ -514,7 +514,7 @@ def test_a_compressed_film_that_is_cut_off_or_unknown_is_called_so(tmp_path):
     ("tags", "expected"),
     [
         (dict(ViewPosition="PA", PatientSex="F", PatientAge="060Y"), FilmHeader("", "PA", "F", 60)),
-        (dict(ViewPosition="AP", PatientSex="M", PatientAge="018M"), FilmHeader("", "AP", "M", 1.5)),
+        (dict(ViewPosition="AP SUPINE", PatientSex="Male", PatientAge="018M"), FilmHeader("", "AP", "M", 1.5)),
         (dict(ViewPosition="ap ", PatientSex="O", PatientAge="012W"), FilmHeader("", "AP", "O", 0.23)),
         (dict(ViewPosition="LLD", PatientSex="X", PatientAge="030D"), FilmHeader("", "", "", 0.08)),
         (dict(ViewPosition="XTABLE LATERAL", PatientAge="999Y"), FilmHeader("", "LATERAL")),

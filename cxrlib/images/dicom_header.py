@@ -77,6 +77,9 @@ MAX_AGE = 120
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1, "": 1}
 """The units of an age (PS3.5, 6.2, Age String) in years. Some programs leave the unit out and mean years."""
 
+SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
+"""Patient's Sex (PS3.3, C.7.1.1), and the words that some programs write."""
+
 _WANTED = [
     tag_for_keyword(keyword) or 0
     for keyword in (
@@ -102,16 +105,24 @@ def read_dicom_header(path: Path) -> FilmHeader:
             data = file.read(HEADER_BYTES)
         with silent_pydicom():
             dataset = parse_header(data, _WANTED)
-            patient, issuer = (str(dataset.get(name) or "") for name in ("PatientID", "IssuerOfPatientID"))
-            view, sex, age = find_view(dataset), known_word(dataset, "PatientSex", ("M", "F", "O")), _age(dataset)
+            patient, issuer = _text(dataset, "PatientID"), _text(dataset, "IssuerOfPatientID")
+            view, age = find_view(dataset), _age(dataset)
+            sex = SEXES.get(" ".join(code_words(dataset, "PatientSex")), "")
     except Exception:  # pydicom raises many kinds of error for broken files
         return FilmHeader()
-    return FilmHeader(pseudonym(patient, issuer), view, "" if sex == "unknown" else sex, age)
+    return FilmHeader(pseudonym(patient, issuer), view, sex, age)
+
+
+def _text(dataset: pydicom.Dataset, name: str) -> str:
+    try:
+        return str(small_value(dataset, name) or "")
+    except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
+        return ""
 
 
 def _age(dataset: pydicom.Dataset) -> float | None:
     """Return years, or None. "000Y" stands for an unknown age: an infant's is in days, weeks or months."""
-    match = re.fullmatch(r"\s*(\d{1,3})([DWMY]?)\s*", str(dataset.get("PatientAge") or "").upper())
+    match = re.fullmatch(r"(\d{1,3}) *([DWMY]?)", " ".join(code_words(dataset, "PatientAge")))
     if match is None or (int(match[1]) == 0 and match[2] in ("Y", "")):
         return None
     age = round(int(match[1]) * YEARS[match[2]], 2)
