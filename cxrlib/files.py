@@ -52,13 +52,13 @@ table of 112,120 films has 8 million bytes."""
 MAX_TABLE_BYTES = 100_000_000
 """A larger CSV file is refused before it is read. NIH's table of 112,120 films has 8 million bytes."""
 
-MAX_LINE_BYTES = 1_000_000
-"""A CSV file with a longer line is refused. Our choice: NIH's longest line has about 200 bytes."""
+MAX_LINE = 1_000_000
+"""A CSV file with a longer line, in characters, is refused. Our choice: NIH's longest line has about 200."""
 
 MAX_COLUMNS = 1000
 """A CSV file with more columns is refused. Our choice: the widest public table of films has about 100 columns."""
 
-MAX_CELLS = 50_000_000
+MAX_CELLS = 20_000_000
 """A CSV file with more cells is refused, because each takes memory even if it is empty. Our choice: NIH's table has 1.4
 million cells."""
 
@@ -352,14 +352,12 @@ def check_csv(data: bytes, *, delimiter: str = ",") -> None:
         The table is not UTF-8. It holds a zero byte, or a quote that is not closed
         where a cell ends. Two columns have the same name. There are more than
         `MAX_COLUMNS` columns or `MAX_CELLS` cells. A line has more than
-        `MAX_LINE_BYTES` bytes, or a cell more than `MAX_CELL` characters.
+        `MAX_LINE` characters, or a cell more than `MAX_CELL`.
     """
     if b"\0" in data:
         raise ValueError("it holds zero bytes; save the table as CSV in UTF-8")
-    if re.search(rb"[^\r\n]{%d}" % (MAX_LINE_BYTES + 1), data):
-        raise ValueError(f"a line has more than {MAX_LINE_BYTES:,} bytes")
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
-    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    rows = csv.reader(map(_checked_line, text), delimiter=delimiter, strict=True)
     num_cells, names = 0, None
     for row in rows:
         if len(row) > MAX_COLUMNS:
@@ -373,6 +371,12 @@ def check_csv(data: bytes, *, delimiter: str = ",") -> None:
     for name in set(names or []):
         if name.strip() and (names or []).count(name) > 1:
             raise ValueError(f"two columns have the name {name!r:.80}")
+
+
+def _checked_line(line: str) -> str:
+    if len(line) > MAX_LINE:
+        raise ValueError(f"a line has more than {MAX_LINE:,} characters")
+    return line
 
 
 def read_numbers(

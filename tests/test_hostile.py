@@ -703,7 +703,7 @@ WRONG_TABLES = {
     "path,n,n\na,1,2\n": "two columns have the name 'n'",
     "path,n\na,1,2\n": "Length of header or names does not match",
     "path,n" + ",c" * 1000 + "\n": "line 1 has 1,002 cells; at most 1,000 are read",
-    "path,n\na,1\nb," + "," * 2_000_000: "a line has more than 1,000,000 bytes",
+    "path,n\na,1\nb," + "," * 2_000_000: "a line has more than 1,000,000 characters",
     'path,n\na,"' + "b,2\n" * 30_000 + '"\n': "has more than 100,000 characters",
     "path,n\na,\xff\n": "'utf-8' codec can't decode",
     "": "No columns to parse",
