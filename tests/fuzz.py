@@ -138,6 +138,22 @@ def simulated_films() -> dict[str, bytes]:
     films["signed.dcm"] = dicom(
         deep, PixelRepresentation=1, BitsStored=16, HighBit=15, PixelPaddingValue=int(deep[0, 0])
     )
+    films["bare.dcm"] = dicom(deep, PatientID="7", PatientAge="060Y", PatientOrientation=["A", "F"])[132:]
+    films["odd.dcm"] = dicom(
+        deep, Modality="OT", HighBit=15, PixelAspectRatio=[2, 1], ShutterShape=["CIRCULAR", "POLYGONAL"],
+        CenterOfCircularShutter=[26, 22], RadiusOfCircularShutter=30,
+        VerticesOfThePolygonalShutter=[1, 1, 1, 44, 52, 9],
+    )  # fmt: skip
+    color = dict(BitsAllocated=8, BitsStored=8, HighBit=7)
+    rgb = dict(SamplesPerPixel=3, PlanarConfiguration=0, PhotometricInterpretation="RGB")
+    films["color.dcm"] = dicom(flat, **color, **rgb, PixelData=np.dstack([flat, flat // 2, flat]).tobytes())
+    palette = {}
+    for name in ("Red", "Green", "Blue"):
+        palette[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        palette[f"{name}PaletteColorLookupTableData"] = (np.arange(256) * len(name) * 40).astype("<u2").tobytes()
+    films["palette.dcm"] = dicom(
+        flat, **color, **palette, PhotometricInterpretation="PALETTE COLOR", PixelData=flat.tobytes()
+    )
     for name, syntax in (("lossless", kinds.JPEGLosslessProcess14_1), ("ls", kinds.JPEGLSLossless)):
         films[f"{name}.dcm"] = compressed(syntax, deep, 12)
     films["2000.dcm"] = compressed(kinds.JPEG2000Lossless, deep, 12)
@@ -227,11 +243,13 @@ def with_checksums(data: bytes) -> bytes:
 
 def check_film(path: Path, rng: np.random.Generator) -> None:
     """Read a film with random options, and check the image."""
-    from cxrlib.images.radiograph import open_radiograph
+    from cxrlib.images.radiograph import open_radiograph, read_header
 
     size = [None, 32][rng.integers(2)]
     normalize = ["minmax", "percentile"][rng.integers(2)]
-    image = open_radiograph(path, size=size, normalize=normalize, accept=["color"] * bool(rng.integers(2))).image
+    read_header(path)  # refuses nothing
+    accept = ["color", "modality"] * bool(rng.integers(2))
+    image = open_radiograph(path, size=size, normalize=normalize, accept=accept).image
     assert image.dtype == np.float32
     assert image.ndim == 2
     assert size is None or image.shape == (size, size)
