@@ -23,6 +23,8 @@ from cxrlib.files import read_json, write_csv, write_text
 from cxrlib.model.recipe import Recipe, recipe_text
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION, simulate
+from cxrlib.training.manifest import write_manifest
+from cxrlib.training.origin import Origin, write_origin
 from cxrlib.training.run import OPERATING_POINT, SIMULATED, open_run
 
 FILMS: dict[str, Any] = {"films": 20_000, "prevalence": 0.4, "size": 128, "seed": 2000}
@@ -72,6 +74,7 @@ def main(build: Path = BUILD) -> None:
     write_text(SIMULATED / "recipe.json", recipe_text(RECIPE))
     shutil.copy(run.folder / "history.csv", SIMULATED)
     write_csv(SIMULATED / "split.csv", run.split.head(0))  # no rows: these films are not published
+    write_origin(SIMULATED, Origin(simulated_seeds=(FILMS["seed"],)))  # so films of this seed are known
     origin = {
         "films": {"phantom": VERSION} | FILMS,
         "split": cohort.table["split"].value_counts().to_dict(),
@@ -82,6 +85,7 @@ def main(build: Path = BUILD) -> None:
     write_text(SIMULATED / "made.json", json.dumps(origin, indent=2) + "\n")
     task = {"finding": run.finding, "weight": run.weight}
     write_text(SIMULATED / OPERATING_POINT, json.dumps(task | asdict(point), indent=2) + "\n")
+    write_manifest(SIMULATED)
     typer.echo(f"{open_run(SIMULATED).folder}: the AUC on simulated test films is {estimate}.")
 
 

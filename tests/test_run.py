@@ -1,10 +1,14 @@
+import io
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
+from PIL import Image
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
@@ -13,7 +17,8 @@ from cxrlib.evaluation.roc_auc import auc
 from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.simulation import simulate
 from cxrlib.training.comparison import compare
-from cxrlib.training.run import open_run
+from cxrlib.training.manifest import FILES, MANIFEST, write_manifest
+from cxrlib.training.run import NO_FILM_IDS, NO_MANIFEST, open_run
 
 
 def test_predict_agrees_with_the_scores_of_the_training(tiny_run, sim_cohort):
@@ -67,7 +72,12 @@ def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
     everything = tiny_run.evaluate(cohort, split="all")
     assert everything.performance.n == 100
     learned = (read_cohort(sim_cohort).table["split"] == "train").sum()
-    assert everything.warnings == (f"{learned:,} of these films were trained on",)
+    chosen = (read_cohort(sim_cohort).table["split"] == "val").sum()
+    assert everything.warnings == (
+        f"{learned:,} of these films were trained on",
+        f"{chosen:,} of these films are validation films of the run. Its epoch and its threshold were chosen on them",
+    )
+    assert tiny_run.evaluate(cohort, split="val").warnings == ()
     assert result.warnings == ()
     with pytest.raises(InputError, match="not known which images are test"):
         tiny_run.evaluate(read_cohort(two_folders))
@@ -114,6 +124,7 @@ def test_a_new_film_of_a_patient_trained_on_cannot_be_test(tiny_run, sim_cohort,
     rest = table[table["patient_id"] != patient]
     grown = pd.concat([rest, pd.DataFrame([row])])
     grown.to_csv(tmp_path / "leak" / "cohort.csv", index=False)
+    cv2.imwrite(str(tmp_path / "leak" / "effusion" / "again.png"), np.eye(64, dtype=np.uint8) * 200)  # a new film
     warnings = tiny_run.evaluate(read_cohort(tmp_path / "leak")).warnings
     assert "1 of these films have the same patient_id as a training film" in warnings[0]
 
@@ -142,6 +153,7 @@ def test_folders_that_are_no_run(tiny_run, tmp_path):
         open_run(copy)
     (copy / "recipe.json").write_text(json.dumps(recipe))
     (copy / "operating_point.json").write_text('{"finding": "effusion"}')
+    (copy / MANIFEST).unlink()
     with pytest.raises(InputError, match=r"operating_point\.json: is damaged"):
         open_run(copy)
 
@@ -149,14 +161,16 @@ def test_folders_that_are_no_run(tiny_run, tmp_path):
 def test_a_damaged_model(tiny_run, tmp_path):
     copy = copy_of(tiny_run, tmp_path)
     (copy / "model.keras").write_bytes((copy / "model.keras").read_bytes()[:1000])
+    (copy / MANIFEST).unlink()
     with pytest.raises(InputError, match=r"model\.keras: cannot be loaded"):
         open_run(copy).predict(np.zeros((64, 64)))
 
 
 def test_a_comparison_says_what_either_run_has_learned_from(tiny_run, sim_cohort):
     warnings = compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all").warnings
-    assert len(warnings) == 2
-    assert all("of these films were trained on" in text for text in warnings)
+    assert ["trained on" in text for text in warnings] == [True, False] * 2
+    assert ["validation films of the run" in text for text in warnings] == [False, True] * 2
+    assert all(text.startswith(f"{tiny_run.folder}: ") for text in warnings)
     assert not compare(tiny_run, tiny_run, read_cohort(sim_cohort)).warnings
 
 
@@ -168,7 +182,7 @@ def test_films_of_another_finding_cause_a_warning(tiny_run, tmp_path):
 
 def test_equal_file_names_do_not_make_the_same_people(tiny_run, two_folders, monkeypatch):
     split = pd.DataFrame({"path": ["effusion/e0.png"], "patient_id": ["file:effusion/e0.png"], "split": ["train"]})
-    monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(bytes=0))
+    monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(label=1, film="of other pixels"))
     assert not tiny_run.overlap_warnings(read_cohort(two_folders))
 
 
@@ -176,4 +190,186 @@ def test_a_patient_may_be_called_na(tiny_run, tmp_path):
     copy = copy_of(tiny_run, tmp_path)
     split = tiny_run.split.assign(patient_id="NA")
     split.to_csv(copy / "split.csv", index=False)
+    write_manifest(copy)
     assert open_run(copy).split["patient_id"].unique().tolist() == ["NA"]
+
+
+def renamed(source, out):
+    """Copy the films of a cohort into bare class folders, under new names."""
+    for row in read_cohort(source).table.itertuples():
+        folder, name = row.path.split("/")
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / row.path, out / folder / f"x{name}")
+
+
+def test_films_are_known_under_any_name_and_at_any_size(tiny_run, sim_cohort, tmp_path):
+    split = tiny_run.split
+    train, val = split[split["split"] == "train"], split[split["split"] == "val"]
+    renamed(sim_cohort, tmp_path / "renamed")
+    prepare(tmp_path / "renamed", tmp_path / "small", size=40)
+    first = train["path"].iloc[0]
+    other_name = first.replace("/", "/x")
+    for folder in ("renamed", "small"):
+        warnings = tiny_run.evaluate(read_cohort(tmp_path / folder), split="all").warnings
+        n = len(train)
+        expected = f"{n} of these films were trained on, {n} of them under other names"
+        assert warnings[0] == f"{expected} (first: {other_name}, which was {first})"
+        assert warnings[1].startswith(f"{len(val)} of these films are validation films of the run, {len(val)} of them")
+        both = compare(tiny_run, tiny_run, read_cohort(tmp_path / folder), split="all").warnings
+        assert [text.split(": ", 1)[1] for text in both] == [*warnings, *warnings]
+
+
+def test_two_films_that_were_swapped_are_found(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "swapped")
+    in_train, in_test = (
+        tiny_run.split.query(f"split == '{split}' and label == 1")["path"].iloc[0] for split in ("train", "test")
+    )
+    shutil.copy(sim_cohort / in_train, tmp_path / "swapped" / in_test)
+    shutil.copy(sim_cohort / in_test, tmp_path / "swapped" / in_train)
+    cohort = read_cohort(tmp_path / "swapped")
+    assert set(cohort.table["path"]) - set(tiny_run.recorded_films(cohort)) == {in_train, in_test}
+    warnings = tiny_run.evaluate(cohort).warnings
+    assert (
+        f"1 of these films were trained on, 1 of them under other names (first: {in_test}, which was {in_train})"
+        in (warnings)
+    )
+
+
+def test_a_film_with_another_label_than_in_the_training_is_named(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "flipped")
+    (tmp_path / "flipped" / "cohort.csv").unlink()
+    path = tiny_run.split.query("split == 'test' and label == 1")["path"].iloc[0]
+    (tmp_path / "flipped" / path).rename(tmp_path / "flipped" / "nofinding" / "flipped.png")
+    warnings = tiny_run.evaluate(read_cohort(tmp_path / "flipped"), split="all").warnings
+    assert "1 of these films had another label in the training (first: nofinding/flipped.png)" in warnings
+
+
+def change_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def invert_labels(path):
+    table = pd.read_csv(path)
+    table.assign(label=1 - table["label"]).to_csv(path, index=False)
+
+
+def save_another_network(path, **changes):
+    from cxrlib.model.network import build_network
+
+    build_network(replace(open_run(path.parent).recipe, **changes)).save(path)
+
+
+FOREIGN = (
+    ("model.keras", lambda path: save_another_network(path, width=4)),
+    ("model.keras", lambda path: save_another_network(path, size=32)),
+    ("model.keras", lambda path: save_another_network(path, standardize=False)),
+    ("scores.csv", invert_labels),
+    ("operating_point.json", lambda path: change_json(path, weight=3.5)),
+)
+"""Files that do not belong to the run, which the other files give away even without a manifest."""
+
+ALTERED = (
+    ("recipe.json", lambda path: change_json(path, mirror=False)),
+    ("operating_point.json", lambda path: change_json(path, threshold=0.987)),
+    ("history.csv", lambda path: path.write_text(path.read_text().replace("0.", "0.1"))),
+    ("split.csv", lambda path: path.write_text(path.read_text().replace("train", "test"))),
+    ("environment.json", lambda path: change_json(path, cohort="another")),
+    ("reference.json", lambda path: change_json(path, films=7)),
+    ("origin.json", lambda path: path.unlink()),
+    ("scores.csv", lambda path: path.unlink()),
+    ("weights.npz", lambda path: path.write_bytes(b"of another run")),
+    ("ancestors.csv", lambda path: path.write_text("film,split,patient_id,run\n")),
+)
+
+
+def test_each_file_of_a_run_belongs_to_it(tiny_run, tmp_path):
+    assert json.loads((tiny_run.folder / MANIFEST).read_text())["sha256"].keys() == set(FILES) & {
+        path.name for path in tiny_run.folder.iterdir()
+    }
+    for case, (name, change) in enumerate((*FOREIGN, *ALTERED)):
+        copy = shutil.copytree(tiny_run.folder, tmp_path / str(case))
+        change(copy / name)
+        with pytest.raises(InputError, match=rf"{name}: (is not the file|is missing|does not belong)"):
+            open_run(copy)
+        write_manifest(copy)  # as after a file was replaced on purpose
+        (copy / "report.html").touch()  # not a file that a run consists of
+        assert open_run(copy).notes == ()
+
+
+def test_without_a_manifest_the_other_files_give_a_foreign_one_away(tiny_run, tmp_path):
+    for case, (name, change) in enumerate(FOREIGN):
+        copy = shutil.copytree(tiny_run.folder, tmp_path / str(case))
+        change(copy / name)
+        (copy / MANIFEST).unlink()
+        run = open_run(copy)
+        assert run.notes == (NO_MANIFEST,)
+        with pytest.raises(InputError, match=r"does not belong to this run"):
+            _ = (run.model, run.scores)
+
+
+def test_a_damaged_manifest(tiny_run, tmp_path):
+    copy = copy_of(tiny_run, tmp_path)
+    for changes in ({"sha256": []}, {"sha256": {"../x": "0"}}, {"format": 99}, {"sha256": None}):
+        write_manifest(copy)
+        change_json(copy / MANIFEST, **changes)
+        with pytest.raises(InputError, match=r"manifest\.json: is (damaged|of another version)"):
+            open_run(copy)
+
+
+def test_a_run_of_an_earlier_version_opens_with_a_note(tiny_run, sim_cohort, tmp_path):
+    copy, cohort = copy_of(tiny_run, tmp_path), read_cohort(sim_cohort)
+    for name in (MANIFEST, "origin.json"):
+        (copy / name).unlink()
+    sizes = [(sim_cohort / path).stat().st_size for path in tiny_run.split["path"]]
+    tiny_run.split.drop(columns=["film", "label"]).assign(bytes=sizes).to_csv(copy / "split.csv", index=False)
+    run = open_run(copy)
+    assert run.notes == (NO_MANIFEST,)
+    assert run.split[["path", "label"]].equals(tiny_run.split[["path", "label"]])
+    assert run.evaluate(cohort).warnings == (NO_FILM_IDS,)
+    assert run.evaluate(cohort).auc == tiny_run.evaluate(cohort).auc
+    trained_on = f"{(run.split['split'] == 'train').sum()} of these films were trained on"
+    assert run.evaluate(cohort, split="all").warnings[0] == trained_on
+
+
+def test_predict_takes_a_film_from_wherever_it_is(tiny_run, sim_cohort, tmp_path):
+    path = sim_cohort / tiny_run.scores["path"][0]
+    dicom = next((simulate(tmp_path / "d", films=4, prevalence=0.5, size=64, format="dicom") / "effusion").iterdir())
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    picture = Image.open(path)
+    with path.open("rb") as stream:
+        sources = [str(path), path.read_bytes(), bytearray(path.read_bytes()), stream, io.BytesIO(path.read_bytes())]
+        sources += [pixels, pixels[..., None], picture, picture.convert("I"), read_image(path, size=64)]
+        expected = tiny_run.predict(path)
+        for source in sources:
+            found = tiny_run.predict(source)
+            assert found.score == pytest.approx(expected.score, abs=1e-4)
+            assert found.finding == expected.finding
+    by_path = tiny_run.predict(dicom)
+    for source in (pydicom.dcmread(dicom), dicom.read_bytes()):
+        assert tiny_run.predict(source).score == by_path.score
+    turned = Image.fromarray((pixels >> 4).astype(np.uint8))
+    turned.getexif()[0x0112] = 3  # upside down
+    upright = tiny_run.predict(np.ascontiguousarray((pixels >> 4).astype(np.uint8)[::-1, ::-1]))
+    assert tiny_run.predict(turned).score == pytest.approx(upright.score, abs=1e-6)
+
+
+NO_FILMS = (None, 7, ["film.png"], object(), io.StringIO("text"), pydicom.Dataset(), Image.new("RGB", (64, 64), "red"),
+            np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), complex), np.zeros((0, 8), np.uint8),
+            Image.new("F", (8, 8), 7.0), b"", io.BytesIO(b"no film"))  # fmt: skip
+
+
+def test_what_is_no_film_is_refused_in_one_sentence(tiny_run):
+    for source in NO_FILMS:
+        with pytest.raises(InputError, match=r"needed|give|bytes|file|colour"):
+            tiny_run.predict(source)
+
+
+def test_a_run_refuses_thresholds_that_cannot_be(tiny_run, sim_cohort):
+    path, cohort = sim_cohort / tiny_run.scores["path"][0], read_cohort(sim_cohort)
+    for threshold in (np.nan, 2, -1, "0.5", True):
+        for call in (tiny_run.predict, tiny_run.evaluate):
+            with pytest.raises(InputError, match="threshold is"):
+                call(path if call == tiny_run.predict else cohort, threshold=threshold)
+    for prevalence in (0, 1, np.nan):
+        with pytest.raises(InputError, match="prevalence is"):
+            tiny_run.evaluate(cohort, prevalence=prevalence)

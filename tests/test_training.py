@@ -16,8 +16,12 @@ from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.backend import keras
 from cxrlib.model.loss import score
 from cxrlib.model.network import build_network
-from cxrlib.model.recipe import CLASSIC, Recipe
+from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe
+from cxrlib.phantom.simulation import simulate
+from cxrlib.report.page import write_page
+from cxrlib.report.prediction import save_prediction
 from cxrlib.training.fitting import starting_weights, train
+from cxrlib.training.origin import OverlapWarning
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
 
@@ -30,6 +34,8 @@ FILES = {
     "operating_point.json",
     "environment.json",
     "reference.json",
+    "origin.json",
+    "manifest.json",
 }
 
 
@@ -101,7 +107,7 @@ def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, t
     resumed = train(sim_cohort, tmp_path / "cut", TINY, resume=True)
     assert {path.name for path in resumed.folder.iterdir()} == FILES
     assert_equal_weights(tiny_run, resumed)
-    for name in FILES - {"model.keras", "environment.json"}:  # which hold dates
+    for name in FILES - {"model.keras", "environment.json", "manifest.json"}:  # which hold dates, or their hashes
         assert (tiny_run.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
     done = train(sim_cohort, tmp_path / "cut", TINY, resume=True)  # complete: nothing to do
     assert done.history.equals(resumed.history)
@@ -134,9 +140,20 @@ def seed_with_both_classes(folder):
 
 def test_a_run_does_not_go_on_with_other_films(tiny_run, sim_cohort, tmp_path):
     shutil.copytree(sim_cohort, tmp_path / "other")
-    next((tmp_path / "other" / "nofinding").iterdir()).write_bytes(b"another film")
-    with pytest.raises(InputError, match="begun on different films"):
+    changed, other, *_ = sorted((tmp_path / "other" / "nofinding").iterdir())
+    shutil.copy(other, changed)
+    with pytest.raises(InputError, match=f"begun on different films .* 1 files hold .*{changed.name}"):
         train(tmp_path / "other", tiny_run.folder, TINY, resume=True)
+    changed.rename(changed.with_name("renamed.png"))
+    (tmp_path / "other" / "cohort.csv").unlink()
+    with pytest.raises(InputError, match="2 films are only in one of the two"):
+        train(tmp_path / "other", tiny_run.folder, TINY, resume=True)
+    cohort = read_cohort(sim_cohort)
+    for column, values in {"label": 1 - cohort.labels, "patient_id": cohort.table["patient_id"] + "0"}.items():
+        table = cohort.table.assign(**{column: values})
+        name = column.removesuffix("_id")
+        with pytest.raises(InputError, match=f"begun on this cohort with another {name} .* {len(table)} films had"):
+            train(replace(cohort, table=table), tiny_run.folder, TINY, resume=True)
 
 
 def test_a_confidence_out_of_reach_is_refused_before_the_training(sim_cohort, tmp_path):
@@ -193,6 +210,7 @@ def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, 
     assert starting_weights(TINY) is None
     still = replace(TINY, learning_rate=1e-9, weight_decay=0.0, epochs=1, keep="last")
     tuned = train(sim_cohort, tmp_path / "run", replace(still, start=str(tiny_run.folder)))
+    assert tuned.origin.warnings == tuned.evaluate(read_cohort(sim_cohort)).warnings == ()
     kernel, expected = (run.model.get_weights()[2] for run in (tuned, tiny_run))
     np.testing.assert_allclose(kernel, expected, atol=1e-6)
     assert np.abs(build_network(TINY).get_weights()[2] - expected).max() > 1e-3
@@ -204,3 +222,118 @@ def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path):
         with pytest.raises(InputError, match="they must agree, or begin from scratch"):
             train(sim_cohort, tmp_path / "other", recipe)
         assert not (tmp_path / "other").exists()
+
+
+SHORT = replace(TINY, learning_rate=1e-9, weight_decay=0.0, epochs=1, keep="last")
+
+
+@pytest.fixture
+def other_split(sim_cohort, tmp_path):
+    """The same films under other names, in bare folders with a table: test, train and val have changed places."""
+    table, folder = read_cohort(sim_cohort).table, tmp_path / "other"
+    table["split"] = table["split"].map({"train": "val", "val": "test", "test": "train"})
+    table["source"], table["path"] = table["path"], table["path"].str.replace("/", "/other-")
+    for row in table.itertuples():
+        (folder / row.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sim_cohort / row.source, folder / row.path)
+    table["patient_id"] = "other " + table["patient_id"]
+    table[["path", "label", "patient_id", "split"]].to_csv(folder / "cohort.csv", index=False)
+    return folder
+
+
+def test_films_that_an_ancestor_has_learned_from_cannot_be_val_or_test(tiny_run, sim_cohort, other_split, tmp_path):
+    recipe, split = replace(SHORT, start=str(tiny_run.folder)), tiny_run.split
+    films = {name: set(split.loc[split["split"] == name, "film"]) for name in ("train", "val", "test")}
+    first = read_cohort(other_split).part("val").table["path"].iloc[0]
+    overlap = f"val: {len(films['train'])} of {len(films['train'])} films are training films of a run that this one "
+    with pytest.raises(InputError, match=f"{overlap}starts from .first: {first}.*--allow-overlap"):
+        train(other_split, tmp_path / "run", recipe)
+    assert not (tmp_path / "run").exists()
+    with pytest.warns(OverlapWarning) as caught:
+        run = train(other_split, tmp_path / "run", recipe, allow_overlap=True)
+    val_films = f"test: {len(films['val'])} films were validation films of a run that this one starts from"
+    messages = [str(each.message) for each in caught if each.category is OverlapWarning]
+    assert [message.split(" (first")[0] for message in messages] == [f"{overlap}starts from", val_films]
+    assert list(run.origin.warnings) == messages
+    warnings = run.evaluate(read_cohort(other_split)).warnings
+    assert all(any(text in warning for warning in warnings) for text in run.origin.warnings)
+    page = write_page(run, tmp_path / "page.html").read_text()
+    assert all(text[1:] in page for text in run.origin.warnings)
+    assert open_run(run.folder).origin.ancestors.groupby("split")["film"].agg(set).to_dict() == {
+        name: films[name] for name in ("train", "val")
+    }
+    # the run that starts from this one inherits both its films and those of its ancestor
+    grandchild = tmp_path / "grandchild"
+    with pytest.raises(
+        InputError, match=f"test: {len(films['test'])} of {len(films['test'])} films are training films"
+    ):
+        train(sim_cohort, grandchild, replace(recipe, start=str(run.folder)))
+    with pytest.warns(OverlapWarning):
+        ancestors = train(
+            sim_cohort, grandchild, replace(recipe, start=str(run.folder)), allow_overlap=True
+        ).origin.ancestors
+    assert ancestors.groupby("run").size().to_dict() == {
+        tiny_run.folder.name: len(films["train"] | films["val"]),
+        "run": len(films["test"] | films["train"]),
+    }
+
+
+def test_patients_of_an_ancestor_cannot_be_val_or_test_either(tiny_run, sim_cohort, tmp_path):
+    """The same patients at a later visit: all films are new, but the patients are not."""
+    later = simulate(tmp_path / "later", films=100, prevalence=0.4, size=64, seed=3, later_visit=True)
+    table = read_cohort(later).table
+    table["split"] = table["split"].map({"train": "test", "val": "val", "test": "train"})
+    cohort = replace(read_cohort(later), table=table)
+    num_test = (table["split"] == "test").sum()
+    message = f"test: {num_test} of {num_test} films have the patient_id of a training film of a run that this one"
+    with pytest.raises(InputError, match=message):
+        train(cohort, tmp_path / "run", replace(SHORT, start=str(tiny_run.folder)))
+
+
+def test_the_seed_of_the_network_that_comes_with_the_library_is_known(tmp_path):
+    films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=32, seed=2000)
+    (warning,) = open_run("simulated").evaluate(read_cohort(films), split="all").warnings
+    assert warning.startswith("40 of 40 films are simulated with the seed of the films that")
+    assert warning.endswith(f"(first: {read_cohort(films).table['path'][0]})")
+    with pytest.raises(InputError, match="films are simulated with the seed of the films that"):
+        train(films, tmp_path / "run", replace(DEFAULT, epochs=1, size=32))
+
+
+def test_weights_without_a_history_cause_a_warning_that_stays(tiny_run, sim_cohort, tmp_path):
+    start = str(tiny_run.folder / "model.keras")
+    unknown = f"it is not known which films the start {start} has learned from"
+    with pytest.warns(OverlapWarning, match=unknown):
+        run = train(sim_cohort, tmp_path / "run", replace(SHORT, start=start))
+    assert not run.origin.history_known
+    assert run.origin.warnings == (unknown,)
+    with pytest.warns(OverlapWarning, match="it is not known"):  # nor is it known one generation later
+        train(sim_cohort, tmp_path / "next", replace(SHORT, start=str(run.folder)))
+
+
+def test_nothing_is_written_into_a_cohort(tiny_run, two_folders, tmp_path):
+    film = two_folders / "effusion" / "e0.png"
+    before = sorted(two_folders.rglob("*"))
+    for write in (
+        lambda: train(two_folders, two_folders / "run", SHORT),
+        lambda: train(two_folders, two_folders / "effusion" / "a" / "run", SHORT),
+        lambda: save_prediction(tiny_run, film, tiny_run.predict(film), two_folders / "effusion"),
+        lambda: save_prediction(tiny_run, film, tiny_run.predict(film), two_folders / "pictures"),
+        lambda: write_page(tiny_run, two_folders / "nofinding" / "page.html"),
+        lambda: simulate(two_folders / "simulated", films=4, prevalence=0.5, size=32),
+    ):
+        with pytest.raises(InputError, match="lies inside the cohort"):
+            write()
+    assert sorted(two_folders.rglob("*")) == before
+    assert write_page(tiny_run, two_folders / "page.html").is_file()  # a file beside the classes harms nothing
+
+
+def test_what_a_run_cannot_hold_is_refused_before_the_training(two_folders, tmp_path):
+    for weight in (1e-31, 0, -1, 1e31, float("nan"), True, "even"):
+        with pytest.raises(InputError, match=r"weight is .* it must be a number from 1e-30 to 1e30, or 'balanced'"):
+            replace(SHORT, weight=weight)
+    for finding in ("pleural\\effusion", "a" * 101):
+        (two_folders / "effusion").rename(two_folders / finding)
+        with pytest.raises(InputError, match=r"the finding is .* it must be a name of 1 to 100 printable characters"):
+            train(two_folders, tmp_path / "run", SHORT)
+        (two_folders / finding).rename(two_folders / "effusion")
+    assert not (tmp_path / "run").exists()

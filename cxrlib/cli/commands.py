@@ -166,6 +166,10 @@ def train(
         str | None, typer.Option(help="Where it begins: scratch, simulated, a run, or FILE.keras.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
+    allow_overlap: Annotated[
+        bool,
+        typer.Option("--allow-overlap", help="Only warn of val and test films that the start has learned from."),
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
     distributed: Annotated[
         bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
@@ -190,7 +194,8 @@ def train(
     if tensorboard and shard_index == 0:
         callbacks.append(tensorboard_logs(run))
     reading = console.film_bar("reading")
-    trained = train_run(films, run, chosen, resume=resume, callbacks=tuple(callbacks), progress=reading)
+    settings: dict[str, Any] = dict(resume=resume, allow_overlap=allow_overlap, callbacks=tuple(callbacks))
+    trained = train_run(films, run, chosen, **settings, progress=reading)
     if shard_index != 0:
         return  # the first process shows the result
     value = trained.history["val_auc"][trained.kept_epoch - 1]
@@ -311,6 +316,7 @@ def _open_run(name: str) -> "Run":
     if name == "simulated":
         output.print_warnings([SIMULATED_ONLY])  # even if quiet
     run = open_run(name)
+    output.print_warnings(run.notes)
     start_session()
     _ = run.model  # loaded here, so that a damaged network is one error of the run, and not an error of its first film
     return run

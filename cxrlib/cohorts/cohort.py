@@ -5,6 +5,7 @@ finding, such as ``effusion/``. A ``cohort.csv`` beside them may add patients,
 splits, views and more. Without it, the two class folders are enough.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -288,3 +289,29 @@ def _read_table(
     if num_extra := len(in_folders) - len(table):
         notes += (f"{num_extra:,} images in the folders are not in {table_file.name} and are left out",)
     return table, notes
+
+
+def refuse_inside_cohort(folder: Path) -> None:
+    """Refuse to write into a folder that lies inside a cohort.
+
+    Pictures in a class folder would count as films. A new folder beside the class
+    folders would count as one more class.
+
+    Raises
+    ------
+    InputError
+        The folder, or a folder above it, stands beside a folder nofinding/ or is one.
+    """
+    place = folder.absolute()
+    for inner in (place, *place.parents):
+        if inner != inner.parent and _holds_class_folder(inner.parent):
+            raise InputError(
+                f"{folder}: lies inside the cohort {inner.parent}, whose folders are its classes; choose a folder "
+                "outside the cohort"
+            )
+
+
+def _holds_class_folder(folder: Path) -> bool:
+    with suppress(OSError):  # a folder that may not be listed is no cohort that anyone can read
+        return any(entry.name.lower() == NOFINDING and entry.is_dir() for entry in folder.iterdir())
+    return False

@@ -24,8 +24,9 @@ import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import parse_json, read_bytes
+from cxrlib.files import parse_json
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
+from cxrlib.images.film_source import FilmSource, read_source
 from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, PNG_END, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
@@ -72,14 +73,16 @@ class Radiograph:
 
 
 def open_radiograph(
-    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
+    source: FilmSource, *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
 ) -> Radiograph:
     """Read one chest radiograph.
 
     Parameters
     ----------
-    path : path-like
-        PNG (8 or 16 bit), JPEG or DICOM. The content decides, not the name.
+    source : path-like, bytes, binary stream, pydicom Dataset, Pillow image, or array
+        PNG (8 or 16 bit), JPEG or DICOM. The content decides, not the name. An array
+        is (H, W) or (H, W, 1). Floats in [0, 1] count as normalised. Gray levels in
+        uint8 or uint16 are normalised like those of a file.
     size : int, optional
         Side of the square result in pixels. A film that is not square is padded
         with 0 to a square. It is never cropped or stretched. Without `size` the
@@ -106,23 +109,15 @@ def open_radiograph(
     Area averaging shrinks the range of the pixels. If the copy were stretched to
     [0, 1] again, it would get another score than its original.
     """
-    path = Path(path)
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize is {normalize!r}; it must be one of {', '.join(NORMALIZATIONS)}")
     if unknown := set(accept) - set(ACCEPTABLE):
         raise InputError(f"accept is {min(unknown)!r}; it must be one of {', '.join(ACCEPTABLE)}")
-    data = read_bytes(path)
-    texts: dict[str, str] = {}
-    if _is_dicom(path, data):
-        from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
-
-        pixels, warnings, digest = decode_dicom(path, data, accept)
-    else:
-        pixels, warnings, texts = decode_picture(path, data, accept, _MARKS)
-        digest = texts.get(FILM_MARK) or pixel_digest(pixels)
-        warnings += _parse_warnings(texts.get(WARNINGS_MARK, ""))
-    mark = texts.get(MARK)
-    if mark is None:
+    path, content = read_source(source)
+    pixels, warnings, digest, mark = _decode(path, content, accept)
+    if mark is None and pixels.dtype.kind == "f" and isinstance(content, np.ndarray):
+        image = pixels
+    elif mark is None:
         try:
             image = NORMALIZATIONS[normalize](pixels)
         except InputError as error:
@@ -141,14 +136,43 @@ def open_radiograph(
     return Radiograph(image, warnings, digest, is_prepared=mark is not None)
 
 
+def _decode(
+    path: Path, content: bytes | np.ndarray, accept: Collection[str]
+) -> tuple[np.ndarray, tuple[FilmWarning, ...], str, str | None]:
+    """Return the pixels of a film, warnings, its `Radiograph.film_id`, and how a prepared copy was normalised."""
+    if isinstance(content, np.ndarray):
+        return content, (), pixel_digest(content), None
+    if _is_dicom(path, content):
+        from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
+
+        return *decode_dicom(path, content, accept), None
+    pixels, warnings, texts = decode_picture(path, content, accept, _MARKS)
+    warnings += _parse_warnings(texts.get(WARNINGS_MARK, ""))
+    return pixels, warnings, texts.get(FILM_MARK) or pixel_digest(pixels), texts.get(MARK)
+
+
+def read_film_id(path: Path) -> str:
+    """Return the `Radiograph.film_id` of a file. A prepared copy carries it, so its pixels are not decoded.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is not a chest radiograph.
+    """
+    facts = read_prepared_facts(path)
+    if facts is not None:
+        return facts[0]
+    return _decode(*read_source(path), ACCEPTABLE)[2]
+
+
 def read_image(
-    path: str | os.PathLike[str], *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
+    source: FilmSource, *, size: int | None = None, normalize: str = "minmax", accept: Collection[str] = ()
 ) -> np.ndarray:
     """Return only the image of `open_radiograph`: (H, W), float32 in [0, 1].
 
     Arguments and errors are those of `open_radiograph`.
     """
-    return open_radiograph(path, size=size, normalize=normalize, accept=accept).image
+    return open_radiograph(source, size=size, normalize=normalize, accept=accept).image
 
 
 def read_header(path: Path) -> FilmHeader:

@@ -1,6 +1,7 @@
 """The recipe: every setting of a training in one frozen dataclass, and the two named recipes."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ FORMAT = 1
 """Version of the run folder. A run of another format is refused."""
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
     """What a setting must be: a test of the value, and the words that an error uses."""
 
     accepts: Callable[[Any], bool]
@@ -26,20 +27,32 @@ def _is_number(value: object, kind: type = float) -> bool:
     return isinstance(value, (int, kind)) and not isinstance(value, bool)
 
 
-def _whole(low: int, high: int) -> _Rule:
+def _whole(low: int, high: int) -> Rule:
     needed = f"a whole number from {low:,} to {high:,}"
-    return _Rule(lambda value: _is_number(value, int) and low <= value <= high, needed)
+    return Rule(lambda value: _is_number(value, int) and low <= value <= high, needed)
 
 
-def _one_of(*choices: str | int) -> _Rule:
+def _one_of(*choices: str | int) -> Rule:
     needed = f"one of {', '.join(map(str, choices))}"
-    return _Rule(lambda value: isinstance(value, type(choices[0])) and value in choices, needed)
+    return Rule(lambda value: isinstance(value, type(choices[0])) and value in choices, needed)
 
 
-_TEXT = _Rule(lambda value: isinstance(value, str), "a text")
-_FLAG = _Rule(lambda value: isinstance(value, bool), "true or false")
-_ABOVE_0 = _Rule(lambda value: _is_number(value) and 0 < value <= 1e30, "a number above 0 and at most 1e30")
-_FRACTION = _Rule(lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1")
+_FINDING = re.compile(r"[^/\\\x00-\x1f]{1,100}")
+
+FINDING_RULE = Rule(
+    lambda value: isinstance(value, str) and value.isprintable() and bool(_FINDING.fullmatch(value)),
+    "a name of 1 to 100 printable characters without a slash or a back slash",
+)
+"""A finding is the name of a class folder, and is written into the files of a run. The length is our choice."""
+
+WEIGHT_RULE = Rule(lambda value: _is_number(value) and 1e-30 <= value <= 1e30, "a number from 1e-30 to 1e30")
+"""The weight of the finding in the loss. Its logarithm corrects the scores, so it must not be 0. The limits are our
+choice: far beyond what anybody needs, and far within what float32 can hold."""
+
+_TEXT = Rule(lambda value: isinstance(value, str), "a text")
+_FLAG = Rule(lambda value: isinstance(value, bool), "true or false")
+_ABOVE_0 = Rule(lambda value: _is_number(value) and 0 < value <= 1e30, "a number above 0 and at most 1e30")
+_FRACTION = Rule(lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1")
 _SEED = _whole(0, 4_000_000)  # `build_resnet` makes 1,000 seeds from each, and Keras' seeds must be below 2**32
 _BATCH = _whole(2, 65_536)
 
@@ -51,24 +64,26 @@ RULES = {
     "skip": _FLAG,
     "normalize": _one_of(*NORMALIZATIONS),
     "standardize": _FLAG,
-    "augmentation": _Rule(lambda value: isinstance(value, Augmentation), "an Augmentation"),
+    "augmentation": Rule(lambda value: isinstance(value, Augmentation), "an Augmentation"),
     "epochs": _whole(1, 100_000),
-    "batch": _Rule(
+    "batch": Rule(
         lambda value: _BATCH.accepts(value) and value % 2 == 0,
         f"{_BATCH.needed}, and even (with an odd one TensorFlow 2.21 writes past its memory on CPUs with AVX-512)",
     ),
     "optimizer": _one_of("sgd", "adamw"),
     "learning_rate": _ABOVE_0,
-    "weight_decay": _Rule(lambda value: _is_number(value) and 0 <= value <= 1e30, "a number from 0 to 1e30"),
+    "weight_decay": Rule(lambda value: _is_number(value) and 0 <= value <= 1e30, "a number from 0 to 1e30"),
     "schedule": _one_of("none", "halving", "cosine"),
     "hold": _whole(0, 100_000),
-    "weight": _Rule(lambda value: _ABOVE_0.accepts(value) or value == "balanced", f"{_ABOVE_0.needed}, or 'balanced'"),
+    "weight": Rule(
+        lambda value: WEIGHT_RULE.accepts(value) or value == "balanced", f"{WEIGHT_RULE.needed}, or 'balanced'"
+    ),
     "start": _TEXT,
     "precision": _one_of("float32", "bfloat16"),
     "keep": _one_of("best", "last"),
     "mirror": _FLAG,
     "sensitivity": _FRACTION,
-    "confidence": _Rule(lambda value: value is None or _FRACTION.accepts(value), f"{_FRACTION.needed}, or none"),
+    "confidence": Rule(lambda value: value is None or _FRACTION.accepts(value), f"{_FRACTION.needed}, or none"),
     "seed": _SEED,
     "split_seed": _SEED,
 }

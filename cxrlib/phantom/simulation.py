@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 
 from cxrlib import files
-from cxrlib.cohorts.cohort import NOFINDING
+from cxrlib.cohorts.cohort import NOFINDING, refuse_inside_cohort
 from cxrlib.errors import InputError
 from cxrlib.phantom.film import check_size, take_film
 from cxrlib.phantom.roster import FILMS, PREVALENCE, draw_roster, order_of
@@ -73,7 +73,7 @@ def simulate(
     Raises
     ------
     InputError
-        The folder is not empty, an option is out of range, or another process is writing
+        The folder is not empty or lies inside another cohort, an option is out of range, or another process is writing
         the same cohort. Then nothing is written.
 
     Examples
@@ -95,6 +95,7 @@ def simulate(
     if (out / SETTINGS).is_file() and files.read_bytes(out / SETTINGS) == settings_text.encode():
         shutil.rmtree(work, ignore_errors=True)  # an earlier call has written all of it
         return out
+    refuse_inside_cohort(out)
     if not files.is_empty(out):
         raise InputError(f"{out}: exists and is not empty, and was not made by this call; choose a new folder")
     with files.locked(work):

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cxrlib.cohorts.cohort import NOFINDING, Cohort
+from cxrlib.cohorts.cohort import NOFINDING, Cohort, refuse_inside_cohort
 from cxrlib.cohorts.split import SPLITS
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
@@ -59,7 +59,8 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
     ------
     InputError
         The run has no scores, or scores of one class only, or was trained on a
-        different cohort. Or the page's name does not end in .html.
+        different cohort. Or the page's name does not end in .html, or the page would lie
+        in a class folder of a cohort.
     """
     out = Path(out) if out is not None else run.folder / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
@@ -80,6 +81,7 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
         trim_blocks=True,
     )
     text = environment.get_template("report.html").render(values)
+    refuse_inside_cohort(out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, text)
     return out
@@ -114,6 +116,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "operating_point": read_json(run.folder / OPERATING_POINT),
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),
         "training": training_charts(run),
+        "warnings": run.notes + run.origin.warnings,
     }
 
 
@@ -158,15 +161,15 @@ def _describe_cohort(run: Run, scored: ScoredFilms, cohort: Cohort | None) -> di
 def _find_films(run: Run, cohort: Cohort, split: str, scored: pd.DataFrame) -> Cohort:
     """Return the cohort's films of the split, or raise an InputError if the run was trained on another cohort."""
     check_finding(run, cohort)
-    sizes = {path: file.stat().st_size for path, file in zip(cohort.table["path"], cohort.files, strict=True)}
+    recorded = run.recorded_films(cohort)
     rows = run.split[run.split["split"] == split]
-    same = sum(sizes.get(row.path) == row.bytes for row in rows.itertuples())
+    same = sum(path in recorded for path in rows["path"])
     if same < len(rows):
         raise InputError(
             f"{cohort.folder}: is not the cohort that {run.folder} was trained on, or was changed since: it holds "
             f"{same:,} of the run's {len(rows):,} {split} films"
         )
-    films = run.part_of(cohort, split)
+    films = run.part_of(cohort, split, recorded)
     if set(films.table["path"]) != set(scored["path"]):
         raise InputError(f"{cohort.folder}: its {split} films are not those that {run.folder / 'scores.csv'} lists")
     return films

@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from cxrlib.cohorts.cohort import refuse_inside_cohort
 from cxrlib.errors import InputError, printable
 from cxrlib.files import atomic
 from cxrlib.images.radiograph import open_radiograph
@@ -81,11 +82,12 @@ def save_prediction(
     Raises
     ------
     InputError
-        The folder is a file, or as in `draw_prediction`.
+        The folder is a file or lies inside a cohort, or as in `draw_prediction`.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; the pictures need a folder")
+    refuse_inside_cohort(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figure = draw_prediction(run, path, prediction, accept=accept, name=Path(path).name)
     picture = folder / picture_name(path)

@@ -47,7 +47,13 @@ def compare(
     table = run_a.part_of(cohort, split).table
     films = replace(cohort, table=table[table["path"].isin(paths_b)].reset_index(drop=True))
     films.check_classes(f"the films that are {split} for both runs")
-    scores_a, scores_b = (run.score_cohort(films, progress=progress) for run in (run_a, run_b))
+    scores, warnings = [], []
+    for run in (run_a, run_b):
+        loaded = run.load_films(films.files, progress=progress)
+        scores.append(run.score_images(loaded.images))
+        found = run.overlap_warnings(films, loaded.film_ids, split=split)
+        warnings += [f"{run.folder}: {text}" for text in found]
+    scores_a, scores_b = scores
     patients = films.table["patient_id"]
     return Comparison(
         auc_a=auc_interval(films.labels, scores_a, patients),
@@ -56,5 +62,5 @@ def compare(
         n=len(films.table),
         n_finding=int(films.labels.sum()),
         n_patients=patients.nunique(),
-        warnings=tuple(f"{run.folder}: {text}" for run in (run_a, run_b) for text in run.overlap_warnings(films)),
+        warnings=tuple(warnings),
     )

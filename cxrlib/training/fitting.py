@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import time
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 import cxrlib
-from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort
+from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort
 from cxrlib.cohorts.duplicates import check_copies
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError
@@ -34,23 +35,26 @@ from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
 from cxrlib.files import (
     Progress,
     atomic,
-    csv_text,
     is_empty,
     locked,
+    map_in_order,
     no_progress,
-    read_bytes,
+    read_csv,
     remove_partial_files,
     write_csv,
     write_text,
 )
+from cxrlib.images.radiograph import read_film_id
 from cxrlib.model import distributed
 from cxrlib.model import loss as losses
 from cxrlib.model.backend import SETTINGS, keras, own_settings, tf
 from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.network_file import MODEL, read_network
-from cxrlib.model.recipe import Recipe, read_recipe, recipe_text
-from cxrlib.training.batches import load_images, make_dataset, steps_per_epoch
+from cxrlib.model.recipe import FINDING_RULE, Recipe, read_recipe, recipe_text
+from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_epoch
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
+from cxrlib.training.manifest import write_manifest
+from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, known, write_origin
 from cxrlib.training.run import OPERATING_POINT, Run, open_run
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
@@ -66,23 +70,27 @@ class _Training:
         With a split.
     parts : dict
         The films of each split: train and val, and test if the cohort has one.
-    split : DataFrame
-        The table that becomes split.csv.
     recipe : Recipe
     folder : Path
         The run folder.
     start : list of ndarray, optional
         The weights to start from; None for random ones.
+    origin : Origin
+        What these weights have learned from.
+    allow_overlap : bool
+        Warn of validation and test films that they have learned from, instead of
+        refusing them.
     callbacks : tuple of Keras callbacks
     progress : callable
     """
 
     cohort: Cohort
     parts: dict[str, Cohort]
-    split: pd.DataFrame
     recipe: Recipe
     folder: Path
     start: list[np.ndarray] | None
+    origin: Origin
+    allow_overlap: bool
     callbacks: tuple[keras.callbacks.Callback, ...]
     progress: Progress
 
@@ -91,11 +99,11 @@ class _Training:
         """The weight of the finding in the loss."""
         return losses.class_weight(self.recipe.weight, self.parts["train"].labels)
 
-    def read_films(self, split: str) -> np.ndarray:
+    def read_films(self, split: str) -> Films:
         """Read the films of one split. Of the training films, read only those of this process."""
         shard_index, num_shards = distributed.shard() if split == "train" else (0, 1)
         files = self.parts[split].files[shard_index::num_shards]
-        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
+        return load_films(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
 
 
 @own_settings()
@@ -105,6 +113,7 @@ def train(
     recipe: Recipe | None = None,
     *,
     resume: bool = False,
+    allow_overlap: bool = False,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     progress: Progress = no_progress,
 ) -> Run:
@@ -129,6 +138,9 @@ def train(
         Continue an interrupted run of the same recipe. Start a new one in an empty
         folder. Do nothing if the run is complete. A run that another process
         is training is refused.
+    allow_overlap : bool
+        Only warn if the starting weights have learned from validation or test films.
+        The warning is kept in the run, and `Run.evaluate` and the run's page repeat it.
     callbacks : tuple of Keras callbacks
     progress : callable
         ``progress(items, total)`` wraps the reading of images, as tqdm does.
@@ -142,32 +154,39 @@ def train(
     InputError
         The cohort, a film or the starting weights cannot be used. The folder holds a
         run already, something besides a run, or a run of a different recipe or of
-        different films; or another process is training in it. A split lacks a class,
-        or two splits hold the same film. The validation films are too few for the
+        different films; it lies inside the cohort; or another process is training in it.
+        A split lacks a class, or two splits hold the same film. The starting weights
+        have learned from films of val or test. The validation films are too few for the
         confidence. The batch does not fit the devices. The loss or a score is not a
         finite number, or all scores are the same.
+
+    Warns
+    -----
+    OverlapWarning
+        It is not known what the starting weights have learned from, or they have
+        learned from films of val or test.
     """
     recipe, folder = recipe or Recipe(), Path(folder)
     cohort = with_split(cohort if isinstance(cohort, Cohort) else read_cohort(cohort), recipe.split_seed)
-    sizes = [path.stat().st_size for path in cohort.files]
-    split = cohort.table[["path", "patient_id", "split"]].assign(bytes=sizes)
-    if _is_complete(folder, recipe, split, resume=resume):
+    _check_finding(cohort)
+    refuse_inside_cohort(folder)
+    if _is_complete(folder, recipe, cohort, resume=resume):
         return open_run(folder)
     parts = _checked_parts(cohort)
     # if the films are too few to show the confidence, refuse it now and not after hours of training
     max_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
-    start = starting_weights(recipe)
+    start, origin = starting_weights(recipe), origin_of(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
-    training = _Training(cohort, parts, split, recipe, folder, start, callbacks, progress)
+    training = _Training(cohort, parts, recipe, folder, start, origin, allow_overlap, callbacks, progress)
     shard_index, num_shards = distributed.shard()
     distributed.wait_for_all("the folder was looked at")  # process 0 is about to write into it
     if shard_index > 0:
-        _fit(training, training.read_films("train"), None)
+        _fit(training, training.read_films("train").images, None)
     else:
         with locked(folder):
             # the same check a second time: another process may have finished the run before this one had the lock.
             # Processes that train together go on, because the others already wait in the fit.
-            if _is_complete(folder, recipe, split, resume=resume) and num_shards == 1:
+            if _is_complete(folder, recipe, cohort, resume=resume) and num_shards == 1:
                 return open_run(folder)
             remove_partial_files(folder)
             _train_and_write(training)
@@ -177,10 +196,13 @@ def train(
 
 def _train_and_write(training: _Training) -> None:
     """Train as process 0 or as the only one, and write the run folder."""
-    images = {split: training.read_films(split) for split in training.parts}
+    films = {split: training.read_films(split) for split in training.parts}
+    images = {split: each.images for split, each in films.items()}
     check_copies(images, training.parts, distributed.shard()[1])
+    origin = _checked_origin(training, {split: films[split].film_ids for split in films if split != "train"})
     write_text(training.folder / "recipe.json", recipe_text(training.recipe))
-    write_csv(training.folder / "split.csv", training.split)
+    write_csv(training.folder / "split.csv", _split_table(training, films))
+    write_origin(training.folder, origin)
     network = _fit(training, images["train"], images["val"])
     write_reference(training.folder, images["train"])
     _finish(training, network, {split: films for split, films in images.items() if split != "train"})
@@ -263,6 +285,62 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     return model.get_weights()
 
 
+def origin_of(recipe: Recipe) -> Origin:
+    """Return what the weights have learned from that the recipe starts from."""
+    if recipe.start == "scratch":
+        return Origin()
+    if recipe.start.endswith(".keras"):
+        return Origin(recipe.start, history_known=False)
+    run = open_run(recipe.start)
+    learned = run.split[run.split["split"] != "test"]
+    own = pd.DataFrame({"film": learned["film"], "split": learned["split"], "patient_id": learned["patient_id"]})
+    ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
+    is_known = run.origin.history_known and run.knows_films
+    return Origin(recipe.start, is_known, run.origin.simulated_seeds, ancestors=ancestors)
+
+
+def _checked_origin(training: _Training, film_ids: dict[str, list[str]]) -> Origin:
+    """Return the origin with its warnings; refuse films of val or test that the start has learned from.
+
+    Parameters
+    ----------
+    training : _Training
+    film_ids : dict of split to list of str
+        The ids of the films of val and test.
+    """
+    origin, found = training.origin, []
+    for split, ids in film_ids.items():
+        found += [f"{split}: {sentence}" for sentence in find_overlap(training.parts[split], ids, origin)]
+    if found and not training.allow_overlap:
+        raise InputError(
+            f"{training.cohort.folder}: the start {origin.start} has learned from films that must be new to it. "
+            f"{'; '.join(found)}. Give these films the split train, start from other weights, or accept too good "
+            "figures with --allow-overlap"
+        )
+    chosen_on = known(origin.ancestors.loc[origin.ancestors["split"] == "val", "film"])
+    if num_chosen := sum(film_id in set(chosen_on) for film_id in film_ids.get("test", [])):
+        found.append(f"test: {num_chosen:,} films were validation films of a run that this one starts from")
+    if not origin.history_known:
+        found.append(f"it is not known which films the start {origin.start} has learned from")
+    for sentence in found:
+        warnings.warn(sentence, OverlapWarning, stacklevel=4)
+    return replace(origin, warnings=tuple(found))
+
+
+def _split_table(training: _Training, films: dict[str, Films]) -> pd.DataFrame:
+    """Return the table that becomes split.csv: path, patient_id, split, label and film, in the order of the cohort."""
+    # another process may have read a training film; then its id is read here
+    id_of_path: dict[str, str] = {}
+    for split, each in films.items():
+        _, num_shards = distributed.shard() if split == "train" else (0, 1)
+        id_of_path |= dict(zip(training.parts[split].table["path"][::num_shards], each.film_ids, strict=True))
+    table = training.cohort.table[["path", "patient_id", "split", "label"]]
+    missing = [path for path in table["path"] if path not in id_of_path]
+    ids = map_in_order(read_film_id, [training.cohort.folder / path for path in missing])
+    id_of_path |= dict(zip(missing, ids, strict=True))
+    return table.assign(film=table["path"].map(id_of_path))
+
+
 def with_split(cohort: Cohort, seed: int) -> Cohort:
     """Return the cohort with its own split. If it has no split, draw one by patient."""
     if cohort.has_split:
@@ -270,7 +348,16 @@ def with_split(cohort: Cohort, seed: int) -> Cohort:
     return replace(cohort, table=cohort.table.assign(split=draw_split(cohort.table["patient_id"], seed=seed)))
 
 
-def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: bool) -> bool:
+def _check_finding(cohort: Cohort) -> None:
+    """Refuse a finding that a run folder cannot hold, before hours of training."""
+    if not FINDING_RULE.accepts(cohort.finding):
+        raise InputError(
+            f"{cohort.folder}: the finding is {cohort.finding!r:.120}; it must be {FINDING_RULE.needed}; rename the "
+            "class folder"
+        )
+
+
+def _is_complete(folder: Path, recipe: Recipe, cohort: Cohort, *, resume: bool) -> bool:
     """Return True if the run is complete, False if it can be started or resumed. Refuse any other folder."""
     if is_empty(folder):
         return False
@@ -284,9 +371,34 @@ def _is_complete(folder: Path, recipe: Recipe, split: pd.DataFrame, *, resume: b
         changed = [name for name in old if old[name] != new[name]]
         changes = "; ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in changed)
         raise InputError(f"{folder}: was begun with another recipe ({changes})")
-    if (folder / "split.csv").exists() and read_bytes(folder / "split.csv") != csv_text(split).encode():
-        raise InputError(f"{folder}: was begun on different films than this cohort's, or on a different split of them")
+    if (folder / "split.csv").exists():
+        _check_same_films(folder, cohort)
     return (folder / OPERATING_POINT).exists()
+
+
+def _check_same_films(folder: Path, cohort: Cohort) -> None:
+    """Refuse to continue a run that was begun on other films, or on films with another label, patient or split."""
+    columns = ["path", "patient_id", "split", "label"]
+    recorded = read_csv(folder / "split.csv", needed=("path", "patient_id", "split"))
+    if "film" in recorded:
+        films = cohort.table[columns].assign(film=list(map_in_order(read_film_id, cohort.files)))
+    else:  # a run of an earlier version
+        films = cohort.table[columns[:3]].assign(bytes=[file.stat().st_size for file in cohort.files])
+    recorded, films = recorded.drop_duplicates("path").set_index("path"), films.astype(str).set_index("path")
+    if different := recorded.index.symmetric_difference(films.index).tolist():
+        found = f"{len(different):,} films are only in one of the two (first: {different[0]})"
+        raise InputError(f"{folder}: was begun on different films than this cohort's: {found}")
+    for column, name in {"split": "split", "patient_id": "patient", "label": "label"}.items():
+        if column in recorded:
+            changed = films.index[films[column] != recorded[column].reindex(films.index)]
+            if len(changed):
+                found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
+                raise InputError(f"{folder}: was begun on this cohort with another {name} of its films: {found}")
+    content = "film" if "film" in recorded else "bytes"
+    changed = films.index[films[content] != recorded[content].reindex(films.index)]
+    if len(changed):
+        found = f"{len(changed):,} files hold another film now (first: {changed[0]})"
+        raise InputError(f"{folder}: was begun on different films than this cohort's: {found}")
 
 
 def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:
@@ -328,7 +440,9 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
     write_csv(folder / "scores.csv", scores)
     write_text(folder / "environment.json", json.dumps(_environment(training.cohort), indent=2) + "\n")
     record = {"finding": training.cohort.finding, "weight": training.weight} | asdict(point)
-    write_text(folder / OPERATING_POINT, json.dumps(record, indent=2) + "\n", completes_folder=True)
+    text = json.dumps(record, indent=2) + "\n"
+    write_manifest(folder, {OPERATING_POINT: text})
+    write_text(folder / OPERATING_POINT, text, completes_folder=True)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

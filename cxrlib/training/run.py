@@ -1,27 +1,30 @@
 """A finished training: its network, its recipe and its operating point, ready to score films."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 import cxrlib
 from cxrlib.cohorts.cohort import Cohort
-from cxrlib.cohorts.split import UNKNOWN_PATIENT, check_split
+from cxrlib.cohorts.split import SPLITS, check_split
 from cxrlib.errors import InputError
+from cxrlib.evaluation.estimate import check_fraction, check_threshold
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
-from cxrlib.files import Progress, no_progress, read_csv, read_json, read_numbers
+from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_json, read_numbers
 from cxrlib.images.film_facts import FilmWarning
-from cxrlib.images.pixels import check_image, quantize, resize_to_square
-from cxrlib.images.radiograph import open_radiograph
+from cxrlib.images.film_source import FilmSource
+from cxrlib.images.pixels import quantize
+from cxrlib.images.radiograph import open_radiograph, read_film_id
 from cxrlib.model import loss as losses
-from cxrlib.model.recipe import Recipe, read_recipe
-from cxrlib.training.batches import load_images
+from cxrlib.model.recipe import FINDING_RULE, WEIGHT_RULE, Recipe, read_recipe
+from cxrlib.training.batches import Films, load_films
+from cxrlib.training.manifest import check_manifest
+from cxrlib.training.origin import Origin, find_overlap, known_patients, read_origin
 from cxrlib.training.unusual import Reference, read_reference
 
 if TYPE_CHECKING:
@@ -33,8 +36,16 @@ OPERATING_POINT = "operating_point.json"
 SIMULATED = Path(cxrlib.__file__).with_name("weights")
 """The run that comes with the library. It was trained on simulated films alone (`make weights`)."""
 
-_FINDING = re.compile(r"[^/\\\x00-\x1f]{1,100}")
-"""A finding is the name of a class folder, so it has no slash and no control character."""
+SCORE_ROUNDING = 1e-6
+"""How far a score in scores.csv may be from that of its logit. Our choice: above the rounding of float32."""
+
+NO_MANIFEST = (
+    "the run has no manifest.json, as runs of earlier versions; so it is not known whether its files belong together"
+)
+NO_FILM_IDS = (
+    "the run is of an earlier version, which did not keep the ids of its films; so copies of its training films under "
+    "other names are not found"
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ class Run:
         The weight of the finding in the loss; see `cxrlib.model.loss.score`.
     threshold : float in [0, 1]
         The operating point.
+    notes : tuple of str
+        What could not be checked when the run was opened.
     """
 
     folder: Path
@@ -79,13 +92,24 @@ class Run:
     finding: str
     weight: float
     threshold: float
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def model(self) -> "keras.Model":
         """The network: (N, S, S, 1) in [0, 1] -> (N, 1) logit."""
-        from cxrlib.model.network_file import load_network
+        from cxrlib.model.network_file import MODEL, load_network
 
-        return load_network(self.folder, self.recipe)
+        model, recipe = load_network(self.folder, self.recipe), self.recipe
+        kinds = {type(layer).__name__ for layer in model.layers}
+        found = (model.name, model.input_shape[1], "Add" in kinds, "LayerNormalization" in kinds)
+        needed = (f"resnet{recipe.depth}_width{recipe.width}", recipe.size, recipe.skip, recipe.standardize)
+        if found != needed:
+            say = lambda name, size, skip, standardize: f"{name}, size {size}, skip {skip}, standardize {standardize}"
+            raise InputError(
+                f"{self.folder / MODEL}: does not belong to this run: its network is {say(*found)}; recipe.json "
+                f"describes {say(*needed)}"
+            )
+        return model
 
     @cached_property
     def reference(self) -> Reference | None:
@@ -94,9 +118,30 @@ class Run:
 
     @cached_property
     def split(self) -> pd.DataFrame:
-        """One row for each film of the training: path, patient_id, split, bytes."""
-        text = ("path", "patient_id", "split")
-        return read_numbers(self.folder / "split.csv", text=text, numbers=("bytes",), may_be_empty=True)
+        """One row for each film of the training: path, patient_id, split, label, film.
+
+        ``film`` is the `cxrlib.images.radiograph.Radiograph.film_id`. In a run of an
+        earlier version it is empty, and there is a column ``bytes``, the size of the file.
+        """
+        path = self.folder / "split.csv"
+        table = read_csv(path, needed=("path", "patient_id", "split"), may_be_empty=True)
+        if "film" not in table:
+            if "bytes" not in table:
+                raise InputError(f"{path}: is damaged; it must have a column film")
+            table = table.assign(film="", label=_labels_of_folders(table["path"], self.finding).astype(str))
+        if not table["split"].isin(SPLITS).all() or not table["label"].isin(["0", "1"]).all():
+            raise InputError(f"{path}: is damaged; each film needs a split ({', '.join(SPLITS)}) and a label, 0 or 1")
+        return table.assign(label=table["label"].astype(int))
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the weights come from that the training started from, and what they have learned from."""
+        return read_origin(self.folder, self.recipe.start)
+
+    @property
+    def knows_films(self) -> bool:
+        """Whether split.csv has the ids of the films. False for runs of earlier versions."""
+        return bool((self.split["film"] != "").all())
 
     @property
     def history(self) -> pd.DataFrame:
@@ -112,9 +157,28 @@ class Run:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """The validation and test films: path, patient_id, split, label, logit, score."""
-        text = ("path", "patient_id", "split")
-        return read_numbers(self.folder / "scores.csv", text=text, numbers=("label", "logit", "score"))
+        """The validation and test films: path, patient_id, split, label, logit, score.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged, or does not agree with the other files of the run.
+        """
+        path = self.folder / "scores.csv"
+        table = read_numbers(path, text=("path", "patient_id", "split"), numbers=("label", "logit", "score"))
+        recorded = self.split.drop_duplicates("path").set_index("path").reindex(table["path"])
+        for column in ("split", "label"):
+            if differs := int((recorded[column].to_numpy() != table[column].to_numpy()).sum()):
+                raise InputError(
+                    f"{path}: does not belong to this run: {differs:,} of its {len(table):,} films have another "
+                    f"{column} than in split.csv"
+                )
+        if not np.allclose(table["score"], losses.score(table["logit"], self.weight), atol=SCORE_ROUNDING):
+            raise InputError(
+                f"{path}: does not belong to this run: its scores are not those of its logits with the weight in "
+                f"{OPERATING_POINT}, {self.weight:g}"
+            )
+        return table
 
     @property
     def is_tested(self) -> bool:
@@ -122,15 +186,15 @@ class Run:
         scores = self.scores
         return scores.loc[scores["split"] == "test", "label"].nunique() == 2
 
-    def predict(
-        self, image: str | Path | np.ndarray, *, threshold: float | None = None, accept: Collection[str] = ()
-    ) -> Prediction:
+    def predict(self, image: FilmSource, *, threshold: float | None = None, accept: Collection[str] = ()) -> Prediction:
         """Score one film, and warn of what is unusual in it (`cxrlib.training.unusual`).
 
         Parameters
         ----------
-        image : path-like, or ndarray (H, W) or (H, W, 1), float in [0, 1], dense is bright
-        threshold : float, optional
+        image : path-like, bytes, binary stream, pydicom Dataset, Pillow image, or array
+            An array is (H, W) or (H, W, 1), and dense is bright. Floats in [0, 1] count as
+            normalised. Gray levels in uint8 or uint16 are normalised like those of a file.
+        threshold : float in [0, 1], optional
             Used instead of the run's threshold.
         accept : collection of str
             As in `cxrlib.images.radiograph.open_radiograph`.
@@ -138,21 +202,15 @@ class Run:
         Raises
         ------
         InputError
-            The file cannot be read, is not a chest radiograph, or does not
-            look like one.
+            The film cannot be read, is not a chest radiograph, or does not look like
+            one. Or the threshold is not from 0 to 1.
         """
-        size = self.recipe.size
-        warnings: tuple[FilmWarning, ...] = ()
-        if isinstance(image, np.ndarray):
-            pixels, name = resize_to_square(check_image(image), size), "the image"
-        else:
-            film = open_radiograph(image, size=size, normalize=self.recipe.normalize, accept=accept)
-            pixels, name, warnings = film.image, str(image), film.warnings
-        pixels = quantize(pixels)
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
+        film = open_radiograph(image, size=self.recipe.size, normalize=self.recipe.normalize, accept=accept)
+        pixels, name = quantize(film.image), str(image) if isinstance(image, str | Path) else "the image"
         score = float(self.score_images(pixels[None])[0])
         unusual = () if self.reference is None else self.reference.check(pixels, name, accept="unlike" in accept)
-        threshold = self.threshold if threshold is None else threshold
-        return Prediction(score, threshold, score >= threshold, warnings + unusual)
+        return Prediction(score, threshold, score >= threshold, film.warnings + unusual)
 
     def score_images(self, images: np.ndarray) -> np.ndarray:
         """Return the scores (N,), float64 in [0, 1], of images (N, S, S), uint8 or uint16 of full range.
@@ -175,9 +233,13 @@ class Run:
         """Return the scores (N,), float64 in [0, 1], of a cohort's films."""
         return self.score_images(self.load_images(cohort.files, progress=progress))
 
+    def load_films(self, files: Sequence[Path], *, progress: Progress = no_progress) -> Films:
+        """Read films as the network needs them, with their ids and warnings."""
+        return load_films(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
+
     def load_images(self, files: Sequence[Path], *, progress: Progress = no_progress) -> np.ndarray:
-        """Read films as the network needs them: (N, S, S), uint16 of full range."""
-        return load_images(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
+        """Return only the images of `load_films`: (N, S, S), uint16 of full range."""
+        return self.load_films(files, progress=progress).images
 
     def evaluate(
         self,
@@ -195,7 +257,7 @@ class Run:
         cohort : Cohort
             The cohort of the training, or a different one.
         split : {"test", "val", "train", "all"}
-        threshold : float, optional
+        threshold : float in [0, 1], optional
             Used instead of the run's threshold.
         prevalence : float in (0, 1), optional
             The prevalence that PPV and NPV are computed for; by default the cohort's.
@@ -204,29 +266,35 @@ class Run:
         ------
         InputError
             It is not known which films belong to the split; the films are of
-            one class only; or a score is not a finite number.
+            one class only; or a score is not a finite number. The threshold or the
+            prevalence is out of range.
         """
-        recorded = self.recorded_films(cohort)
-        part = self.part_of(cohort, split, recorded)
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
+        prevalence = None if prevalence is None else check_fraction(prevalence, "prevalence")
+        part = self.part_of(cohort, split)
         part.check_classes(f"its {split} films")
-        scores = self.score_cohort(part, progress=progress)
-        threshold = self.threshold if threshold is None else threshold
+        films = self.load_films(part.files, progress=progress)
+        scores = self.score_images(films.images)
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
-        return replace(result, warnings=self.overlap_warnings(part, recorded) + result.warnings)
+        warnings = self.overlap_warnings(part, films.film_ids, split=split)
+        return replace(result, warnings=warnings + result.warnings)
 
     def recorded_films(self, cohort: Cohort) -> dict[str, Any]:
         """Return the films of a cohort that are recorded in split.csv, as rows of split.csv by path.
 
-        A film is recognised by its path within the cohort and by the size of its
-        file in bytes.
+        A film is recognised by its path within the cohort and by its
+        `cxrlib.images.radiograph.Radiograph.film_id`. For a run of an earlier version, it
+        is the path and the size of the file in bytes.
         """
         recorded = {row.path: row for row in self.split.itertuples()}
-        films = zip(cohort.table["path"], cohort.files, strict=True)
-        return {
-            path: recorded[path]
-            for path, file in films
-            if path in recorded and recorded[path].bytes == file.stat().st_size
-        }
+        films = [(path, cohort.folder / path) for path in cohort.table["path"] if path in recorded]
+        if self.knows_films:
+            ids = map_in_order(read_film_id, [file for _, file in films])
+            same = [recorded[path].film == film_id for (path, _), film_id in zip(films, ids, strict=True)]
+        else:
+            sizes = [str(file.stat().st_size) for _, file in films]
+            same = [recorded[path].bytes == size for (path, _), size in zip(films, sizes, strict=True)]
+        return {path: recorded[path] for (path, _), is_same in zip(films, same, strict=True) if is_same}
 
     def part_of(self, cohort: Cohort, split: str, recorded: dict[str, Any] | None = None) -> Cohort:
         """Return the cohort's films of one split.
@@ -264,34 +332,80 @@ class Run:
         check_split(table, f"{cohort.folder}, as split by {self.folder}")
         return replace(cohort, table=table).part(split)
 
-    def overlap_warnings(self, part: Cohort, recorded: dict[str, Any] | None = None) -> tuple[str, ...]:
+    def overlap_warnings(
+        self, part: Cohort, film_ids: Sequence[str] | None = None, *, split: str = "test"
+    ) -> tuple[str, ...]:
         """Return warnings about films that can make a run look better or worse than it is.
 
-        There is one warning each for a different finding, for films that the run was
-        trained on, and for further films of patients that the run was trained on.
+        There is one warning each for: a different finding; films that the run was
+        trained on, under any name; films that chose its epoch or its threshold; films
+        with another label than in the training; further films of patients that the run
+        was trained on; and films that an ancestor of the run was trained on.
 
         Parameters
         ----------
         part : Cohort
-        recorded : dict, optional
-            `recorded_films` of this cohort, if it is known already.
+            N films.
+        film_ids : sequence of N str, optional
+            The `cxrlib.images.radiograph.Radiograph.film_id` of each film. By default they
+            are read from the files.
+        split : {"test", "val", "train", "all"}
+            The split that these films were asked for. Whoever asks for the validation
+            films needs no warning that they are validation films.
         """
-        recorded = self.recorded_films(part) if recorded is None else recorded
-        trained_on = [path for path, row in recorded.items() if row.split == "train"]
-        is_trained_on = part.table["path"].isin(trained_on)
-        train_patients = self.split.loc[self.split["split"] == "train", "patient_id"]
-        # the id of an unknown patient is made from the file name, and equal file names do not mean the same person
-        train_patients = train_patients[~train_patients.str.startswith(UNKNOWN_PATIENT)]
-        is_patient_met = part.table["patient_id"].isin(train_patients) & ~is_trained_on
+        ids = list(map_in_order(read_film_id, part.files)) if film_ids is None else film_ids
+        table = part.table.assign(film=ids)
+        own = self.split[self.split["film"] != ""]
+        trained_on, chosen_on = own[own["split"] == "train"], own[own["split"] == "val"]
+        is_trained_on = table["film"].isin(trained_on["film"])
+        is_chosen_on = table["film"].isin(chosen_on["film"]) & ~is_trained_on
+        if split == "val":
+            is_chosen_on &= ~table["path"].isin(chosen_on["path"])
+        is_recorded = table["film"].isin(own["film"])
+        labelled = set(zip(own["film"], own["label"], strict=True))
+        is_same = [film in labelled for film in zip(table["film"], table["label"], strict=True)]
+        is_relabelled = is_recorded & ~np.array(is_same) & (part.finding == self.finding)
+        if not self.knows_films:
+            recorded_train = [path for path, row in self.recorded_films(part).items() if row.split == "train"]
+            is_trained_on = table["path"].isin(recorded_train)
+        train_patients = known_patients(self.split[self.split["split"] == "train"])
+        is_patient_met = table["patient_id"].isin(train_patients) & ~is_trained_on
         warnings = []
         if part.finding != self.finding:
             warnings.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
         if is_trained_on.any():
-            warnings.append(f"{is_trained_on.sum():,} of these films were trained on")
+            renamed = _under_other_names(table[is_trained_on], trained_on)
+            warnings.append(f"{is_trained_on.sum():,} of these films were trained on{renamed}")
+        if is_chosen_on.any():
+            renamed = _under_other_names(table[is_chosen_on], chosen_on)
+            found = f"{is_chosen_on.sum():,} of these films are validation films of the run{renamed}"
+            warnings.append(f"{found}. Its epoch and its threshold were chosen on them")
+        if is_relabelled.any():
+            found = f"{is_relabelled.sum():,} of these films had another label in the training"
+            warnings.append(f"{found} (first: {table['path'][is_relabelled].iloc[0]})")
         if is_patient_met.any():
             found = f"{is_patient_met.sum():,} of these films have the same patient_id as a training film"
             warnings.append(f"{found}. They may show the same patient")
-        return tuple(warnings)
+        new = replace(part, table=table[~is_recorded].reset_index(drop=True))
+        warnings += find_overlap(new, new.table["film"], self.origin)
+        warnings += [f"the run {text}" for text in self.origin.warnings]
+        return tuple(warnings) if self.knows_films else (*warnings, NO_FILM_IDS)
+
+
+def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:
+    """Return how many of these films are recorded under another path, in words that end a sentence; "" if none is."""
+    pairs = set(zip(recorded["film"], recorded["path"], strict=True))
+    renamed = [row for row in films.itertuples() if (row.film, row.path) not in pairs]
+    path_of_film = dict(zip(recorded["film"], recorded["path"], strict=True))
+    if not renamed or not path_of_film:
+        return ""
+    first = renamed[0]
+    return f", {len(renamed):,} of them under other names (first: {first.path}, which was {path_of_film[first.film]})"
+
+
+def _labels_of_folders(paths: pd.Series, finding: str) -> pd.Series:
+    """Return the label of each film by its class folder, as cohorts are laid out."""
+    return paths.str.startswith(f"{finding}/").astype(int)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -306,6 +420,7 @@ def open_run(folder: str | Path) -> Run:
     ------
     InputError
         The folder holds no run, an unfinished run, or a run of another version of cxrlib.
+        Or a file is not the one that belongs to the run (`cxrlib.training.manifest`).
     """
     folder = SIMULATED if folder == "simulated" else Path(folder)
     if not (folder / "recipe.json").is_file():
@@ -318,21 +433,21 @@ def open_run(folder: str | Path) -> Run:
             f"{folder}: the run is unfinished ({epochs_done} of {recipe.epochs} epochs); "
             "continue it with `cxr train --resume`"
         )
-    return Run(folder, recipe, *_read_operating_point(folder / OPERATING_POINT))
+    notes = () if check_manifest(folder) else (NO_MANIFEST,)
+    return Run(folder, recipe, *_read_operating_point(folder / OPERATING_POINT), notes)
 
 
 def _read_operating_point(path: Path) -> tuple[str, float, float]:
     """Return the finding, the loss weight and the threshold of a run."""
     point = read_json(path)
-    finding, weight, threshold = (point.get(name) for name in ("finding", "weight", "threshold"))
-    is_finding = isinstance(finding, str) and _FINDING.fullmatch(finding)
-    if not (is_finding and _is_number_between(weight, 1e-30, 1e30) and _is_number_between(threshold, 0, 1)):
-        raise InputError(
-            f"{path}: is damaged (finding {finding!r:.80}, weight {weight!r:.80}, threshold {threshold!r:.80}); "
-            "they must be a word, a number above 0, and a number from 0 to 1"
-        )
-    return str(finding), float(weight), float(threshold)
-
-
-def _is_number_between(value: object, low: float, high: float) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    finding: Any = point.get("finding")
+    weight: Any = point.get("weight")
+    threshold: Any = point.get("threshold")
+    try:
+        threshold = min(check_threshold(threshold), 1.0)
+    except InputError as error:
+        raise InputError(f"{path}: is damaged: {error}") from None
+    for name, value, rule in (("finding", finding, FINDING_RULE), ("weight", weight, WEIGHT_RULE)):
+        if not rule.accepts(value):
+            raise InputError(f"{path}: is damaged: {name} is {value!r:.80}; it must be {rule.needed}")
+    return str(finding), float(weight), threshold

@@ -1,0 +1,108 @@
+"""Take a film from wherever it is: a file, bytes, a stream, a pydicom Dataset, a Pillow image or an array."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from cxrlib.errors import InputError
+from cxrlib.files import MAX_BYTES, read_bytes
+from cxrlib.images.pixels import check_image
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+FilmSource: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Dataset", Image.Image, np.ndarray]
+"""What a film can be read from."""
+
+_NEEDED = "a path, bytes, a binary stream, a pydicom Dataset, a Pillow image or an array (H, W)"
+
+
+def read_source(source: FilmSource) -> tuple[Path, bytes | np.ndarray]:
+    """Return a name for messages, and the bytes of a PNG, JPEG or DICOM file, or an array of pixels.
+
+    Parameters
+    ----------
+    source : FilmSource
+        An array is (H, W) or (H, W, 1): uint8 or uint16, which are gray levels of any
+        range, or floats in [0, 1], which count as normalised. Dense is bright. A stream
+        is read from its position to its end.
+
+    Returns
+    -------
+    name : Path
+        The path of a file, or words such as "the stream".
+    content : bytes or ndarray, (H, W), uint8, uint16 or float32
+
+    Raises
+    ------
+    InputError
+        It is none of these, or cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        return Path("the image"), _check_array(source)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        return path, read_bytes(path)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Path("the bytes"), _check_bytes(bytes(source), "the bytes")
+    if isinstance(source, Image.Image):
+        return Path("the image"), _picture_content(source)
+    # a program that has a Dataset has imported pydicom, which takes a while
+    if "pydicom" in sys.modules and isinstance(source, sys.modules["pydicom"].Dataset):
+        return Path("the Dataset"), _dataset_bytes(source)
+    if hasattr(source, "read"):
+        return Path("the stream"), _check_bytes(source.read(MAX_BYTES + 1), "the stream")
+    raise InputError(f"a film cannot be read from {type(source).__name__}; give {_NEEDED}")
+
+
+def _check_array(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype not in (np.uint8, np.uint16):
+        if pixels.dtype.kind != "f":
+            raise InputError(f"the image is {pixels.dtype}; uint8, uint16 or floats in [0, 1] are needed")
+        return check_image(pixels)
+    pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise InputError(f"the image has the shape {pixels.shape}; (H, W) or (H, W, 1) is needed")
+    return pixels
+
+
+def _check_bytes(data: Any, name: str) -> bytes:
+    if not isinstance(data, bytes):
+        raise InputError(f"{name} gives {type(data).__name__}, not bytes; open the file in binary mode")
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: has more than {MAX_BYTES:,} bytes; at most {MAX_BYTES:,} are read")
+    return data
+
+
+def _picture_content(picture: Image.Image) -> bytes | np.ndarray:
+    """Return a Pillow image as a PNG, turned as its Exif data say; one of more than 16 bits as an array."""
+    try:
+        if picture.mode in ("F", "I"):
+            values = np.asarray(picture)
+            if picture.mode == "I" and 0 <= values.min() <= values.max() <= 65535:
+                values = values.astype(np.uint16)
+            return _check_array(values)
+        upright, buffer = ImageOps.exif_transpose(picture), io.BytesIO()
+        upright.save(buffer, "PNG")
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises many kinds of error for an image that it cannot load or save
+        raise InputError(f"the image cannot be read: {error}") from None
+    return buffer.getvalue()
+
+
+def _dataset_bytes(dataset: "Dataset") -> bytes:
+    buffer = io.BytesIO()
+    try:
+        dataset.save_as(buffer, enforce_file_format=True)
+    except Exception as error:  # pydicom raises many kinds; their messages may repeat values of the header
+        raise InputError(
+            f"the Dataset cannot be written as a DICOM file ({type(error).__name__}); it needs a SOP class, a SOP "
+            "instance and a transfer syntax, as `pydicom.dcmread` returns them"
+        ) from None
+    return buffer.getvalue()

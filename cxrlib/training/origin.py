@@ -1,0 +1,163 @@
+"""What a run has learned from before its own training: the films of the runs that it started from.
+
+A run may start from the weights of another run, which may have started from a third
+one. If a test film was a training film of any of them, the test figures are too good.
+So each run folder keeps the films of these ancestors, with the ids by which films are
+known under any name (`cxrlib.images.radiograph.Radiograph.film_id`).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.split import UNKNOWN_PATIENT
+from cxrlib.errors import InputError
+from cxrlib.files import read_csv, read_json, write_csv, write_text
+
+ORIGIN, ANCESTORS = "origin.json", "ancestors.csv"
+
+COLUMNS = ("film", "split", "patient_id", "run")
+"""The columns of ancestors.csv: the id of a film, its split and patient in the run that it belongs to, and the name of
+that run's folder."""
+
+
+class OverlapWarning(UserWarning):
+    """A run starts from weights that may have learned from its validation or test films."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights come from that a training starts from.
+
+    Attributes
+    ----------
+    start : str
+        As in the recipe: "scratch", "simulated", a run folder or a ``.keras`` file.
+    history_known : bool
+        False if it is not known which films these weights have learned from.
+    simulated_seeds : tuple of int
+        Seeds of simulated cohorts that they have learned from, if no table lists the
+        films. It is so for the network that comes with the library.
+    warnings : tuple of str
+        What is wrong with the validation or test films of the run because of its
+        start. Each is a sentence without its full stop.
+    ancestors : DataFrame
+        The training and validation films of the runs before. The columns are `COLUMNS`.
+    """
+
+    start: str = "scratch"
+    history_known: bool = True
+    simulated_seeds: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    ancestors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS), dtype=str))
+
+
+def write_origin(folder: Path, origin: Origin) -> None:
+    """Write origin.json into a run folder, and ancestors.csv if there are films of ancestors."""
+    content = asdict(origin)
+    ancestors = content.pop("ancestors")
+    write_text(folder / ORIGIN, json.dumps(content, indent=2) + "\n")
+    if len(ancestors):
+        write_csv(folder / ANCESTORS, ancestors)
+    else:
+        (folder / ANCESTORS).unlink(missing_ok=True)  # of a training that was begun before
+
+
+def read_origin(folder: Path, start: str) -> Origin:
+    """Read the origin of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+    start : str
+        The start in the run's recipe. A run of an earlier version has no origin.json.
+        Then only a start from scratch has a known history.
+
+    Raises
+    ------
+    InputError
+        A file is damaged.
+    """
+    path = folder / ORIGIN
+    if not path.is_file():
+        return Origin(start, history_known=start == "scratch")
+    content = read_json(path)
+    seeds: Any = content.get("simulated_seeds")
+    warnings: Any = content.get("warnings")
+    is_whole = (
+        isinstance(content.get("history_known"), bool)
+        and isinstance(seeds, list)
+        and all(isinstance(seed, int) for seed in seeds)
+        and isinstance(warnings, list)
+        and all(isinstance(text, str) for text in warnings)
+    )
+    if not is_whole:
+        raise InputError(f"{path}: is damaged; it must hold history_known, simulated_seeds and warnings")
+    ancestors = Origin().ancestors
+    if (folder / ANCESTORS).is_file():
+        ancestors = read_csv(folder / ANCESTORS, needed=COLUMNS, may_be_empty=True)[list(COLUMNS)]
+    return Origin(start, content["history_known"], tuple(seeds), tuple(warnings), ancestors)
+
+
+def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple[str, ...]:
+    """Return one sentence for each way in which films of a cohort overlap with the films that a start has learned from.
+
+    Parameters
+    ----------
+    part : Cohort
+        N films that must be new to the network.
+    film_ids : N str
+        The `cxrlib.images.radiograph.Radiograph.film_id` of each film.
+    origin : Origin
+
+    Returns
+    -------
+    tuple of str
+        Empty if no overlap is known. A sentence says how many films there are, and
+        names the first.
+    """
+    trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
+    is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film"])).to_numpy()
+    is_patient = part.table["patient_id"].isin(known_patients(trained_on)).to_numpy() & ~is_film
+    is_simulated = np.full(len(part.table), simulated_seed(part) in origin.simulated_seeds)
+    reasons = {
+        "are training films of a run that this one starts from": is_film,
+        "have the patient_id of a training film of a run that this one starts from": is_patient,
+        "are simulated with the seed of the films that the start has learned from": is_simulated,
+    }
+    return tuple(
+        f"{films.sum():,} of {len(films):,} films {reason} (first: {part.table['path'].iloc[int(films.argmax())]})"
+        for reason, films in reasons.items()
+        if films.any()
+    )
+
+
+def known(film_ids: pd.Series) -> list[str]:
+    """Return the ids of films, without the empty ids of runs of earlier versions."""
+    return film_ids[film_ids != ""].tolist()
+
+
+def known_patients(films: pd.DataFrame) -> list[str]:
+    """Return the patients of films, without those whose id was only made from a file name."""
+    # equal file names do not mean the same person
+    return [patient for patient in films["patient_id"].unique() if not patient.startswith(UNKNOWN_PATIENT)]
+
+
+def simulated_seed(cohort: Cohort) -> int | None:
+    """Return the seed of a simulated cohort, as `cxrlib.phantom.simulation.simulate` keeps it; None for other cohorts.
+
+    Raises
+    ------
+    InputError
+        The cohort's simulation.json is damaged.
+    """
+    from cxrlib.phantom.simulation import SETTINGS  # takes a while to import
+
+    path = cohort.folder / SETTINGS
+    return read_json(path).get("seed") if path.is_file() else None
