@@ -16,6 +16,7 @@ from in_process import cxr
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
+from cxrlib.model.loss import score
 from cxrlib.phantom.simulation import simulate
 from cxrlib.report.html import embed_image, markdown_to_html
 from cxrlib.report.page import write_page
@@ -148,8 +149,10 @@ def test_what_comes_from_files_is_escaped(copy, tmp_path):
     evil = "<script>alert(1)</script>"
     scores = copy.scores
     scores.loc[scores["label"] == 0, "path"] = [f"nofinding/{i}{evil}.png" for i in range((scores["label"] == 0).sum())]
-    scores["score"] = np.where(scores["label"] == 0, 0.99, scores["score"])
+    scores["logit"] = np.where(scores["label"] == 0, 5.0, scores["logit"])
+    scores["score"] = score(scores["logit"], copy.weight)
     scores.to_csv(copy.folder / "scores.csv", index=False)
+    scores.assign(film=scores["path"]).to_csv(copy.folder / "split.csv", index=False)
     (copy.folder / "environment.json").write_text(json.dumps({"cohort": evil, evil: [evil], "odd": "\udcff\u202e"}))
     run = replace(copy, finding='<img src="http://e.x/y.png">')
     page = BeautifulSoup(write_page(run, tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")

@@ -14,6 +14,7 @@ from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.simulation import simulate
 from cxrlib.training import unusual
 from cxrlib.training.batches import load_images
+from cxrlib.training.manifest import MANIFEST
 from cxrlib.training.run import SIMULATED, open_run
 from cxrlib.training.unusual import REFERENCE, TEMPLATE_SIDE, make_reference, measure, read_reference, write_reference
 
@@ -129,6 +130,7 @@ def test_the_reference_is_written_and_read(films, tmp_path):
 def test_a_run_without_a_reference_predicts_without_these_warnings(tiny_run, sim_cohort, tmp_path):
     copy = shutil.copytree(tiny_run.folder, tmp_path / "copy")
     (copy / REFERENCE).unlink()
+    (copy / MANIFEST).unlink()
     film = read_image(sim_cohort / tiny_run.scores["path"][0], size=64)
     assert open_run(copy).predict(1 - film).warnings == ()
 
