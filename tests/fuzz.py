@@ -311,6 +311,7 @@ def make_checkpoint(folder: Path, recipe):
 
 def make_folders(folder: Path) -> None:
     """Make a cohort, folders in the layouts of NIH and ChestMNIST, and a run. All are tiny and undamaged."""
+    from cxrlib.model.loss import score
     from cxrlib.model.network import build_network
     from cxrlib.model.network_file import pack_network
     from cxrlib.model.recipe import Recipe, recipe_text
@@ -344,10 +345,9 @@ def make_folders(folder: Path) -> None:
     write_lines(
         "run/history.csv", ["epoch,learning_rate,loss,val_auc", *(f"{i},0.01,{1 / i},0.7" for i in range(1, 9))]
     )
-    write_lines(
-        "run/split.csv", ["path,patient_id,split,bytes", *(f"effusion/{i}.png,{i},train,{i}" for i in range(9))]
-    )
-    lines = (f"effusion/{i}.png,{i},test,1,{i / 3},0.{i}" for i in range(9))
+    films = [(f"effusion/{i}.png", i, ("train", "val", "test")[i % 3], 1, f"{i:032x}") for i in range(9)]
+    write_lines("run/split.csv", ["path,patient_id,split,label,film", *(",".join(map(str, row)) for row in films)])
+    lines = (f"{path},{i},{split},1,{i - 4}.0,{score(i - 4, 1.0)}" for path, i, split, *_ in films if i % 3)
     write_lines("run/scores.csv", ["path,patient_id,split,label,logit,score", *lines])
     network = build_network(recipe)
     pack_network(network, folder / "run" / "weights.npz")

@@ -15,6 +15,7 @@ from in_process import cxr
 from cxrlib.cli import output
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.training.comparison import compare
+from cxrlib.training.run import NO_MANIFEST
 
 
 def cxr_process(*words):
@@ -234,8 +235,9 @@ def test_a_run_without_test_scores_says_so_where_it_is_trained_and_where_it_is_r
     reported = cxr("report", run)
     assert "there are no test figures; the page is about the validation films" in reported.stderr
     (run / "scores.csv").unlink()
+    (run / "manifest.json").unlink()
     done = cxr("report", run, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        f"cxr: {run}: has no scores.csv, which a training writes; train the run anew\n",
+        f"warning: {NO_MANIFEST}\ncxr: {run}: has no scores.csv, which a training writes; train the run anew\n",
     )

@@ -29,7 +29,7 @@ import cxrlib
 from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort
 from cxrlib.cohorts.duplicates import check_copies
 from cxrlib.cohorts.split import draw_split
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.estimate import are_constant
 from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
 from cxrlib.files import (
@@ -460,7 +460,7 @@ def _environment(cohort: Cohort) -> dict[str, object]:
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "cohort": cohort.folder.name,
+        "cohort": printable(cohort.folder.name),  # a name on a disk may hold bytes that are no text
         "images": cohort.table.groupby(["split", "label"]).size().rename("n").reset_index().to_dict("records"),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
