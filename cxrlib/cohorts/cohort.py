@@ -302,8 +302,8 @@ def refuse_inside_cohort(folder: Path) -> None:
     InputError
         The folder, or a folder above it, stands beside a folder nofinding/ or is one.
     """
-    place = folder.absolute()
-    for inner in (place, *place.parents):
+    named, real = folder.absolute(), folder.resolve()  # either way to it may lead through a cohort
+    for inner in (named, *named.parents, real, *real.parents):
         if inner != inner.parent and _holds_class_folder(inner.parent):
             raise InputError(
                 f"{folder}: lies inside the cohort {inner.parent}, whose folders are its classes; choose a folder "

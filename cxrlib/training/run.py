@@ -405,7 +405,7 @@ def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:
 
 def _labels_of_folders(paths: pd.Series, finding: str) -> pd.Series:
     """Return the label of each film by its class folder, as cohorts are laid out."""
-    return paths.str.startswith(f"{finding}/").astype(int)
+    return paths.str.lower().str.startswith(f"{finding}/").astype(int)
 
 
 def open_run(folder: str | Path) -> Run:

@@ -18,12 +18,13 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.model.network_file import MODEL, read_network
 from cxrlib.phantom.simulation import simulate
+from cxrlib.training.manifest import MANIFEST
 from cxrlib.training.run import open_run
 
 KILLS, FEW_KILLS = 20, 3
 CXR = [sys.executable, "-m", "cxrlib.cli"]
-DATED = {"environment.json", MODEL}
-"""The files of a run that contain dates. Of the model, the weights are compared instead."""
+DATED = {"environment.json", MODEL, MANIFEST}
+"""The files of a run that contain dates, or their hashes. Of the model, the weights are compared instead."""
 
 
 @pytest.fixture(scope="module")
