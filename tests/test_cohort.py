@@ -89,6 +89,11 @@ def break_cohort(folder, how):
         table = table.assign(split=["train", "dev"])
     elif how == "some splits":
         table = table.assign(split=["train", ""])
+    elif how == "uncertain":  # as CheXpert writes it
+        table["label"] = [-1, 0]
+    elif how == "long row":
+        csv.write_text("path,label\neffusion/e0.png,1\nnofinding/n0.png,0,x\n")
+        return
     elif how == "no path":
         table.loc[1, "path"] = " "
     elif how == "two headings":
@@ -110,6 +115,8 @@ def test_a_bad_cohort_csv_is_refused(two_folders):
         "outside": r"row 3 names '../bare/nofinding/n0.png', which leads out of the folder",
         "wrong class": r"nofinding/n0.png \(row 3\) has the label of the other class folder; correct the label, or",
         "label": "row 3 has the label 'perhaps'; 1 is effusion, and 0 is nofinding",
+        "uncertain": "row 2 has the label '-1'; 1 is effusion, and 0 is nofinding",
+        "long row": "row 3 has 3 cells, and the heading has 2",
         "shared patient": r"1 patients are in more than one split \(first: patient 7\)",
         "blank patient": r"1 films have no patient_id \(first: row 3\)",
         "unknown split": "row 3 has the split 'dev'; it must be one of train, val, test",
@@ -132,6 +139,9 @@ def test_bad_folders_are_refused(two_folders, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no folder nofinding/"):
         read_cohort(tmp_path / "empty")
+    (tmp_path / "splits" / "train" / "NoFinding").mkdir(parents=True)
+    with pytest.raises(InputError, match="class folders lie in train/: put the films of all splits into the same"):
+        read_cohort(tmp_path / "splits")
     (tmp_path / "one" / "nofinding").mkdir(parents=True)
     with pytest.raises(InputError, match="found only nofinding/"):
         read_cohort(tmp_path / "one")
@@ -189,6 +199,9 @@ HANDS = {
     "UTF-16 without a BOM": ("", {}, {}, "utf-16-le", "is read as UTF-16"),
     "semicolons": ("", {}, {"separator": ";"}, "utf-8", "is separated by semicolons"),
     "semicolons, named by Excel": ("sep=;\n", {}, {"separator": ";"}, "utf-8", "is separated by semicolons"),
+    "UTF-16 of a Mac": ("", {}, {}, "utf-16-be", "is read as UTF-16"),
+    "empty cells at the end": ("", {"split": "{},,".format}, {}, "utf-8", None),
+    "the folder's name": ("", {"path": "bare/{}".format}, {}, "utf-8", "'bare/effusion/e0.png' as effusion/e0.png"),
     "tabs": ("", {}, {"separator": "\t"}, "utf-8", "is separated by tabs"),
     "headings": ("", {}, {"heading": " Path,LABEL,Patient ID,Split "}, "utf-8", "'Patient ID' as patient_id"),
     "1.0": ("", {"label": lambda label: f"{label}.0"}, {}, "utf-8", "labels are read: '1.0' as 1, '0.0' as 0"),
@@ -251,6 +264,12 @@ def test_patient_ids_that_programs_change_stay_one_patient(two_folders):
         table = f"path,label,patient_id\neffusion/e0.png,1,{first}\nnofinding/n0.png,0,{second}\n"
         (two_folders / "cohort.csv").write_text(table)
         assert read_cohort(two_folders).table["patient_id"].tolist() == [expected] * 2
+
+
+def test_a_note_names_a_column_that_may_have_been_meant_as_the_patient(two_folders):
+    (two_folders / "cohort.csv").write_text("path,label,patient\neffusion/e0.png,1,A\nnofinding/n0.png,0,A\n")
+    notes = read_cohort(two_folders).notes
+    assert "cohort.csv: 'patient' is not read; patients are named in a column patient_id" in notes
 
 
 def test_the_row_in_a_message_is_that_of_a_spreadsheet(two_folders):

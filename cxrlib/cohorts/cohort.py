@@ -5,6 +5,7 @@ finding, such as ``effusion/``. A ``cohort.csv`` beside them may add patients,
 splits, views and more. Without it, the two class folders are enough.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,7 +212,8 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
             raise InputError(f"{folder}: {names[key]}/ and {name}/ are one class by their names; put them together")
         names[key] = name
     if (negative := names.pop(NOFINDING, None)) is None:
-        raise InputError(f"{folder}: no folder {NOFINDING}/ (found: {found}); {needed}{describe_tables(folder)}")
+        hint = describe_tables(folder) or _describe_split_folders(folder, entries)
+        raise InputError(f"{folder}: no folder {NOFINDING}/ (found: {found}); {needed}{hint}")
     if finding is not None:
         if (key := folder_key(finding)) not in names:
             raise InputError(f"{folder}: no folder {finding}/ (found: {found})")
@@ -221,6 +223,15 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
         beside = f"found beside {negative}/: {positives}" if names else f"found only {negative}/"
         raise InputError(f"{folder}: {beside}; {needed}")
     return next(iter(names.values())), negative
+
+
+def _describe_split_folders(folder: Path, names: list[str]) -> str:
+    """Return a hint if the class folders lie one folder below, as in train/nofinding/; else ""."""
+    inner = [name for name in names if any(folder_key(each.name) == NOFINDING for each in (folder / name).iterdir())]
+    if not inner:
+        return ""
+    advice = f"put the films of all splits into the same class folders, and name their splits in {TABLE}"
+    return f"; class folders lie in {', '.join(f'{name}/' for name in inner)}: {advice}"
 
 
 def _find_table(folder: Path) -> tuple[Path | None, list[str]]:
@@ -281,6 +292,10 @@ def _read_table(
     if len(misfiled):
         found = f"{misfiled.iloc[0]} (row {misfiled.index[0]}) has the label of the other class folder"
         raise InputError(f"{table_file}: {found}; correct the label, or move the file")
+    if "patient_id" not in table:
+        others = [repr(column) for column in table if re.search("patient|subject", column, re.IGNORECASE)]
+        if others:
+            notes += (f"{table_file.name}: {', '.join(others)} is not read; patients are named in a column patient_id",)
     if "age" in table:
         text = table["age"]
         table["age"] = pd.to_numeric(text.str.replace(",", "."), errors="coerce")

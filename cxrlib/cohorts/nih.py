@@ -17,7 +17,7 @@ from cxrlib.cohorts.film_files import FilmFiles, list_films
 from cxrlib.cohorts.other_tables import list_tables, read_headings
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
-from cxrlib.cohorts.user_table import folder_key, read_user_table
+from cxrlib.cohorts.user_table import folder_key, read_patients, read_user_table
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes, read_csv
 from cxrlib.images.radiograph import open_radiograph
@@ -158,7 +158,8 @@ def open_source(
     check_both_classes(
         table["label"], name, f"{label_file}: has {len(entries):,} images, of which {len(table):,} can be compared"
     )
-    table["patient_id"] = _patients(chosen)
+    table["patient_id"], patient_notes = _patients(chosen, label_file)
+    notes += patient_notes
     for column, headings in HEADINGS.items():
         if heading := next((each for each in headings if each in chosen), None):
             table[column] = chosen[heading]
@@ -190,11 +191,11 @@ def open_source(
     )
 
 
-def _patients(entries: pd.DataFrame) -> pd.Series:
+def _patients(entries: pd.DataFrame, label_file: Path) -> tuple[pd.Series, tuple[str, ...]]:
     """Return the patients' ids, from the file names where the table has none: 00000013_005.png is of patient 13."""
     if "Patient ID" in entries:
-        return entries["Patient ID"].str.strip()
-    return entries["Image Index"].str.split("_").str[0].str.lstrip("0")
+        return read_patients(entries["Patient ID"], label_file)
+    return entries["Image Index"].str.split("_").str[0].str.lstrip("0").replace("", "0"), ()
 
 
 def _years(ages: pd.Series) -> pd.Series:

@@ -7,6 +7,7 @@ Anything else is refused, with the number of its row.
 
 import codecs
 import csv
+import io
 import re
 import unicodedata
 from collections import defaultdict
@@ -31,6 +32,7 @@ TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "positive"), ("0", "false", "no",
 _SEPARATOR_LINE = re.compile(r'"?sep=[^\r\n]"?(\r\n|\r|\n)')
 """The line in which Excel names the separator."""
 
+_ROWS_ARE_LONGER = "does not match length of data"  # from pandas' warning about rows with more cells than headings
 _MAX_HEADING = 100_000  # characters
 _NUMBER = re.compile(r"(-?\d+)[.,]0*")
 """A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
@@ -84,7 +86,13 @@ def read_user_table(
         if names.count(column) > 1:
             raise InputError(f"{path}: has {names.count(column)} columns named {column}; one is needed")
     options: dict[str, Any] = {"sep": separator, "skip_blank_lines": False, "dtype": str, "keep_default_na": False}
-    table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
+    try:
+        table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
+    except InputError as error:
+        if _ROWS_ARE_LONGER not in str(error):
+            raise
+        trimmed = _trim_rows(path, text, separator, num_before + 1)
+        table = read_csv(path, needed=(), may_be_empty=True, data=trimmed.encode(), **options)
     notes = _notes_on_form(path, encoding, separator, table, keys)
     table.columns = pd.Index([keys.get(folder_key(str(column)), str(column).strip()) for column in table.columns])
     missing = [column for column in needed if column not in table]
@@ -109,13 +117,37 @@ def read_user_table(
     return table.drop(columns=unnamed), notes
 
 
+def _trim_rows(path: Path, text: str, separator: str, row: int) -> str:
+    """Return a table without the empty cells at the end of rows that are longer than the heading.
+
+    Raises
+    ------
+    InputError
+        Such a cell is not empty. The heading is in the row of the given number.
+    """
+    trimmed = io.StringIO()
+    writer = csv.writer(trimmed, delimiter=separator)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    width = len(rows[0]) if rows else 0
+    for number, cells in enumerate(rows, start=row):
+        if any(cell.strip() for cell in cells[width:]):
+            raise InputError(f"{path}: row {number} has {len(cells)} cells, and the heading has {width}")
+        writer.writerow(cells[:width])
+    return trimmed.getvalue()
+
+
 def _decode(path: Path, data: bytes) -> tuple[str, str]:
     """Return a text and its encoding: UTF-8, UTF-16, or else Windows-1252."""
     encodings = ["utf-8-sig", "cp1252"]
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
-    elif data[1:8:2] == bytes(len(data[1:8:2])):  # the second byte of each Latin letter is zero
+    elif data[1:8:2] == bytes(4):  # in UTF-16, one of the two bytes of a Latin letter is zero
         encodings = ["utf-16-le"]
+    elif data[0:8:2] == bytes(4):
+        encodings = ["utf-16-be"]
     for encoding in encodings:
         try:
             return data.decode(encoding), encoding
@@ -149,8 +181,10 @@ def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> 
         A label is none of these. The message has its row.
     """
     meanings = dict.fromkeys(TRUE_WORDS, 1) | dict.fromkeys(FALSE_WORDS, 0)
-    meanings |= {folder_key(finding): 1, folder_key(nofinding): 0}
-    read = {text: meanings.get(folder_key(_whole_number(text))) for text in labels.unique()}
+    classes = {folder_key(finding): 1, folder_key(nofinding): 0}
+    texts = labels.unique()
+    # a number keeps its sign: CheXpert's -1 means uncertain, and is neither class
+    read = {text: meanings.get(_whole_number(text).casefold(), classes.get(folder_key(text))) for text in texts}
     result = labels.map(read)
     if result.isna().any():
         row = result.index[result.isna()][0]
@@ -253,6 +287,7 @@ def find_paths(
     for row, text in paths[~is_there].items():
         inside = _inside(text, path, int(row))
         fits = [inside] if inside in known else by_key.get(_path_key(inside), [])
+        fits = fits or by_key.get(_path_key(inside.removeprefix(f"{path.parent.absolute().name}/")), [])
         if not fits and "/" not in inside:
             fits = by_name.get(_path_key(inside), [])
         if len(fits) > 1:
