@@ -32,7 +32,7 @@ TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "positive"), ("0", "false", "no",
 _SEPARATOR_LINE = re.compile(r'"?sep=[^\r\n]"?(\r\n|\r|\n)')
 """The line in which Excel names the separator."""
 
-_ROWS_ARE_LONGER = "does not match length of data"  # from pandas' warning about rows with more cells than headings
+_ROWS_ARE_LONGER = ("does not match length of data", "Error tokenizing data")  # pandas' words for rows with more cells
 _MAX_HEADING = 100_000  # characters
 _NUMBER = re.compile(r"(-?\d+)[.,]0*")
 """A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
@@ -89,7 +89,7 @@ def read_user_table(
     try:
         table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
     except InputError as error:
-        if _ROWS_ARE_LONGER not in str(error):
+        if not any(words in str(error) for words in _ROWS_ARE_LONGER):
             raise
         trimmed = _trim_rows(path, text, separator, num_before + 1)
         table = read_csv(path, needed=(), may_be_empty=True, data=trimmed.encode(), **options)
