@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import check_both_classes
+from cxrlib.cohorts.film_files import is_litter
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import SPLITS, UNKNOWN_PATIENT
 from cxrlib.errors import InputError
@@ -56,7 +57,7 @@ def find_archive(source: Path) -> Path | None:
     """
     if source.is_file():
         return source if source.suffix == ".npz" else None
-    files = [path for path in source.glob("*") if not path.name.startswith(".")]
+    files = [path for path in source.glob("*") if not is_litter(path.name)]
     if not files or any(path.suffix != ".npz" for path in files):
         return None
     if len(files) > 1:

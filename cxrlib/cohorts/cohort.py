@@ -227,7 +227,11 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
 
 def _describe_split_folders(folder: Path, names: list[str]) -> str:
     """Return a hint if the class folders lie one folder below, as in train/nofinding/; else ""."""
-    inner = [name for name in names if any(folder_key(each.name) == NOFINDING for each in (folder / name).iterdir())]
+    inner = []
+    for name in names:
+        with suppress(OSError):  # a folder that may not be listed
+            if any(folder_key(each.name) == NOFINDING for each in (folder / name).iterdir()):
+                inner.append(name)
     if not inner:
         return ""
     advice = f"put the films of all splits into the same class folders, and name their splits in {TABLE}"
