@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe
 from cxrlib.phantom.simulation import simulate
 from cxrlib.report.page import write_page
 from cxrlib.report.prediction import save_prediction
-from cxrlib.training.fitting import starting_weights, train
+from cxrlib.training.fitting import UnusualFilmsWarning, starting_weights, train
 from cxrlib.training.origin import OverlapWarning
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
@@ -113,6 +114,7 @@ def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, t
     assert done.history.equals(resumed.history)
 
 
+@pytest.mark.filterwarnings("ignore::cxrlib.training.fitting.UnusualFilmsWarning")  # its films are clouds
 def test_a_bare_cohort_is_split_by_patient_and_remembered(two_folders, tmp_path):
     recipe = replace(TINY, epochs=1, width=4, size=32, split_seed=seed_with_both_classes(two_folders))
     run = train(two_folders, tmp_path / "run", recipe)
@@ -292,7 +294,7 @@ def test_patients_of_an_ancestor_cannot_be_val_or_test_either(tiny_run, sim_coho
 
 def test_the_seed_of_the_network_that_comes_with_the_library_is_known(tmp_path):
     films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=32, seed=2000)
-    (warning,) = open_run("simulated").evaluate(read_cohort(films), split="all").warnings
+    warning, *_ = open_run("simulated").evaluate(read_cohort(films), split="all").warnings
     assert warning.startswith("40 of 40 films are simulated with the seed of the films that")
     assert warning.endswith(f"(first: {read_cohort(films).table['path'][0]})")
     with pytest.raises(InputError, match="films are simulated with the seed of the films that"):
@@ -337,3 +339,13 @@ def test_what_a_run_cannot_hold_is_refused_before_the_training(two_folders, tmp_
             train(two_folders, tmp_path / "run", SHORT)
         (two_folders / finding).rename(two_folders / "effusion")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_training_writes_down_what_is_unusual_in_its_films(sim_cohort, tmp_path):
+    folder = shutil.copytree(sim_cohort, tmp_path / "films")
+    film = next((folder / "effusion").glob("*.png"))
+    cv2.imwrite(str(film), cv2.imread(str(film), cv2.IMREAD_UNCHANGED)[::-1])
+    with pytest.warns(UnusualFilmsWarning, match="1 upside down"):
+        train(folder, tmp_path / "run", replace(TINY, epochs=1))
+    listed = pd.read_csv(tmp_path / "run" / "warnings.csv")
+    assert listed[["path", "kind"]].to_numpy().tolist() == [[film.relative_to(folder).as_posix(), "upside down"]]

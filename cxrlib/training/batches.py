@@ -12,7 +12,7 @@ import pandas as pd
 
 from cxrlib.files import Progress, map_in_order, no_progress
 from cxrlib.images.augmentation import Augmentation, augment
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.film_facts import FilmWarning, count_warnings
 from cxrlib.images.pixels import quantize
 from cxrlib.images.radiograph import open_radiograph
 
@@ -43,6 +43,14 @@ class Films:
     images: np.ndarray
     film_ids: list[str]
     warnings: list[tuple[FilmWarning, ...]]
+
+    def count_unusual(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return one sentence that counts the warnings by kind and quotes the first; none if there are no warnings."""
+        table = self.list_warnings(paths)
+        if table.empty:
+            return ()
+        path, _, sentence = table.iloc[0]
+        return (f"unusual films: {count_warnings(table['kind'])} (first: {path}: {sentence})",)
 
     def list_warnings(self, paths: Iterable[str]) -> pd.DataFrame:
         """Return one row for each warning: path, kind, warning.

@@ -35,6 +35,7 @@ from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
 from cxrlib.files import (
     Progress,
     atomic,
+    for_spreadsheets,
     is_empty,
     locked,
     map_in_order,
@@ -44,6 +45,8 @@ from cxrlib.files import (
     write_csv,
     write_text,
 )
+from cxrlib.images.film_facts import count_warnings
+from cxrlib.images.likeness import likeness_warnings
 from cxrlib.images.radiograph import read_film_id
 from cxrlib.model import distributed
 from cxrlib.model import loss as losses
@@ -58,6 +61,13 @@ from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, known, 
 from cxrlib.training.run import OPERATING_POINT, Run, open_run
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
+
+UNUSUAL = "warnings.csv"
+"""The file of a run folder that lists what is unusual in its films. It is there only if something is."""
+
+
+class UnusualFilmsWarning(UserWarning):
+    """Films of a training are lateral, inverted, turned, in colour, enlarged, or otherwise not as they should be."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,13 @@ class _Training:
         """Read the films of one split. Of the training films, read only those of this process."""
         shard_index, num_shards = distributed.shard() if split == "train" else (0, 1)
         files = self.parts[split].files[shard_index::num_shards]
-        return load_films(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=self.progress)
+        return load_films(
+            files,
+            size=self.recipe.size,
+            normalize=self.recipe.normalize,
+            check=likeness_warnings,
+            progress=self.progress,
+        )
 
 
 @own_settings()
@@ -162,6 +178,8 @@ def train(
 
     Warns
     -----
+    UnusualFilmsWarning
+        Films are unusual. The run's warnings.csv lists them.
     OverlapWarning
         It is not known what the starting weights have learned from, or they have
         learned from films of val or test.
@@ -198,6 +216,7 @@ def _train_and_write(training: _Training) -> None:
     """Train as process 0 or as the only one, and write the run folder."""
     films = {split: training.read_films(split) for split in training.parts}
     images = {split: each.images for split, each in films.items()}
+    _report_unusual(training, films)
     check_copies(images, training.parts, distributed.shard()[1])
     origin = _checked_origin(training, {split: films[split].film_ids for split in films if split != "train"})
     write_text(training.folder / "recipe.json", recipe_text(training.recipe))
@@ -206,6 +225,21 @@ def _train_and_write(training: _Training) -> None:
     network = _fit(training, images["train"], images["val"])
     write_reference(training.folder, images["train"])
     _finish(training, network, {split: films for split, films in images.items() if split != "train"})
+
+
+def _report_unusual(training: _Training, films: dict[str, Films]) -> None:
+    """Write warnings.csv about unusual films, if there are any, and warn of them once."""
+    tables = {}
+    for split, each in films.items():
+        _, num_shards = distributed.shard() if split == "train" else (0, 1)
+        tables[split] = each.list_warnings(training.parts[split].table["path"][::num_shards])
+    table = pd.concat(tables.values(), ignore_index=True)
+    if table.empty:
+        (training.folder / UNUSUAL).unlink(missing_ok=True)
+        return
+    write_csv(training.folder / UNUSUAL, for_spreadsheets(table))
+    sentence = f"unusual films: {count_warnings(table['kind'])}; see {training.folder / UNUSUAL}"
+    warnings.warn(sentence, UnusualFilmsWarning, stacklevel=4)
 
 
 def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray | None) -> keras.Model:

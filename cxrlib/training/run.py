@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,8 +234,11 @@ class Run:
         return self.score_images(self.load_images(cohort.files, progress=progress))
 
     def load_films(self, files: Sequence[Path], *, progress: Progress = no_progress) -> Films:
-        """Read films as the network needs them, with their ids and warnings."""
-        return load_films(files, size=self.recipe.size, normalize=self.recipe.normalize, progress=progress)
+        """Read films as the network needs them, with their ids, and with the warnings that `predict` gives."""
+        options: dict[str, Any] = {"size": self.recipe.size, "normalize": self.recipe.normalize}
+        if self.reference is not None:
+            options["check"] = partial(self.reference.check, accept=True)
+        return load_films(files, **options, progress=progress)
 
     def load_images(self, files: Sequence[Path], *, progress: Progress = no_progress) -> np.ndarray:
         """Return only the images of `load_films`: (N, S, S), uint16 of full range."""
@@ -277,7 +280,8 @@ class Run:
         scores = self.score_images(films.images)
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
         warnings = self.overlap_warnings(part, films.film_ids, split=split)
-        return replace(result, warnings=warnings + result.warnings)
+        unusual = films.count_unusual(part.table["path"])
+        return replace(result, warnings=warnings + unusual + result.warnings)
 
     def recorded_films(self, cohort: Cohort) -> dict[str, Any]:
         """Return the films of a cohort that are recorded in split.csv, as rows of split.csv by path.
