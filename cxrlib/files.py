@@ -567,9 +567,9 @@ def read_npy_header(stream: IO[bytes]) -> NpyHeader:
         raise ValueError(f"the header of an array cannot be read: {error}") from None
 
 
-MAX_LENGTH = 100_000
-"""The largest length of an array whose length is not known in advance. It is the largest number of epochs of a recipe,
-each of which has a row in a checkpoint."""
+MAX_LENGTH = 1_500_000
+"""The largest length of an array whose length is not known in advance. The longest one has 128 bytes for each training
+film of a run and of the runs before it, and so many of them have `MAX_BYTES`."""
 
 
 class ArrayKind(NamedTuple):

@@ -15,6 +15,7 @@ from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.images.film_facts import count_warnings
+from cxrlib.images.pixels import minmax
 from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.simulation import simulate
 from cxrlib.training.comparison import compare
@@ -393,3 +394,24 @@ def test_a_run_refuses_thresholds_that_cannot_be(tiny_run, sim_cohort):
     for prevalence in (0, 1, np.nan):
         with pytest.raises(InputError, match="prevalence is"):
             tiny_run.evaluate(cohort, prevalence=prevalence)
+
+
+def test_films_that_another_program_has_changed_are_known_by_their_looks(tiny_run, sim_cohort, tmp_path):
+    """The copies are saved as JPEG, resized to half and back, mirrored, or of another gamma: no pixel is the same."""
+    changes = (
+        lambda film: film,
+        lambda film: cv2.resize(cv2.resize(film, (48, 48), interpolation=cv2.INTER_AREA), (64, 64)),
+        lambda film: film[:, ::-1],
+        lambda film: (255 * (film / 255) ** 1.2).astype(np.uint8),
+    )
+    train = tiny_run.split.query("split == 'train'")["path"].tolist()
+    for index, path in enumerate(train):
+        film = (minmax(cv2.imread(str(sim_cohort / path), cv2.IMREAD_UNCHANGED)) * 255).astype(np.uint8)
+        out = tmp_path / "saved" / path.split("/")[0] / f"{index}.jpg"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(out), changes[index % len(changes)](film), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    warnings = tiny_run.evaluate(read_cohort(tmp_path / "saved"), split="all").warnings
+    (copies,) = [int(text.split()[0]) for text in warnings if "look like copies of training films" in text]
+    assert copies >= 0.9 * len(train)
+    new = simulate(tmp_path / "new", films=60, prevalence=0.5, size=64, seed=77)
+    assert not any("copies" in text for text in tiny_run.evaluate(read_cohort(new), split="all").warnings)

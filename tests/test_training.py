@@ -37,6 +37,7 @@ FILES = {
     "reference.json",
     "origin.json",
     "manifest.json",
+    "details.npz",
 }
 
 

@@ -45,6 +45,22 @@ benchmarks/README.md).
 """
 
 
+DETAIL_BYTES = THUMBNAIL_SIDE**2 // 8
+"""Bytes of the signs of a film's fine structure, one bit for each pixel of its thumbnail."""
+
+MIN_AGREEMENT = 0.96
+"""Two films whose `detail_signs` agree in at least this fraction of the bits count as copies.
+
+We chose it on 794 films of NIH ChestX-ray14. Re-encoded as JPEG of quality 80, resized to
+half and back, mirrored or changed by a gamma of 1.2, they agree with their originals in at
+least 0.965 of the bits. Two films of different patients agree in at most 0.928. Of one patient,
+they agree in at most 0.924, but for one film that the collection holds twice. Moved films
+agree less, and are not found.
+"""
+
+_BLOCK = 4096  # films that are compared at once, so that 100,000 films need little memory
+
+
 class CopyWarning(UserWarning):
     """A film of one split looks like a copy of a film in another split."""
 
@@ -141,6 +157,45 @@ def near_copies(train: np.ndarray, held_out: Sequence[np.ndarray] | np.ndarray) 
 
     results = enumerate(map_in_order(find_best, held_out))
     return [(row, index, correlation) for row, (correlation, index) in results if correlation >= MIN_CORRELATION]
+
+
+def detail_signs(films: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Return the signs of each film's fine structure, by which copies are found without the film itself.
+
+    Parameters
+    ----------
+    films : sequence of N arrays, (S, S), uint8 or uint16
+
+    Returns
+    -------
+    ndarray, (N, 128), uint8
+        One bit for each pixel of a thumbnail, 1 where it is brighter than its neighbourhood.
+    """
+    signs = map_in_order(lambda film: np.packbits(_fine_detail(film, THUMBNAIL_SIDE, THUMBNAIL_BLUR) > 0), films)
+    return np.array(list(signs), np.uint8).reshape(-1, DETAIL_BYTES)
+
+
+def agree(signs: np.ndarray, recorded: np.ndarray) -> np.ndarray:
+    """Return whether each film looks like a copy of a recorded film, or of its mirror image, (N,), bool.
+
+    Parameters
+    ----------
+    signs : ndarray, (N, 128), uint8
+    recorded : ndarray, (M, 128), uint8
+        Both as `detail_signs` returns them. The time grows with N times M.
+    """
+    # as -1 and 1, so the product of two films is the number of equal bits minus that of different bits
+    as_numbers = lambda packed: 2 * np.unpackbits(packed, axis=1).astype(np.float32) - 1
+    least = (2 * MIN_AGREEMENT - 1) * THUMBNAIL_SIDE**2
+    is_copy = np.zeros(len(signs), bool)
+    for first in range(0, len(signs), _BLOCK):
+        films = as_numbers(signs[first : first + _BLOCK])
+        mirrored = films.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)[:, :, ::-1].reshape(films.shape)
+        for start in range(0, len(recorded), _BLOCK):
+            block = as_numbers(recorded[start : start + _BLOCK]).T
+            for view in (films, mirrored):
+                is_copy[first : first + _BLOCK] |= (view @ block).max(axis=1) >= least
+    return is_copy
 
 
 def _digest(film: np.ndarray) -> bytes:

@@ -51,7 +51,7 @@ def compare(
     for run in (run_a, run_b):
         loaded = run.load_films(films.files, progress=progress)
         scores.append(run.score_images(loaded.images))
-        found = run.overlap_warnings(films, loaded.film_ids, split=split)
+        found = run.overlap_warnings(films, loaded, split=split)
         warnings += [f"{run.folder}: {text}" for text in found + loaded.count_unusual(films.table["path"])]
     scores_a, scores_b = scores
     patients = films.table["patient_id"]

@@ -27,7 +27,7 @@ import pandas as pd
 
 import cxrlib
 from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort
-from cxrlib.cohorts.duplicates import check_copies
+from cxrlib.cohorts.duplicates import agree, check_copies, detail_signs
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.estimate import are_constant
@@ -57,7 +57,7 @@ from cxrlib.model.recipe import FINDING_RULE, Recipe, read_recipe, recipe_text
 from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_epoch
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
 from cxrlib.training.manifest import write_manifest
-from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, known, write_origin
+from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, known, write_details, write_origin
 from cxrlib.training.run import OPERATING_POINT, Run, open_run
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
@@ -218,10 +218,11 @@ def _train_and_write(training: _Training) -> None:
     images = {split: each.images for split, each in films.items()}
     _report_unusual(training, films)
     check_copies(images, training.parts, distributed.shard()[1])
-    origin = _checked_origin(training, {split: films[split].film_ids for split in films if split != "train"})
+    origin = _checked_origin(training, {split: films[split] for split in films if split != "train"})
     write_text(training.folder / "recipe.json", recipe_text(training.recipe))
     write_csv(training.folder / "split.csv", _split_table(training, films))
     write_origin(training.folder, origin)
+    write_details(training.folder, np.concatenate([origin.details, detail_signs(images["train"])]))
     network = _fit(training, images["train"], images["val"])
     write_reference(training.folder, images["train"])
     _finish(training, network, {split: films for split, films in images.items() if split != "train"})
@@ -330,21 +331,21 @@ def origin_of(recipe: Recipe) -> Origin:
     own = pd.DataFrame({"film": learned["film"], "split": learned["split"], "patient_id": learned["patient_id"]})
     ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
     is_known = run.origin.history_known and run.knows_films
-    return Origin(recipe.start, is_known, run.origin.simulated_seeds, ancestors=ancestors)
+    return Origin(recipe.start, is_known, run.origin.simulated_seeds, details=run.details, ancestors=ancestors)
 
 
-def _checked_origin(training: _Training, film_ids: dict[str, list[str]]) -> Origin:
+def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
     """Return the origin with its warnings; refuse films of val or test that the start has learned from.
 
     Parameters
     ----------
     training : _Training
-    film_ids : dict of split to list of str
-        The ids of the films of val and test.
+    films : dict of split to Films
+        The films of val and test.
     """
     origin, found = training.origin, []
-    for split, ids in film_ids.items():
-        found += [f"{split}: {sentence}" for sentence in find_overlap(training.parts[split], ids, origin)]
+    for split, each in films.items():
+        found += [f"{split}: {sentence}" for sentence in find_overlap(training.parts[split], each.film_ids, origin)]
     if found and not training.allow_overlap:
         raise InputError(
             f"{training.cohort.folder}: the start {origin.start} has learned from films that must be new to it. "
@@ -352,7 +353,11 @@ def _checked_origin(training: _Training, film_ids: dict[str, list[str]]) -> Orig
             "figures with --allow-overlap"
         )
     chosen_on = known(origin.ancestors.loc[origin.ancestors["split"] == "val", "film"])
-    if num_chosen := sum(film_id in set(chosen_on) for film_id in film_ids.get("test", [])):
+    for split, each in films.items():
+        is_new = ~pd.Series(each.film_ids).isin(known(origin.ancestors["film"])).to_numpy()
+        if num_copies := int((agree(detail_signs(each.images), origin.details) & is_new).sum()):
+            found.append(f"{split}: {num_copies:,} films look like copies of films that the start was trained on")
+    if num_chosen := int(pd.Series(films["test"].film_ids).isin(chosen_on).sum()) if "test" in films else 0:
         found.append(f"test: {num_chosen:,} films were validation films of a run that this one starts from")
     if not origin.history_known:
         found.append(f"it is not known which films the start {origin.start} has learned from")

@@ -29,6 +29,7 @@ FILES = (
     "reference.json",
     "origin.json",
     "ancestors.csv",
+    "details.npz",
     "environment.json",
     "made.json",
     "operating_point.json",

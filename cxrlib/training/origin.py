@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.duplicates import DETAIL_BYTES
 from cxrlib.cohorts.split import UNKNOWN_PATIENT
 from cxrlib.errors import InputError
-from cxrlib.files import read_csv, read_json, write_csv, write_text
+from cxrlib.files import MAX_BYTES, ArrayKind, atomic, read_csv, read_json, read_npz, write_csv, write_text
 
-ORIGIN, ANCESTORS = "origin.json", "ancestors.csv"
+ORIGIN, ANCESTORS, DETAILS = "origin.json", "ancestors.csv", "details.npz"
 
 COLUMNS = ("film", "split", "patient_id", "run")
 """The columns of ancestors.csv: the id of a film, its split and patient in the run that it belongs to, and the name of
@@ -47,6 +48,10 @@ class Origin:
     warnings : tuple of str
         What is wrong with the validation or test films of the run because of its
         start. Each is a sentence without its full stop.
+    details : ndarray, (N, 128), uint8
+        `cxrlib.cohorts.duplicates.detail_signs` of the training films of the runs before.
+        Only a training needs them: in a run folder they stand in details.npz, before those
+        of its own training films.
     ancestors : DataFrame
         The training and validation films of the runs before. The columns are `COLUMNS`.
     """
@@ -55,13 +60,14 @@ class Origin:
     history_known: bool = True
     simulated_seeds: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    details: np.ndarray = field(default_factory=lambda: np.empty((0, DETAIL_BYTES), np.uint8))
     ancestors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS), dtype=str))
 
 
 def write_origin(folder: Path, origin: Origin) -> None:
     """Write origin.json into a run folder, and ancestors.csv if there are films of ancestors."""
     content = asdict(origin)
-    ancestors = content.pop("ancestors")
+    ancestors, _ = content.pop("ancestors"), content.pop("details")
     write_text(folder / ORIGIN, json.dumps(content, indent=2) + "\n")
     if len(ancestors):
         write_csv(folder / ANCESTORS, ancestors)
@@ -102,7 +108,30 @@ def read_origin(folder: Path, start: str) -> Origin:
     ancestors = Origin().ancestors
     if (folder / ANCESTORS).is_file():
         ancestors = read_csv(folder / ANCESTORS, needed=COLUMNS, may_be_empty=True)[list(COLUMNS)]
-    return Origin(start, content["history_known"], tuple(seeds), tuple(warnings), ancestors)
+    return Origin(start, content["history_known"], tuple(seeds), tuple(warnings), ancestors=ancestors)
+
+
+def write_details(folder: Path, details: np.ndarray) -> None:
+    """Write `cxrlib.cohorts.duplicates.detail_signs` of training films, (N, 128), into a run folder."""
+    with atomic(folder / DETAILS) as partial:
+        np.savez(partial, details=details)
+
+
+def read_details(folder: Path) -> np.ndarray:
+    """Read what `write_details` wrote. There are none in runs of earlier versions.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    path = folder / DETAILS
+    if not path.is_file():
+        return Origin().details
+    try:
+        return read_npz(path, {"details": ArrayKind((None, DETAIL_BYTES), ("uint8",))}, max_bytes=MAX_BYTES)["details"]
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged ({error})") from None
 
 
 def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple[str, ...]:

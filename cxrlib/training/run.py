@@ -11,6 +11,7 @@ import pandas as pd
 
 import cxrlib
 from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.duplicates import agree, detail_signs
 from cxrlib.cohorts.split import SPLITS, check_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import check_fraction, check_threshold
@@ -24,7 +25,7 @@ from cxrlib.model import loss as losses
 from cxrlib.model.recipe import FINDING_RULE, WEIGHT_RULE, Recipe, read_recipe
 from cxrlib.training.batches import Films, load_films
 from cxrlib.training.manifest import check_manifest
-from cxrlib.training.origin import Origin, find_overlap, known_patients, read_origin
+from cxrlib.training.origin import Origin, find_overlap, known, known_patients, read_details, read_origin
 from cxrlib.training.unusual import Reference, read_reference
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ class Run:
     def origin(self) -> Origin:
         """Where the weights come from that the training started from, and what they have learned from."""
         return read_origin(self.folder, self.recipe.start)
+
+    @cached_property
+    def details(self) -> np.ndarray:
+        """The `cxrlib.cohorts.duplicates.detail_signs` of all training films, also of the runs before: (N, 128)."""
+        return read_details(self.folder)
 
     @property
     def knows_films(self) -> bool:
@@ -279,7 +285,7 @@ class Run:
         films = self.load_films(part.files, progress=progress)
         scores = self.score_images(films.images)
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
-        warnings = self.overlap_warnings(part, films.film_ids, split=split)
+        warnings = self.overlap_warnings(part, films, split=split)
         unusual = films.count_unusual(part.table["path"])
         return replace(result, warnings=warnings + unusual + result.warnings)
 
@@ -336,9 +342,7 @@ class Run:
         check_split(table, f"{cohort.folder}, as split by {self.folder}")
         return replace(cohort, table=table).part(split)
 
-    def overlap_warnings(
-        self, part: Cohort, film_ids: Sequence[str] | None = None, *, split: str = "test"
-    ) -> tuple[str, ...]:
+    def overlap_warnings(self, part: Cohort, films: Films | None = None, *, split: str = "test") -> tuple[str, ...]:
         """Return warnings about films that can make a run look better or worse than it is.
 
         There is one warning each for: a different finding; films that the run was
@@ -350,14 +354,14 @@ class Run:
         ----------
         part : Cohort
             N films.
-        film_ids : sequence of N str, optional
-            The `cxrlib.images.radiograph.Radiograph.film_id` of each film. By default they
-            are read from the files.
+        films : Films, optional
+            The films, as `load_films` returns them. By default their ids are read from the
+            files, and it is not searched for films that only look like training films.
         split : {"test", "val", "train", "all"}
             The split that these films were asked for. Whoever asks for the validation
             films needs no warning that they are validation films.
         """
-        ids = list(map_in_order(read_film_id, part.files)) if film_ids is None else film_ids
+        ids = list(map_in_order(read_film_id, part.files)) if films is None else films.film_ids
         table = part.table.assign(film=ids)
         own = self.split[self.split["film"] != ""]
         trained_on, chosen_on = own[own["split"] == "train"], own[own["split"] == "val"]
@@ -392,6 +396,12 @@ class Run:
             warnings.append(f"{found}. They may show the same patient")
         new = replace(part, table=table[~is_recorded].reset_index(drop=True))
         warnings += find_overlap(new, new.table["film"], self.origin)
+        if films is not None:
+            others = ~table["film"].isin([*known(self.split["film"]), *known(self.origin.ancestors["film"])])
+            is_copy = agree(detail_signs(films.images), self.details) & others.to_numpy()
+            if is_copy.any():
+                found = f"{is_copy.sum():,} of these films look like copies of training films"
+                warnings.append(f"{found} (first: {table['path'][is_copy].iloc[0]})")
         warnings += [f"the run {text}" for text in self.origin.warnings]
         return tuple(warnings) if self.knows_films else (*warnings, NO_FILM_IDS)
 
