@@ -216,10 +216,10 @@ def _train_and_write(training: _Training) -> None:
     """Train as process 0 or as the only one, and write the run folder."""
     films = {split: training.read_films(split) for split in training.parts}
     images = {split: each.images for split, each in films.items()}
-    _report_unusual(training, films)
     check_copies(images, training.parts, distributed.shard()[1])
     origin = _checked_origin(training, {split: films[split] for split in films if split != "train"})
-    write_text(training.folder / "recipe.json", recipe_text(training.recipe))
+    write_text(training.folder / "recipe.json", recipe_text(training.recipe))  # first: with it, the folder is a run's
+    _report_unusual(training, films)
     write_csv(training.folder / "split.csv", _split_table(training, films))
     write_origin(training.folder, origin)
     write_details(training.folder, np.concatenate([origin.details, detail_signs(images["train"])]))

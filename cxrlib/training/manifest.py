@@ -30,6 +30,7 @@ FILES = (
     "origin.json",
     "ancestors.csv",
     "details.npz",
+    "warnings.csv",
     "environment.json",
     "made.json",
     "operating_point.json",
