@@ -1,14 +1,16 @@
 """What DICOM headers say about the films of a cohort: patient, view, sex and age; and which films are lateral."""
 
 from collections.abc import Sequence
+from dataclasses import astuple, fields
+from itertools import compress
 from pathlib import Path
 
 import pandas as pd
 
 from cxrlib.cohorts.split import HEADER_PATIENT
 from cxrlib.files import map_in_order
-from cxrlib.images.film_facts import is_lateral
-from cxrlib.images.radiograph import read_header
+from cxrlib.images.film_facts import FilmHeader, is_lateral
+from cxrlib.images.radiograph import is_dicom_file, read_header
 
 
 def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -32,11 +34,12 @@ def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFram
     missing = [column for column in ("patient_id", "view", "sex", "age") if column not in table]
     if not missing:
         return table, ()
-    headers = pd.DataFrame(
-        [(each.patient_id, each.view, each.sex, each.age) for each in map_in_order(read_header, files)],
-        columns=["patient_id", "view", "sex", "age"],
-        index=table.index,
-    )
+    is_dicom = [is_dicom_file(file) for file in files]
+    if not any(is_dicom):
+        return table, ()
+    found = map_in_order(read_header, compress(files, is_dicom))
+    rows = [astuple(next(found)) if each else astuple(FilmHeader()) for each in is_dicom]
+    headers = pd.DataFrame(rows, table.index, [column.name for column in fields(FilmHeader)])
     named = headers.loc[headers["patient_id"] != "", "patient_id"]
     notes: tuple[str, ...] = ()
     if "patient_id" in missing and len(named):

@@ -27,7 +27,7 @@ from cxrlib.errors import InputError
 from cxrlib.files import parse_json
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
 from cxrlib.images.film_source import FilmSource, read_source
-from cxrlib.images.headers import FORMAT_BYTES, MAX_TEXT, PNG_END, name_format, read_first_texts
+from cxrlib.images.headers import FORMAT_BYTES, JPEG_START, MAX_TEXT, PNG_END, PNG_START, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 
@@ -177,16 +177,26 @@ def read_image(
 
 def read_header(path: Path) -> FilmHeader:
     """Return what a DICOM file says about patient and view; an empty `FilmHeader` for every other file."""
-    with suppress(OSError), path.open("rb") as file:
-        if _is_dicom(path, file.read(FORMAT_BYTES)):
-            from cxrlib.images.dicom_header import read_dicom_header  # pydicom takes a while to import
+    if not is_dicom_file(path):
+        return FilmHeader()
+    from cxrlib.images.dicom_header import read_dicom_header  # pydicom takes a while to import
 
-            return read_dicom_header(path)
-    return FilmHeader()
+    return read_dicom_header(path)
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Return whether a file is read as DICOM. Only its first bytes are read. A file that cannot be read is not."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return _is_dicom(path, file.read(FORMAT_BYTES))
+    except OSError:
+        return False
 
 
 def _is_dicom(path: Path, data: bytes) -> bool:
     """Return whether a file is to be read as DICOM. Its content decides; its name does if the content tells nothing."""
+    if data.startswith((PNG_START, JPEG_START)):  # most files, and there may be 100,000
+        return False
     name = name_format(data)
     return name == "DICOM" or (name == "" and path.suffix.lower() in DICOM_SUFFIXES)
 
