@@ -12,6 +12,7 @@ import pytest
 from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.fetching import fetch
 from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.backend import keras
@@ -323,6 +324,7 @@ def test_nothing_is_written_into_a_cohort(tiny_run, two_folders, tmp_path):
         lambda: save_prediction(tiny_run, film, tiny_run.predict(film), two_folders / "pictures"),
         lambda: write_page(tiny_run, two_folders / "nofinding" / "page.html"),
         lambda: simulate(two_folders / "simulated", films=4, prevalence=0.5, size=32),
+        lambda: fetch("chestmnist", two_folders / "fetched"),
     ):
         with pytest.raises(InputError, match="lies inside the cohort"):
             write()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlib.cohorts import download, nih
+from cxrlib.cohorts.cohort import refuse_inside_cohort
 from cxrlib.cohorts.download import ByteProgress, Notify, format_bytes
 from cxrlib.errors import InputError
 from cxrlib.files import locked, read_csv, sync_disk
@@ -92,14 +93,15 @@ def fetch(
     Raises
     ------
     InputError
-        The films cannot be fetched, or there is not enough space. The message
-        says what to do.
+        The films cannot be fetched, there is not enough space, or the folder lies
+        inside a cohort. The message says what to do.
     """
     if name not in COLLECTIONS:
         raise InputError(f"there is no {name!r} to fetch; choose one of {', '.join(COLLECTIONS)}")
     if size not in CHESTMNIST:
         raise InputError(f"size is {size}; ChestMNIST has {', '.join(map(str, CHESTMNIST))}")
     out = Path(out)
+    refuse_inside_cohort(out)
     with locked(out):
         if name == "chestmnist":
             return _fetch_chestmnist(out, *CHESTMNIST[size], _max_bytes(size), notify, progress)

@@ -201,7 +201,7 @@ def read_reference(folder: Path) -> Reference | None:
     except (ValueError, TypeError, KeyError, InputError) as error:
         found = str(error).removeprefix(f"{path}: ")
         raise InputError(
-            f"{path}: is damaged ({found}); if you remove the file, films are scored without this check"
+            f"{path}: is damaged ({found}); copy the whole run folder again, or train the run anew"
         ) from None
 
 
