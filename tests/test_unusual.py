@@ -161,5 +161,5 @@ def test_a_damaged_reference_is_refused_by_name(tmp_path, films):
     texts = [(json.dumps(saved | change), message) for change, message in WRONG_REFERENCES]
     for text, message in [*texts, ("[" * 100_000, "nested more than 50 deep"), ("{}", "it must hold films")]:
         (tmp_path / REFERENCE).write_text(text)
-        with pytest.raises(InputError, match=rf"reference\.json: is damaged \(.*{message}.*\); if you remove the file"):
+        with pytest.raises(InputError, match=rf"reference\.json: is damaged \(.*{message}.*\); copy the whole run"):
             read_reference(tmp_path)
