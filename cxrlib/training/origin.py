@@ -153,18 +153,30 @@ def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple
     """
     trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
     is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film"])).to_numpy()
-    is_patient = part.table["patient_id"].isin(known_patients(trained_on)).to_numpy() & ~is_film
     is_simulated = np.full(len(part.table), simulated_seed(part) in origin.simulated_seeds)
     reasons = {
         "are training films of a run that this one starts from": is_film,
-        "have the patient_id of a training film of a run that this one starts from": is_patient,
         "are simulated with the seed of the films that the start has learned from": is_simulated,
     }
-    return tuple(
-        f"{films.sum():,} of {len(films):,} films {reason} (first: {part.table['path'].iloc[int(films.argmax())]})"
-        for reason, films in reasons.items()
-        if films.any()
-    )
+    return tuple(_count(part, films, reason) for reason, films in reasons.items() if films.any())
+
+
+def find_same_patients(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple[str, ...]:
+    """Return a sentence if new films have the patient_id of a film that a start has learned from.
+
+    That is no proof: two collections may use the same id for two persons. Arguments are
+    those of `find_overlap`.
+    """
+    trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
+    is_new = ~pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film"])).to_numpy()
+    is_met = part.table["patient_id"].isin(known_patients(trained_on)).to_numpy() & is_new
+    reason = "have the patient_id of a training film of a run that this one starts from"
+    return (f"{_count(part, is_met, reason)}. They may show the same patient",) if is_met.any() else ()
+
+
+def _count(part: Cohort, films: np.ndarray, reason: str) -> str:
+    """Return how many films a reason holds for, and the first of them."""
+    return f"{films.sum():,} of {len(films):,} films {reason} (first: {part.table['path'].iloc[int(films.argmax())]})"
 
 
 def known(film_ids: pd.Series) -> list[str]:

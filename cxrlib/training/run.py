@@ -25,7 +25,15 @@ from cxrlib.model import loss as losses
 from cxrlib.model.recipe import FINDING_RULE, WEIGHT_RULE, Recipe, read_recipe
 from cxrlib.training.batches import Films, load_films
 from cxrlib.training.manifest import check_manifest
-from cxrlib.training.origin import Origin, find_overlap, known, known_patients, read_details, read_origin
+from cxrlib.training.origin import (
+    Origin,
+    find_overlap,
+    find_same_patients,
+    known,
+    known_patients,
+    read_details,
+    read_origin,
+)
 from cxrlib.training.unusual import Reference, read_reference
 
 if TYPE_CHECKING:
@@ -396,6 +404,7 @@ class Run:
             warnings.append(f"{found}. They may show the same patient")
         new = replace(part, table=table[~is_recorded].reset_index(drop=True))
         warnings += find_overlap(new, new.table["film"], self.origin)
+        warnings += find_same_patients(new, new.table["film"], self.origin)
         if films is not None:
             others = ~table["film"].isin([*known(self.split["film"]), *known(self.origin.ancestors["film"])])
             is_copy = agree(detail_signs(films.images), self.details) & others.to_numpy()
