@@ -18,7 +18,9 @@ def test_bare_folders(two_folders):
 
 
 def test_patients_come_from_nih_names():
-    ids, note = patients_from_names(["effusion/00000013_005.png", "nofinding/00000013_000.png", "a/00030805_000.png"])
+    ids, note = patients_from_names(
+        ["effusion/00000013_005 (1).png", "nofinding/00000013_000.png", "a/00030805_000.png"]
+    )
     assert ids == ["13", "13", "30805"]
     assert "NIH" in note
 
@@ -101,6 +103,11 @@ def break_cohort(folder, how):
     elif how == "ambiguous":
         (folder / "nofinding" / "e0.png").write_bytes(b"")
         table.loc[0, "path"] = "e0.png"
+    elif how == "shortened":
+        table = table.assign(patient_id=["1.23457E+12", "7"])
+    elif how == "workbook":
+        csv.write_bytes(b"PK\x03\x04" + bytes(range(256)))
+        return
     elif how == "no rows":
         table = table[:0]
     elif how == "twice":
@@ -124,6 +131,8 @@ def test_a_bad_cohort_csv_is_refused(two_folders):
         "no path": "row 3 has no path",
         "two headings": "2 columns named label",
         "ambiguous": "row 2 names 'e0.png', which may be effusion/e0.png and nofinding/e0.png",
+        "shortened": r"row 2 has the patient_id 1.23457E\+12, as a spreadsheet shortens long numbers",
+        "workbook": "is ZIP, not text; save the table as CSV in UTF-8, not as a workbook",
         "no rows": "no rows",
         "twice": r"effusion/e0.png is listed twice \(again in row 4\)",
     }
@@ -259,17 +268,26 @@ def test_a_table_with_an_index_other_letters_and_absolute_paths(two_folders):
 def test_patient_ids_that_programs_change_stay_one_patient(two_folders):
     for first, second, expected in (
         ("7", "7 ", "7"), ("7", "7.0", "7"), ("007", "7", "7"), ("P7", "p7", "p7"), ("NA", "NA", "NA"),
-        ("007", "007", "007"), ("P7 ", "P7", "P7"),
+        ("007", "007", "007"), ("P7 ", "P7", "P7"), ("0", "00", "0"), ("0", "0.0", "0"), ('="007"', "7", "7"),
+        ("'7", "7", "7"), ("7\u200b", "7", "7"), ("P\u00a0 7", "P 7", "p7"), ("\uff17", "7", "7"),
+        ("M\u00fcller", "Mu\u0308ller", "m\u00fcller"),
     ):  # fmt: skip
-        table = f"path,label,patient_id\neffusion/e0.png,1,{first}\nnofinding/n0.png,0,{second}\n"
-        (two_folders / "cohort.csv").write_text(table)
-        assert read_cohort(two_folders).table["patient_id"].tolist() == [expected] * 2
+        for others in ([], ["A1", "B0"]):  # also beside ids that are no numbers
+            rows = [f"effusion/e0.png,1,{first}", f"nofinding/n0.png,0,{second}"]
+            rows += [f"nofinding/n{i}.png,0,{other}" for i, other in enumerate(others, start=1)]
+            (two_folders / "cohort.csv").write_text("\n".join(["path,label,patient_id", *rows]))
+            patients = read_cohort(two_folders).table.set_index("path")["patient_id"]
+            assert patients["effusion/e0.png"] == patients["nofinding/n0.png"] == expected
+            assert patients.nunique() == 1 + len(others)
 
 
 def test_a_note_names_a_column_that_may_have_been_meant_as_the_patient(two_folders):
-    (two_folders / "cohort.csv").write_text("path,label,patient\neffusion/e0.png,1,A\nnofinding/n0.png,0,A\n")
+    (two_folders / "cohort.csv").write_text(
+        "path,label,patient,View Position\neffusion/e0.png,1,A,PA\nnofinding/n0.png,0,A,LL\n"
+    )
     notes = read_cohort(two_folders).notes
-    assert "cohort.csv: 'patient' is not read; patients are named in a column patient_id" in notes
+    assert "cohort.csv: 'patient' is not read; the column must be called patient_id" in notes
+    assert "cohort.csv: 'View Position' is not read; the column must be called view" in notes
 
 
 def test_the_row_in_a_message_is_that_of_a_spreadsheet(two_folders):
@@ -298,6 +316,7 @@ def move_films(folder, places):
         (["train/sub-01", "test/sub-02", "sub-03"], {"sub-01", "sub-02", "sub-03"}),
         (["p10/p10000032/s1", "p10/p10000764/s2", "p11/p11000001/s3"], {"p10000032", "p10000764", "p11000001"}),
         (["patient a", "Patient B"], {"patient a", "patient b"}),
+        (["M\u00fc1", "Mu\u03081", "p2"], {"m\u00fc1", "p2"}),
         (["train", "val", "test"], None),
         (["AP", "PA"], None),
         (["2019", "2020-03"], None),
@@ -331,6 +350,11 @@ def test_the_patient_of_a_header_is_that_of_the_other_films_in_the_folder(two_fo
     assert table["patient_id"].nunique() == 2
 
 
+def test_a_class_with_one_patient_shares_it_with_the_other_class():
+    paths = [f"{place}/film.png" for place in ("effusion/p1", "effusion/p2", "nofinding/p2")]
+    assert patients_from_names(paths)[0] == ["p1", "p2", "p2"]
+
+
 def test_nih_names_win_over_folders_and_many_films_are_no_patient():
     paths = [f"{name}/p{i}/0000001{i}_000.png" for name in ("effusion", "nofinding") for i in range(2)]
     assert patients_from_names(paths)[0] == ["10", "11", "10", "11"]
@@ -338,13 +362,15 @@ def test_nih_names_win_over_folders_and_many_films_are_no_patient():
     assert patients_from_names(paths)[0] == [f"file:{path}" for path in paths]
 
 
-def test_a_note_counts_the_ages_that_are_no_numbers(two_folders):
+def test_ages_are_read_in_years_and_a_note_counts_the_others(two_folders):
     paths = sorted(path.relative_to(two_folders).as_posix() for path in two_folders.glob("*/*.png"))
     table = pd.DataFrame({"path": paths, "label": [int(path.startswith("effusion")) for path in paths]})
-    table.assign(age=["58", "058Y", *[""] * 10]).to_csv(two_folders / "cohort.csv", index=False)
+    table.assign(age=["58", "058Y", "006M", "58,5", "-5", "999", "inf", "old", *[""] * 4]).to_csv(
+        two_folders / "cohort.csv", index=False
+    )
     cohort = read_cohort(two_folders)
-    assert "1 ages are no numbers and are left out" in cohort.notes
-    assert cohort.table["age"].notna().sum() == 1
+    assert "4 ages are no ages of a person in years and are left out" in cohort.notes
+    assert cohort.table["age"].dropna().tolist() == [58, 58, 0.5, 58.5]
 
 
 def test_a_file_name_that_is_no_text_is_refused(two_folders):

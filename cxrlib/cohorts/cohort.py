@@ -18,7 +18,15 @@ from cxrlib.cohorts.film_files import FilmFiles, is_litter, list_films
 from cxrlib.cohorts.film_headers import add_headers, leave_out_laterals
 from cxrlib.cohorts.other_tables import describe_tables
 from cxrlib.cohorts.split import SPLITS, check_split, patients_from_names
-from cxrlib.cohorts.user_table import find_paths, folder_key, read_labels, read_patients, read_splits, read_user_table
+from cxrlib.cohorts.user_table import (
+    find_paths,
+    folder_key,
+    read_ages,
+    read_labels,
+    read_patients,
+    read_splits,
+    read_user_table,
+)
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import SUFFIXES
 
@@ -29,6 +37,9 @@ COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findin
 """The columns of cohort.csv that have a fixed meaning, in the order in which `prepare` writes them."""
 
 REQUIRED_COLUMNS = ("path", "label")
+MEANT = {"patient_id": "patient|subject", "view": "view|projection|lateral", "split": "split|fold|subset|partition"}
+"""Words in the headings of other tables that may have been meant as one of our columns."""
+
 TABLE = "cohort.csv"
 NOT_CLASSES = ("masks",)
 """Folders beside the class folders that are not classes. `simulate` writes its masks into ``masks``."""
@@ -296,15 +307,14 @@ def _read_table(
     if len(misfiled):
         found = f"{misfiled.iloc[0]} (row {misfiled.index[0]}) has the label of the other class folder"
         raise InputError(f"{table_file}: {found}; correct the label, or move the file")
-    if "patient_id" not in table:
-        others = [repr(column) for column in table if re.search("patient|subject", column, re.IGNORECASE)]
-        if others:
-            notes += (f"{table_file.name}: {', '.join(others)} is not read; patients are named in a column patient_id",)
+    for column, words in MEANT.items():
+        others = [repr(each) for each in table if re.search(words, each, re.IGNORECASE) and each not in COLUMNS]
+        if column not in table and others:
+            notes += (f"{table_file.name}: {', '.join(others)} is not read; the column must be called {column}",)
     if "age" in table:
-        text = table["age"]
-        table["age"] = pd.to_numeric(text.str.replace(",", "."), errors="coerce")
+        text, table["age"] = table["age"], read_ages(table["age"])
         if num_unread := int((table["age"].isna() & (text != "")).sum()):
-            notes += (f"{num_unread:,} ages are no numbers and are left out",)
+            notes += (f"{num_unread:,} ages are no ages of a person in years and are left out",)
     if num_extra := len(in_folders) - len(table):
         notes += (f"{num_extra:,} images in the folders are not in {table_file.name} and are left out",)
     return table, notes

@@ -17,7 +17,7 @@ from cxrlib.cohorts.film_files import FilmFiles, list_films
 from cxrlib.cohorts.other_tables import list_tables, read_headings
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
-from cxrlib.cohorts.user_table import folder_key, read_patients, read_user_table
+from cxrlib.cohorts.user_table import folder_key, read_ages, read_patients, read_user_table
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes, read_csv
 from cxrlib.images.radiograph import open_radiograph
@@ -48,9 +48,6 @@ KNOWN_HEADINGS = (*NEEDED_HEADINGS, "Patient ID", "Patient Age", *HEADINGS["view
 BOXES = "BBox_List_2017.csv"
 PUBLISHED_SIDE = 1024
 """Side in pixels of the published images. The boxes are given in pixels of these images."""
-
-MAX_AGE = 120
-"""Years. NIH's table has ages up to 414. Ages above this limit are left out."""
 
 
 def find_label_file(folder: Path) -> Path | None:
@@ -164,7 +161,7 @@ def open_source(
         if heading := next((each for each in headings if each in chosen), None):
             table[column] = chosen[heading]
     if "Patient Age" in chosen:
-        table["age"] = _years(chosen["Patient Age"])
+        table["age"] = read_ages(chosen["Patient Age"]).floordiv(1).astype("Int64")
     table["findings"] = chosen["Finding Labels"]
     films = list_films(folder)
     notes += films.notes
@@ -196,13 +193,6 @@ def _patients(entries: pd.DataFrame, label_file: Path) -> tuple[pd.Series, tuple
     if "Patient ID" in entries:
         return read_patients(entries["Patient ID"], label_file)
     return entries["Image Index"].str.split("_").str[0].str.lstrip("0").replace("", "0"), ()
-
-
-def _years(ages: pd.Series) -> pd.Series:
-    """Read ages as whole years: "58" (2017), "058Y", "009M" or "012D" (the first release)."""
-    parts = ages.str.strip().str.extract(r"^([0-9]{1,4})([YMD]?)$")
-    years = pd.to_numeric(parts[0]) / parts[1].map({"": 1, "Y": 1, "M": 12, "D": 365.25})
-    return years.where(years <= MAX_AGE).floordiv(1).astype("Int64")
 
 
 def _find_files(folder: Path, films: FilmFiles, images: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -22,8 +23,8 @@ UNKNOWN_PATIENT = "file:"
 HEADER_PATIENT = "dicom:"
 """The id of a patient whom a DICOM header names starts with this. The rest is a salted hash."""
 
-_NIH_NAME = re.compile(r"^(\d{8})_\d{3}$")
-"""Eight digits of the patient and three of the image: 00000013_005."""
+_NIH_NAME = re.compile(r"^(\d{8})_\d{3}(?!\d)")
+"""Eight digits of the patient and three of the image: 00000013_005, or 00000013_005 (1), as a browser copies it."""
 
 
 _GROUP_WORDS = """
@@ -97,7 +98,7 @@ def patients_from_folders(paths: Iterable[str]) -> list[str]:
 
     The folder is the first one below the class folder whose name looks like a
     patient's: it has a digit or begins with a word such as "patient". It is no date and
-    has no word such as "train", "images" or "batch". Each class needs two such folders,
+    has no word such as "train", "images" or "batch". One class needs two such folders,
     with at most `MAX_MEAN_FILMS` films on average. Otherwise the next folder is tried.
 
     Parameters
@@ -115,7 +116,10 @@ def patients_from_folders(paths: Iterable[str]) -> list[str]:
     if all(len(names) < 2 for names in folders):
         return nothing
     looks_right = _find_patient_folders({name for names in folders for name in names[1:]})
-    candidates = [[name.casefold() for name in names[1:] if name in looks_right] for names in folders]
+    candidates = [
+        [unicodedata.normalize("NFC", name).casefold() for name in names[1:] if name in looks_right]
+        for names in folders
+    ]
     for depth in range(max(map(len, candidates))):
         chosen = [names[min(depth, len(names) - 1)] if names else "" for names in candidates]
         below = [
@@ -129,7 +133,7 @@ def patients_from_folders(paths: Iterable[str]) -> list[str]:
                 in_class[names[0]].add(name)
         num_films = sum(map(bool, chosen))
         num_patients = len(set(chosen) - {""})
-        if min(map(len, in_class.values()), default=0) > 1 and num_films <= MAX_MEAN_FILMS * num_patients:
+        if max(map(len, in_class.values()), default=0) > 1 and num_films <= MAX_MEAN_FILMS * num_patients:
             return chosen
     return nothing
 

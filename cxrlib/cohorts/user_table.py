@@ -19,6 +19,8 @@ import pandas as pd
 
 from cxrlib.errors import InputError
 from cxrlib.files import MAX_TABLE_BYTES, read_bytes, read_csv
+from cxrlib.images.film_facts import MAX_AGE, YEARS
+from cxrlib.images.headers import name_format
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Excel writes semicolons where the comma is the decimal sign."""
@@ -34,6 +36,9 @@ _SEPARATOR_LINE = re.compile(r'"?sep=[^\r\n]"?(\r\n|\r|\n)')
 
 _ROWS_ARE_LONGER = ("does not match length of data", "Error tokenizing data")  # pandas' words for rows with more cells
 _MAX_HEADING = 100_000  # characters
+_SHORTENED = re.compile(r"-?\d([.,]\d+)?[Ee]\+\d+")
+"""A number of many digits as Excel shows and saves it: 1.23457E+12. Different ids become equal by it."""
+
 _NUMBER = re.compile(r"(-?\d+)[.,]0*")
 """A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
 
@@ -71,7 +76,10 @@ def read_user_table(
     InputError
         The file cannot be read as a table. A column is missing, or is there twice.
     """
-    text, encoding = _decode(path, read_bytes(path, MAX_TABLE_BYTES))
+    data = read_bytes(path, MAX_TABLE_BYTES)
+    if name := name_format(data):
+        raise InputError(f"{path}: is {name}, not text; save the table as CSV in UTF-8, not as a workbook")
+    text, encoding = _decode(path, data)
     if line := _SEPARATOR_LINE.match(text):  # a spreadsheet does not count it as a row
         text = text[line.end() :]
     stripped = text.lstrip("\r\n")
@@ -86,6 +94,7 @@ def read_user_table(
         if names.count(column) > 1:
             raise InputError(f"{path}: has {names.count(column)} columns named {column}; one is needed")
     options: dict[str, Any] = {"sep": separator, "skip_blank_lines": False, "dtype": str, "keep_default_na": False}
+    options["skipinitialspace"] = True
     try:
         table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
     except InputError as error:
@@ -218,32 +227,50 @@ def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tupl
 def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
     """Return patient ids, of which two are equal if they differ only in a way that programs change ids.
 
-    These ways are: upper and lower case; and, if all ids are numbers, ".0" at the end
-    and zeros at the beginning. If no two ids differ so, the zeros and the case stay.
+    These ways are: upper and lower case, blanks, characters that are not seen, the
+    Unicode form, an apostrophe or ="..." around the id; and for numbers ".0" at the end
+    and zeros at the beginning. An id that no other id equals so stays as it is, except
+    for a ".0" at its end.
 
     Raises
     ------
     InputError
-        A patient id is missing. The message has its row.
+        A patient id is missing, or a spreadsheet has shortened it, as in 1.23E+12. The
+        message has its row.
     """
     if (patients == "").any():
         row, num_blank = patients.index[patients == ""][0], int((patients == "").sum())
         found = f"{num_blank:,} films have no patient_id (first: row {row})"
         raise InputError(f"{path}: {found}; fill it in, or remove the column")
-    notes: tuple[str, ...] = ()
+    if (is_short := patients.str.fullmatch(_SHORTENED)).any():
+        row = patients.index[is_short][0]
+        needed = "as a spreadsheet shortens long numbers; write the whole id"
+        raise InputError(f"{path}: row {row} has the patient_id {patients[row]}, {needed}")
     ids = pd.Series(patients.unique())
-    whole = ids.map(_whole_number)
-    if whole.str.fullmatch(r"\d+").all():
-        notes += ("patient ids such as 7.0 are read as 7",) if (whole != ids).any() else ()
-        merged = whole.str.lstrip("0")
-    else:
-        whole, merged = ids, ids.str.casefold()
-    if merged.nunique() < whole.nunique():
-        twin = whole[merged.duplicated()].iloc[0]
-        first = whole[merged == merged[whole == twin].iloc[0]].iloc[0]
-        notes += (f"patient ids such as {first} and {twin} are taken for one patient",)
-        whole = merged
-    return patients.map(dict(zip(ids, whole, strict=True))), tuple(f"{path.name}: {note}" for note in notes)
+    whole, keys = ids.map(_whole_number), ids.map(_patient_key)
+    spellings = whole.groupby(keys).unique()
+    names = [spellings[key][0] if len(spellings[key]) == 1 else key for key in keys]
+    notes: tuple[str, ...] = ()
+    if (is_read := whole != ids).any():
+        notes += (f"patient ids such as {ids[is_read].iloc[0]} are read as {whole[is_read].iloc[0]}",)
+    for first, second, *_ in [each for each in spellings if len(each) > 1][:1]:
+        notes += (f"patient ids such as {first!r} and {second!r} are taken for one patient",)
+    return patients.map(dict(zip(ids, names, strict=True))), tuple(f"{path.name}: {note}" for note in notes)
+
+
+def _patient_key(patient_id: str) -> str:
+    """Return what all spellings of a patient's id have in common."""
+    text = unicodedata.normalize("NFKC", patient_id).casefold()
+    text = "".join(char for char in text if not (char.isspace() or unicodedata.category(char) == "Cf"))
+    text = _whole_number(re.sub(r"^'|^=\"|\"$", "", text))
+    return (text.lstrip("0") or "0") if text.isdecimal() else text
+
+
+def read_ages(ages: pd.Series) -> pd.Series:
+    """Return ages in years, from "58", "58,5", "058Y", "009M" or "012D"; NaN for what is no age of a person."""
+    parts = ages.str.strip().str.upper().str.replace(",", ".").str.extract(r"^(\d{1,4}(?:\.\d+)?) *([YMWD]?)$")
+    years = pd.to_numeric(parts[0]) * parts[1].map(YEARS)
+    return years.where(years <= MAX_AGE)
 
 
 def _whole_number(text: str) -> str:

@@ -23,7 +23,7 @@ from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from cxrlib.errors import InputError
 from cxrlib.images.decoder_process import decode_in_child
-from cxrlib.images.dicom_display import displayed_pixels
+from cxrlib.images.dicom_display import PADDING_LEVELS, displayed_pixels
 from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_file, silent_pydicom
 from cxrlib.images.dicom_header import CHEST_MODALITIES, header_warnings, refusal
 from cxrlib.images.film_facts import FilmWarning
@@ -43,6 +43,14 @@ picture."""
 
 ENCAPSULATED_START = b"\xfe\xff\x00\xe0"
 """The first bytes of compressed pixels (PS3.5, A.4)."""
+
+
+SAMPLED_ROWS = 256
+"""Rows that are looked at to find out whether a film has jumps. Our choice."""
+
+MUCH_SMOOTHER = 0.5
+"""The pixels are taken without sign if their differences are then by this factor smaller. Our choice: the film of the
+wrong sign has jumps of its whole range."""
 
 
 @dataclass
@@ -311,12 +319,48 @@ def _values_in_bits(
         warnings.append(FilmWarning("missing element", "PixelRepresentation is missing: taken as 0 (no sign)"))
     values = pixels.view(f"i{pixels.dtype.itemsize}") if layout.is_signed else unsigned
     low = -(1 << (layout.stored - 1)) if layout.is_signed else 0
-    if low <= values.min() and values.max() < low + (1 << layout.stored):
-        return values  # the usual case. HighBit does not count if nothing lies above the stored bits
-    has_rest = unsigned.max() >= 1 << (layout.high_bit + 1)  # a signed film without sign extension has none
-    overlays = any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys())  # noqa: SIM118
-    if has_rest and not overlays:
-        sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
-        warnings.append(FilmWarning("bits", sentence))
+    is_outside = (values < low) | (values >= low + (1 << layout.stored))
+    if is_outside.any():  # else HighBit does not count
+        values = _without_other_bits(dataset, values, is_outside, layout, warnings)
+    if layout.is_signed:
+        without_sign = values.view(unsigned.dtype) & unsigned.dtype.type((1 << layout.stored) - 1)
+        if _roughness(without_sign) < MUCH_SMOOTHER * _roughness(values):
+            warnings.append(
+                FilmWarning("bits", "PixelRepresentation 1 cannot be right: the pixels are taken without sign")
+            )
+            layout.is_signed = False
+            return without_sign
+    return values
+
+
+def _without_other_bits(
+    dataset: pydicom.Dataset,
+    values: np.ndarray,
+    is_outside: np.ndarray,
+    layout: _Layout,
+    warnings: list[FilmWarning],
+) -> np.ndarray:
+    """Return the values in the stored bits, or all bits of the pixels if the header cannot be right about the bits."""
+    bits = 8 * values.dtype.itemsize
+    unsigned = values.view(f"u{values.dtype.itemsize}")
     shifted: np.ndarray = (unsigned << (bits - 1 - layout.high_bit)).view(values.dtype)
-    return shifted >> (bits - layout.stored)
+    in_bits = shifted >> (bits - layout.stored)
+    has_rest = unsigned.max() >= 1 << (layout.high_bit + 1)  # a signed film without sign extension has none
+    if not has_rest or any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys()):  # noqa: SIM118
+        return in_bits
+    if np.count_nonzero(np.bincount(unsigned[is_outside])) <= PADDING_LEVELS:
+        return values  # they are padding that does not fit the stored bits
+    if _roughness(values) < _roughness(in_bits):  # without the upper bits the film would have jumps
+        sentence = f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read"
+        values_read = values
+    else:
+        sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
+        values_read = in_bits
+    warnings.append(FilmWarning("bits", sentence))
+    return values_read
+
+
+def _roughness(pixels: np.ndarray) -> float:
+    """Return by how much pixels differ from those beside them, in about `SAMPLED_ROWS` rows."""
+    sample = pixels[:: max(1, len(pixels) // SAMPLED_ROWS)].astype(np.float32)
+    return float(np.abs(np.diff(sample, axis=1)).sum())

@@ -37,13 +37,17 @@ PADDING_FRACTION = 0.001
 """Padding that is not declared covers at least this fraction of a film. Our choice: a line of pixels at one edge."""
 
 PADDING_LEVELS = 32
-"""Padding that is not declared is taken out only if the rest has so many gray levels. Our choice: a film has more."""
+"""Padding that is not declared has at most so many gray levels, and the rest of the film has more. Our choice."""
 
 PADDING_GAP = 1.0
-"""Padding that is not declared lies below all other values, by more than this many times their range. Our choice."""
+"""Padding that is not declared lies below or above all other values, by more than this many times their range. Our
+choice."""
 
 PADDING_GAP_OF_MINIMUM = 0.125
 """The same for the smallest number that the pixels can hold, such as -32768. Our choice."""
+
+MAX_VALUE = 1e30
+"""A rescale slope and intercept that give larger values, or NaN, cannot be right. Our choice."""
 
 SQUARE_TOLERANCE = 0.01
 """Height and width of a pixel that differ by a smaller fraction count as equal. Our choice."""
@@ -201,7 +205,7 @@ def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warnings: 
     if not slope and not intercept:
         return plain
     values = plain * (slope or [1])[0] + (intercept or [0])[0]
-    if slope != [0] and np.isfinite(values).all() and (len(values) == 1 or np.ptp(values) > 0):
+    if slope != [0] and np.abs(values).max() < MAX_VALUE and (len(values) == 1 or np.ptp(values) > 0):
         return values
     warnings.append(FilmWarning("rescale", "the rescale slope and intercept are left out: they cannot be right"))
     return plain
@@ -241,9 +245,10 @@ def _apply_window(
 def _window(
     values: np.ndarray, counts: np.ndarray, center: float, width: float, function: str
 ) -> tuple[np.ndarray, float, str]:
-    """Return the values in a window as 0 to 1, the fraction of pixels outside, and why the window cannot be, or "".
+    """Return the values in a window, the fraction of pixels outside, and why the window cannot be, or "".
 
-    The formulas are those of PS3.3, C.11.2.1.2 and C.11.2.1.3.
+    The formulas are those of PS3.3, C.11.2.1.2 and C.11.2.1.3, but for the scale of the
+    result. Each image is normalised later, so the scale does not matter.
     """
     if not (math.isfinite(center) and math.isfinite(width)):
         return values, 0, "the window is left out: its center or width is not a number"
@@ -251,15 +256,14 @@ def _window(
         return values, 0, "the window is left out: its VOI LUT function is unknown"
     if width <= 0 or (function == "LINEAR" and width < 1):
         return values, 0, "the window is left out: its width is too small"
-    with np.errstate(over="ignore"):  # far outside a narrow window, exp is infinite, and the result is 0
-        if function == "SIGMOID":
-            windowed = 1 / (1 + np.exp(-4 * (values - center) / width))
-        elif function == "LINEAR_EXACT":
-            windowed = np.clip((values - center) / width + 0.5, 0, 1)
-        elif width > 1:
-            windowed = np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
-        else:
-            windowed = (values > center - 0.5).astype(np.float64)
+    if function == "SIGMOID":
+        windowed = np.tanh(2 * (values - center) / width)  # the sigmoid of the standard in the range -1 to 1
+    elif function == "LINEAR_EXACT":
+        windowed = np.clip(values, center - width / 2, center + width / 2)
+    elif width > 1:
+        windowed = np.clip(values, center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
+    else:
+        windowed = (values > center - 0.5).astype(np.float64)
     # at this distance from the center, a line ends, and a sigmoid reaches 2 % or 98 %
     reach = width if function == "SIGMOID" else width / 2
     is_clipped = (values <= center - reach) | (values >= center + reach)
@@ -290,24 +294,27 @@ def _is_inverted(dataset: pydicom.Dataset, photometric: str, warnings: list[Film
 def _find_padding(
     dataset: pydicom.Dataset, levels: np.ndarray, counts: np.ndarray, warnings: list[FilmWarning]
 ) -> np.ndarray:
-    """Return which levels are padding: declared (PS3.3, C.7.5.1.1.2), or else far below all others."""
+    """Return which levels are padding: declared (PS3.3, C.7.5.1.1.2), or far from all others."""
     bits, is_signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
     declared = numbers(dataset, "PixelPaddingValue")[:1]
+    is_padding = np.zeros(len(levels), bool)
     if declared and math.isfinite(declared[0]):
         limit = numbers(dataset, "PixelPaddingRangeLimit")[:1]
         ends = [_as_stored(value, bits, is_signed) for value in (*declared, *limit) if math.isfinite(value)]
         is_padding = (levels >= min(ends)) & (levels <= max(ends))
-        if (is_padding & (counts > 0)).any():
-            return is_padding
-    is_padding = np.zeros(len(levels), bool)
-    used = np.flatnonzero(counts)
-    if is_signed and len(used) > PADDING_LEVELS and counts[used[0]] >= PADDING_FRACTION * counts.sum():
-        gap, spread = levels[used[1]] - levels[used[0]], levels[used[-1]] - levels[used[1]]
-        is_minimum = levels[used[0]] == -(1 << (bits - 1))
-        if gap > spread * (PADDING_GAP_OF_MINIMUM if is_minimum else PADDING_GAP):
-            is_padding[used[0]] = True
-            sentence = f"the lowest value, {levels[used[0]]}, lies far below all others: taken as padding"
-            warnings.append(FilmWarning("padding", sentence))
+    while len(used := np.flatnonzero((counts > 0) & ~is_padding)) > PADDING_LEVELS:
+        values = levels[used]
+        cut = int(np.argmax(np.diff(values))) + 1
+        is_low = cut <= len(used) // 2
+        few, rest = (used[:cut], used[cut:]) if is_low else (used[cut:], used[:cut])
+        is_minimum = is_low and is_signed and values[0] == -(1 << (bits - 1))
+        gap_needed = (PADDING_GAP_OF_MINIMUM if is_minimum else PADDING_GAP) * np.ptp(levels[rest])
+        is_common = counts[few].sum() >= PADDING_FRACTION * counts.sum()
+        if values[cut] - values[cut - 1] <= gap_needed or not is_common or not len(few) <= PADDING_LEVELS < len(rest):
+            break
+        is_padding[few] = True
+        found = f"up to {values[cut - 1]} lie far below" if is_low else f"from {values[cut]} lie far above"
+        warnings.append(FilmWarning("padding", f"pixels {found} all others: taken as padding"))
     return is_padding
 
 

@@ -16,7 +16,7 @@ from pydicom import uid
 from pydicom.datadict import tag_for_keyword
 
 from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_header, silent_pydicom, small_value
-from cxrlib.images.film_facts import FilmHeader, FilmWarning, is_lateral
+from cxrlib.images.film_facts import MAX_AGE, YEARS, FilmHeader, FilmWarning, is_lateral
 from cxrlib.images.pseudonym import pseudonym
 
 CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
@@ -49,7 +49,7 @@ IMAGE_CLASSES = "1.2.840.10008.5.1.4.1.1."
 SLICE_ELEMENTS = ("ImagePositionPatient", "SliceThickness", "SliceLocation", "EchoTime", "RepetitionTime")
 """Elements of CT and MR that no radiograph has. They tell a slice whose Modality has been removed."""
 
-_CHEST_PART = re.compile(r"CHEST|T.{1,2}RAX|BRUSTKORB|LUNG|PULM|POUMON")
+_CHEST_PART = re.compile(r"CHEST|T.{1,2}RAX|TORA(CE|KS)|BRUSTKORB|POITRINE|CXR|LUNG|PULM|POUMON")
 """Words in which a body part is the chest: TORAX, TÓRAX (also if its letters are read in a wrong character set)."""
 
 OTHER_PARTS = (
@@ -71,19 +71,13 @@ VIEW_CODES = {
 HEADER_BYTES = 1 << 18
 """Bytes that are read of a file to find the patient and the view. Our choice: they stand in the first few thousand."""
 
-MAX_AGE = 120
-"""Years. Nobody older is in a hospital, but some programs write 999."""
-
-YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1, "": 1}
-"""The units of an age (PS3.5, 6.2, Age String) in years. Some programs leave the unit out and mean years."""
-
 SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "O": "O", "OTHER": "O"}
 """Patient's Sex (PS3.3, C.7.1.1), and the words that some programs write."""
 
 _WANTED = [
     tag_for_keyword(keyword) or 0
     for keyword in (
-        "SpecificCharacterSet", "PatientID", "IssuerOfPatientID", "PatientSex", "PatientAge", "ViewPosition",
+        "SpecificCharacterSet", "BodyPartExamined", "PatientID", "PatientSex", "PatientAge", "ViewPosition",
         "PatientOrientation", "ViewCodeSequence",
     )
 ]  # fmt: skip
@@ -105,12 +99,12 @@ def read_dicom_header(path: Path) -> FilmHeader:
             data = file.read(HEADER_BYTES)
         with silent_pydicom():
             dataset = parse_header(data, _WANTED)
-            patient, issuer = _text(dataset, "PatientID"), _text(dataset, "IssuerOfPatientID")
+            patient = _text(dataset, "PatientID")
             view, age = find_view(dataset), _age(dataset)
             sex = SEXES.get(" ".join(code_words(dataset, "PatientSex")), "")
     except Exception:  # pydicom raises many kinds of error for broken files
         return FilmHeader()
-    return FilmHeader(pseudonym(patient, issuer), view, sex, age)
+    return FilmHeader(pseudonym(patient), view, sex, age)
 
 
 def _text(dataset: pydicom.Dataset, name: str) -> str:
@@ -148,6 +142,9 @@ def _views(dataset: pydicom.Dataset) -> list[str]:
     axes = {word[0] for word in code_words(dataset, "PatientOrientation")}
     if axes & {"A", "P"} and axes & {"H", "F"}:
         views.append("LATERAL")
+    part = " ".join(code_words(dataset, "BodyPartExamined"))
+    if _is_chest(dataset) and is_lateral(part) and not re.search(r"\b(PA|AP)\b", part):  # CHEST LAT
+        views.append("LATERAL")
     return [view for view in views if view]
 
 
@@ -176,8 +173,7 @@ def refusal(dataset: pydicom.Dataset) -> str:
         return ""
     if any(name in dataset for name in SLICE_ELEMENTS):
         return f"Modality {word}, and it is a slice of the body"
-    part = known_word(dataset, "BodyPartExamined", OTHER_PARTS)
-    if part in OTHER_PARTS:
+    if part := _other_part(dataset):
         return f"Modality {word}, body part {part}"
     is_chest = find_view(dataset) or _is_chest(dataset) or kind in CHEST_CLASSES
     return "" if word != "unknown" or is_chest else "Modality unknown"
@@ -193,6 +189,12 @@ def modality_word(dataset: pydicom.Dataset) -> str:
     return "unknown" if words else "missing"
 
 
+def _other_part(dataset: pydicom.Dataset) -> str:
+    """Return the first of `OTHER_PARTS` in the body part, also as in LEFT HAND or HANDS, or "" if there is none."""
+    words = [] if _is_chest(dataset) else re.split(r"[\W\d_]+", " ".join(code_words(dataset, "BodyPartExamined")))
+    return next((part for word in words for part in (word, word.removesuffix("S")) if part in OTHER_PARTS), "")
+
+
 def _is_chest(dataset: pydicom.Dataset) -> bool:
     return bool(_CHEST_PART.search(" ".join(code_words(dataset, "BodyPartExamined"))))
 
@@ -204,9 +206,9 @@ def header_warnings(dataset: pydicom.Dataset) -> list[FilmWarning]:
     if word not in CHEST_MODALITIES:
         sentence = f"its Modality is {word}, not one of {', '.join(CHEST_MODALITIES)}: read as a chest film"
         warnings.append(FilmWarning("modality", sentence))
-    part = known_word(dataset, "BodyPartExamined", OTHER_PARTS)
-    if part and not _is_chest(dataset):
-        warnings.append(FilmWarning("body part", f"body part examined is {part}, not CHEST"))
+    if code_words(dataset, "BodyPartExamined") and not _is_chest(dataset):
+        sentence = f"body part examined is {_other_part(dataset) or 'unknown'}, not CHEST"
+        warnings.append(FilmWarning("body part", sentence))
     views = _views(dataset)
     if views[:1] == ["LATERAL"]:
         position = known_word(dataset, "ViewPosition", VIEW_WORDS)

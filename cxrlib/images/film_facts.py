@@ -1,6 +1,7 @@
 """What is known about a film besides its pixels: what its header says, and what is unusual about it."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +9,13 @@ from dataclasses import dataclass
 ACCEPTABLE = ("color", "modality", "unlike")
 """What a caller may accept although it is refused by default: a picture in colour, a DICOM file of any Modality, and
 an image that does not look like a chest film."""
+
+
+MAX_AGE = 120
+"""Years. Nobody older is in a hospital, but some programs write 999, and NIH's table has ages up to 414."""
+
+YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1, "": 1}
+"""The units of an age (DICOM PS3.5, 6.2, Age String) in years. Some programs leave the unit out and mean years."""
 
 
 class FilmWarning(str):
@@ -78,7 +86,7 @@ class FilmHeader:
 
 
 _SIDE = r"(L|R|LT|RT|LEFT|RIGHT)?"
-_LATERAL_WORD = re.compile(rf"{_SIDE}LAT(ERAL(E|IS)?)?{_SIDE}|[LR]L|[LR]LO|PROFILE?|PERFIL")
+_LATERAL_WORD = re.compile(rf"{_SIDE}LAT(ERAA?L(E|IS)?)?{_SIDE}|[LR]L|[LR]LO|PROFILE?|PERFIL|SEITLICH")
 _LATERAL_VIEWS = ("L", "XTABLELAT", "XTABLELATERAL")  # "L" is how PadChest calls a lateral film
 
 
@@ -92,14 +100,15 @@ def is_lateral(view: str) -> bool:
     Parameters
     ----------
     view : str
-        Upper and lower case, blanks, underscores and punctuation do not count.
+        Upper and lower case, accents, blanks, digits and punctuation do not count.
 
     Examples
     --------
     >>> [is_lateral(view) for view in ("LL", "Left lateral", "XTABLE LATERAL", "PA", "lateral decubitus")]
     [True, True, True, False, False]
     """
-    words = re.split(r"[\W_]+", view.upper())
+    letters = unicodedata.normalize("NFKD", view.upper()).encode("ascii", "ignore").decode()  # without accents
+    words = re.split(r"[\W\d_]+", letters)
     if any(word.startswith(("DECUB", "LLD", "RLD")) for word in words):
         return False
     return "".join(words) in _LATERAL_VIEWS or any(_LATERAL_WORD.fullmatch(word) for word in words)

@@ -36,29 +36,27 @@ PLACEHOLDERS = (
 """Texts that stand in the place of an identifier, without blanks and punctuation. Our choice."""
 
 
-def pseudonym(patient_id: str, issuer: str = "") -> str:
+def pseudonym(patient_id: str) -> str:
     """Return a name for a patient: 16 hexadecimal digits, or "" if the identifier is empty or a placeholder.
 
     Parameters
     ----------
     patient_id : str
         Blanks around it do not count, because DICOM pads texts with blanks (PS3.5, 6.2).
-    issuer : str
-        Who gave the identifier. Two hospitals may give the same identifier to two
-        patients.
+        Its issuer does not count either, because some films of a patient name it and others
+        do not. Two patients with one identifier go into the same split, which does no harm.
 
     Raises
     ------
     InputError
         The salt file cannot be read or made.
     """
-    patient_id, issuer = patient_id.strip(" \0\t\r\n"), issuer.strip(" \0\t\r\n")
+    patient_id = patient_id.strip(" \0\t\r\n")
     letters = re.sub(r"[\W_]", "", patient_id).upper()
     if letters in PLACEHOLDERS or set(letters) <= {"0"} or set(letters) <= {"X"}:
         return ""
-    text = f"{issuer}\n{patient_id}" if issuer else patient_id
     salt = os.environ.get(SALT_VARIABLE, "").encode() or _salt_of_user()
-    return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()[:DIGITS]
+    return hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:DIGITS]
 
 
 @cache
