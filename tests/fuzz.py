@@ -346,7 +346,7 @@ def make_folders(folder: Path) -> None:
         "run/history.csv", ["epoch,learning_rate,loss,val_auc", *(f"{i},0.01,{1 / i},0.7" for i in range(1, 9))]
     )
     films = [(f"effusion/{i}.png", i, ("train", "val", "test")[i % 3], 1, f"{i:032x}") for i in range(9)]
-    write_lines("run/split.csv", ["path,patient_id,split,label,film", *(",".join(map(str, row)) for row in films)])
+    write_lines("run/split.csv", ["path,patient_id,split,label,film_id", *(",".join(map(str, row)) for row in films)])
     lines = (f"{path},{i},{split},1,{i - 4}.0,{score(i - 4, 1.0)}" for path, i, split, *_ in films if i % 3)
     write_lines("run/scores.csv", ["path,patient_id,split,label,logit,score", *lines])
     network = build_network(recipe)

@@ -203,7 +203,7 @@ def test_films_of_another_finding_cause_a_warning(tiny_run, tmp_path):
 
 def test_equal_file_names_do_not_make_the_same_people(tiny_run, two_folders, monkeypatch):
     split = pd.DataFrame({"path": ["effusion/e0.png"], "patient_id": ["file:effusion/e0.png"], "split": ["train"]})
-    monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(label=1, film="of other pixels"))
+    monkeypatch.setitem(tiny_run.__dict__, "split", split.assign(label=1, film_id="of other pixels"))
     assert not tiny_run.overlap_warnings(read_cohort(two_folders))
 
 
@@ -342,7 +342,7 @@ def test_a_run_of_an_earlier_version_opens_with_a_note(tiny_run, sim_cohort, tmp
     for name in (MANIFEST, "origin.json"):
         (copy / name).unlink()
     sizes = [(sim_cohort / path).stat().st_size for path in tiny_run.split["path"]]
-    tiny_run.split.drop(columns=["film", "label"]).assign(bytes=sizes).to_csv(copy / "split.csv", index=False)
+    tiny_run.split.drop(columns=["film_id", "label"]).assign(bytes=sizes).to_csv(copy / "split.csv", index=False)
     run = open_run(copy)
     assert run.notes == (NO_MANIFEST,)
     assert run.split[["path", "label"]].equals(tiny_run.split[["path", "label"]])

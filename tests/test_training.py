@@ -247,7 +247,7 @@ def other_split(sim_cohort, tmp_path):
 
 def test_films_that_an_ancestor_has_learned_from_cannot_be_val_or_test(tiny_run, sim_cohort, other_split, tmp_path):
     recipe, split = replace(SHORT, start=str(tiny_run.folder)), tiny_run.split
-    films = {name: set(split.loc[split["split"] == name, "film"]) for name in ("train", "val", "test")}
+    films = {name: set(split.loc[split["split"] == name, "film_id"]) for name in ("train", "val", "test")}
     first = read_cohort(other_split).part("val").table["path"].iloc[0]
     overlap = f"val: {len(films['train'])} of {len(films['train'])} films are training films of a run that this one "
     with pytest.raises(InputError, match=f"{overlap}starts from .first: {first}.*--allow-overlap"):
@@ -263,7 +263,7 @@ def test_films_that_an_ancestor_has_learned_from_cannot_be_val_or_test(tiny_run,
     assert all(any(text in warning for warning in warnings) for text in run.origin.warnings)
     page = write_page(run, tmp_path / "page.html").read_text()
     assert all(text[1:] in page for text in run.origin.warnings)
-    assert open_run(run.folder).origin.ancestors.groupby("split")["film"].agg(set).to_dict() == {
+    assert open_run(run.folder).origin.ancestors.groupby("split")["film_id"].agg(set).to_dict() == {
         name: films[name] for name in ("train", "val")
     }
     # the run that starts from this one inherits both its films and those of its ancestor

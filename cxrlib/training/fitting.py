@@ -337,7 +337,7 @@ def origin_of(recipe: Recipe) -> Origin:
         return Origin(recipe.start, history_known=False)
     run = open_run(recipe.start)
     learned = run.split[run.split["split"] != "test"]
-    own = pd.DataFrame({"film": learned["film"], "split": learned["split"], "patient_id": learned["patient_id"]})
+    own = pd.DataFrame({"film_id": learned["film_id"], "split": learned["split"], "patient_id": learned["patient_id"]})
     ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
     is_known = run.origin.history_known and run.knows_films
     return Origin(recipe.start, is_known, run.origin.simulated_seeds, details=run.details, ancestors=ancestors)
@@ -361,11 +361,11 @@ def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
             f"{'; '.join(found)}. Give these films the split train, start from other weights, or accept too good "
             "figures with --allow-overlap"
         )
-    chosen_on = known(origin.ancestors.loc[origin.ancestors["split"] == "val", "film"])
+    chosen_on = known(origin.ancestors.loc[origin.ancestors["split"] == "val", "film_id"])
     for split, each in films.items():
         patients = find_same_patients(training.parts[split], each.film_ids, origin)
         found += [f"{split}: {sentence}" for sentence in patients]
-        is_new = ~pd.Series(each.film_ids).isin(known(origin.ancestors["film"])).to_numpy()
+        is_new = ~pd.Series(each.film_ids).isin(known(origin.ancestors["film_id"])).to_numpy()
         if num_copies := int((agree(detail_signs(each.images), origin.details) & is_new).sum()):
             found.append(f"{split}: {num_copies:,} films look like copies of films that the start was trained on")
     if num_chosen := int(pd.Series(films["test"].film_ids).isin(chosen_on).sum()) if "test" in films else 0:
@@ -378,7 +378,7 @@ def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
 
 
 def _split_table(training: _Training, films: dict[str, Films]) -> pd.DataFrame:
-    """Return the table that becomes split.csv: path, patient_id, split, label and film, in the order of the cohort."""
+    """Return what becomes split.csv: path, patient_id, split, label and film_id, in the order of the cohort."""
     # another process may have read a training film; then its id is read here
     id_of_path: dict[str, str] = {}
     for split, each in films.items():
@@ -388,7 +388,7 @@ def _split_table(training: _Training, films: dict[str, Films]) -> pd.DataFrame:
     missing = [path for path in table["path"] if path not in id_of_path]
     ids = map_in_order(read_film_id, [training.cohort.folder / path for path in missing])
     id_of_path |= dict(zip(missing, ids, strict=True))
-    return table.assign(film=table["path"].map(id_of_path))
+    return table.assign(film_id=table["path"].map(id_of_path))
 
 
 def with_split(cohort: Cohort, seed: int) -> Cohort:
@@ -430,8 +430,8 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
     """Refuse to continue a run that was begun on other films, or on films with another label, patient or split."""
     columns = ["path", "patient_id", "split", "label"]
     recorded = read_csv(folder / "split.csv", needed=("path", "patient_id", "split"))
-    if "film" in recorded:
-        films = cohort.table[columns].assign(film=list(map_in_order(read_film_id, cohort.files)))
+    if "film_id" in recorded:
+        films = cohort.table[columns].assign(film_id=list(map_in_order(read_film_id, cohort.files)))
     else:  # a run of an earlier version
         films = cohort.table[columns[:3]].assign(bytes=[file.stat().st_size for file in cohort.files])
     recorded, films = recorded.drop_duplicates("path").set_index("path"), films.astype(str).set_index("path")
@@ -444,7 +444,7 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
             if len(changed):
                 found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
                 raise InputError(f"{folder}: was begun on this cohort with another {name} of its films: {found}")
-    content = "film" if "film" in recorded else "bytes"
+    content = "film_id" if "film_id" in recorded else "bytes"
     changed = films.index[films[content] != recorded[content].reindex(films.index)]
     if len(changed):
         found = f"{len(changed):,} files hold another film now (first: {changed[0]})"

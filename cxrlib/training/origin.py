@@ -23,7 +23,7 @@ from cxrlib.files import MAX_BYTES, ArrayKind, atomic, read_csv, read_json, read
 
 ORIGIN, ANCESTORS, DETAILS = "origin.json", "ancestors.csv", "details.npz"
 
-COLUMNS = ("film", "split", "patient_id", "run")
+COLUMNS = ("film_id", "split", "patient_id", "run")
 """The columns of ancestors.csv: the id of a film, its split and patient in the run that it belongs to, and the name of
 that run's folder."""
 
@@ -152,7 +152,7 @@ def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple
         names the first.
     """
     trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
-    is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film"])).to_numpy()
+    is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film_id"])).to_numpy()
     is_simulated = np.full(len(part.table), simulated_seed(part) in origin.simulated_seeds)
     reasons = {
         "are training films of a run that this one starts from": is_film,
@@ -168,7 +168,7 @@ def find_same_patients(part: Cohort, film_ids: Iterable[str], origin: Origin) ->
     those of `find_overlap`.
     """
     trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
-    is_new = ~pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film"])).to_numpy()
+    is_new = ~pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film_id"])).to_numpy()
     is_met = part.table["patient_id"].isin(known_patients(trained_on)).to_numpy() & is_new
     reason = "have the patient_id of a training film of a run that this one starts from"
     return (f"{_count(part, is_met, reason)}. They may show the same patient",) if is_met.any() else ()

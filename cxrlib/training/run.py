@@ -127,17 +127,17 @@ class Run:
 
     @cached_property
     def split(self) -> pd.DataFrame:
-        """One row for each film of the training: path, patient_id, split, label, film.
+        """One row for each film of the training: path, patient_id, split, label, film_id.
 
         ``film`` is the `cxrlib.images.radiograph.Radiograph.film_id`. In a run of an
         earlier version it is empty, and there is a column ``bytes``, the size of the file.
         """
         path = self.folder / "split.csv"
         table = read_csv(path, needed=("path", "patient_id", "split"), may_be_empty=True)
-        if "film" not in table:
+        if "film_id" not in table:
             if "bytes" not in table:
                 raise InputError(f"{path}: is damaged; it must have a column film")
-            table = table.assign(film="", label=_labels_of_folders(table["path"], self.finding).astype(str))
+            table = table.assign(film_id="", label=_labels_of_folders(table["path"], self.finding).astype(str))
         if not table["split"].isin(SPLITS).all() or not table["label"].isin(["0", "1"]).all():
             raise InputError(f"{path}: is damaged; each film needs a split ({', '.join(SPLITS)}) and a label, 0 or 1")
         return table.assign(label=table["label"].astype(int))
@@ -155,7 +155,7 @@ class Run:
     @property
     def knows_films(self) -> bool:
         """Whether split.csv has the ids of the films. False for runs of earlier versions."""
-        return bool((self.split["film"] != "").all())
+        return bool((self.split["film_id"] != "").all())
 
     @property
     def history(self) -> pd.DataFrame:
@@ -308,7 +308,7 @@ class Run:
         films = [(path, cohort.folder / path) for path in cohort.table["path"] if path in recorded]
         if self.knows_films:
             ids = map_in_order(read_film_id, [file for _, file in films])
-            same = [recorded[path].film == film_id for (path, _), film_id in zip(films, ids, strict=True)]
+            same = [recorded[path].film_id == film_id for (path, _), film_id in zip(films, ids, strict=True)]
         else:
             sizes = [str(file.stat().st_size) for _, file in films]
             same = [recorded[path].bytes == size for (path, _), size in zip(films, sizes, strict=True)]
@@ -370,16 +370,16 @@ class Run:
             films needs no warning that they are validation films.
         """
         ids = list(map_in_order(read_film_id, part.files)) if films is None else films.film_ids
-        table = part.table.assign(film=ids)
-        own = self.split[self.split["film"] != ""]
+        table = part.table.assign(film_id=ids)
+        own = self.split[self.split["film_id"] != ""]
         trained_on, chosen_on = own[own["split"] == "train"], own[own["split"] == "val"]
-        is_trained_on = table["film"].isin(trained_on["film"])
-        is_chosen_on = table["film"].isin(chosen_on["film"]) & ~is_trained_on
+        is_trained_on = table["film_id"].isin(trained_on["film_id"])
+        is_chosen_on = table["film_id"].isin(chosen_on["film_id"]) & ~is_trained_on
         if split == "val":
             is_chosen_on &= ~table["path"].isin(chosen_on["path"])
-        is_recorded = table["film"].isin(own["film"])
-        labelled = set(zip(own["film"], own["label"], strict=True))
-        is_same = [film in labelled for film in zip(table["film"], table["label"], strict=True)]
+        is_recorded = table["film_id"].isin(own["film_id"])
+        labelled = set(zip(own["film_id"], own["label"], strict=True))
+        is_same = [film in labelled for film in zip(table["film_id"], table["label"], strict=True)]
         is_relabelled = is_recorded & ~np.array(is_same) & (part.finding == self.finding)
         if not self.knows_films:
             recorded_train = [path for path, row in self.recorded_films(part).items() if row.split == "train"]
@@ -403,10 +403,10 @@ class Run:
             found = f"{is_patient_met.sum():,} of these films have the same patient_id as a training film"
             warnings.append(f"{found}. They may show the same patient")
         new = replace(part, table=table[~is_recorded].reset_index(drop=True))
-        warnings += find_overlap(new, new.table["film"], self.origin)
-        warnings += find_same_patients(new, new.table["film"], self.origin)
+        warnings += find_overlap(new, new.table["film_id"], self.origin)
+        warnings += find_same_patients(new, new.table["film_id"], self.origin)
         if films is not None:
-            others = ~table["film"].isin([*known(self.split["film"]), *known(self.origin.ancestors["film"])])
+            others = ~table["film_id"].isin([*known(self.split["film_id"]), *known(self.origin.ancestors["film_id"])])
             is_copy = agree(detail_signs(films.images), self.details) & others.to_numpy()
             if is_copy.any():
                 found = f"{is_copy.sum():,} of these films look like copies of training films"
@@ -417,13 +417,15 @@ class Run:
 
 def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:
     """Return how many of these films are recorded under another path, in words that end a sentence; "" if none is."""
-    pairs = set(zip(recorded["film"], recorded["path"], strict=True))
-    renamed = [row for row in films.itertuples() if (row.film, row.path) not in pairs]
-    path_of_film = dict(zip(recorded["film"], recorded["path"], strict=True))
+    pairs = set(zip(recorded["film_id"], recorded["path"], strict=True))
+    renamed = [row for row in films.itertuples() if (row.film_id, row.path) not in pairs]
+    path_of_film = dict(zip(recorded["film_id"], recorded["path"], strict=True))
     if not renamed or not path_of_film:
         return ""
     first = renamed[0]
-    return f", {len(renamed):,} of them under other names (first: {first.path}, which was {path_of_film[first.film]})"
+    return (
+        f", {len(renamed):,} of them under other names (first: {first.path}, which was {path_of_film[first.film_id]})"
+    )
 
 
 def _labels_of_folders(paths: pd.Series, finding: str) -> pd.Series:
