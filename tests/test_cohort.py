@@ -269,7 +269,7 @@ def test_patient_ids_that_programs_change_stay_one_patient(two_folders):
     for first, second, expected in (
         ("7", "7 ", "7"), ("7", "7.0", "7"), ("007", "7", "7"), ("P7", "p7", "p7"), ("NA", "NA", "NA"),
         ("007", "007", "007"), ("P7 ", "P7", "P7"), ("0", "00", "0"), ("0", "0.0", "0"), ('="007"', "7", "7"),
-        ("'7", "7", "7"), ("7\u200b", "7", "7"), ("P\u00a0 7", "P 7", "p7"), ("\uff17", "7", "7"),
+        ("'7", "7", "7"), ("7\u200b", "7", "7"), ("P\u00a0 7", "P 7", "p 7"), ("\uff17", "7", "7"),
         ("M\u00fcller", "Mu\u0308ller", "m\u00fcller"),
     ):  # fmt: skip
         for others in ([], ["A1", "B0"]):  # also beside ids that are no numbers

@@ -649,15 +649,15 @@ def test_which_names_of_views_are_lateral():
 
 
 def test_a_name_depends_on_the_identifier_and_the_salt(monkeypatch):
-    assert pseudonym(" 7") == pseudonym("7 ") == pseudonym("7\0")
-    names = [pseudonym("7"), pseudonym("8"), pseudonym("07")]
+    assert len({pseudonym(text) for text in (" 7", "7 ", "7\0", "007")}) == 1
+    assert pseudonym("P7") == pseudonym("p7")
+    names = [pseudonym("7"), pseudonym("8"), pseudonym("P7")]
     monkeypatch.setenv("CXR_SALT", "another")
     names.append(pseudonym("7"))
     assert len(set(names)) == 4
     assert all(len(name) == 16 and int(name, 16) >= 0 for name in names)
-    # HMAC-SHA-256 with the key "key", an example that is published in many places
-    monkeypatch.setenv("CXR_SALT", "key")
-    assert pseudonym("The quick brown fox jumps over the lazy dog") == "f7bc83f430538424"
+    monkeypatch.setenv("CXR_SALT", "Jefe")  # RFC 4231, test case 2
+    assert pseudonym("what do ya want for nothing?") == "5bdcc146bf60754e"
 
 
 def test_placeholders_are_no_patients():

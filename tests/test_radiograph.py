@@ -183,6 +183,8 @@ OTHER_FILES = {
     "AVIF": (b"\0\0\0\x20ftypavif", "AVIF, .* convert"),
     "NIfTI": (b"\x5c\x01\0\0" + bytes(340) + b"n+1\0" + bytes(9), "NIfTI, .* convert"),
     "NIfTI or another gzip file": (gzip.compress(bytes(9)), "gzip file; a film must be"),
+    "PGM/PPM": (b"P5\n4 4\n255\n" + bytes(16), "PGM/PPM, .* convert"),
+    "Photoshop": (b"8BPS\0\1", "Photoshop, .* convert"),
     "PDF": (b"%PDF-1.7", "PDF; a film must be"),
     "ZIP": (b"PK\x03\x04", "ZIP; a film must be"),
     "NumPy": (b"\x93NUMPY", "NumPy; a film must be"),
@@ -214,6 +216,9 @@ def test_formats_that_are_read_are_known_by_their_first_bytes():
     assert [name_format(text) for text in texts] == [""] * len(texts)
 
 
+EXIF = b"Exif\0\0"
+
+
 def exif(orientation: int, order: str = "<", kind: str = "H") -> bytes:
     start = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
     other = struct.pack(order + "HHII", 0x010F, 2, 4, 0)  # the camera's maker
@@ -222,10 +227,12 @@ def exif(orientation: int, order: str = "<", kind: str = "H") -> bytes:
     return start + struct.pack(order + "H", 2) + other + tag + value + bytes(4)
 
 
-def old_exif_text(data: bytes) -> PngImagePlugin.PngInfo:
-    """Return Exif data as ImageMagick 6 writes them into a PNG."""
+def old_exif_text(data: bytes, kind: str = "exif") -> PngImagePlugin.PngInfo:
+    """Return Exif data as ImageMagick 6 and its forerunners (APP1) write them into a PNG."""
     info = PngImagePlugin.PngInfo()
-    info.add_text("Raw profile type exif", f"\nexif\n{len(data):8}\n{data[:20].hex()}\n{data[20:].hex()}\n", zip=True)
+    info.add_text(
+        f"Raw profile type {kind}", f"\nexif\n{len(data):8}\n{data[:20].hex()}\n{data[20:].hex()}\n", zip=True
+    )
     return info
 
 
@@ -234,17 +241,19 @@ def test_the_exif_orientation_is_applied(tmp_path, orientation):
     """Pillow's exif_transpose is the reference. The pixels have no symmetry, and blocks that JPEG keeps apart."""
     stored = np.kron(np.arange(12, dtype=np.uint8).reshape(4, 3) * 20, np.ones((16, 16), np.uint8))
     for name, mode, options in (
-        ("gray.jpg", "L", {"exif": exif(orientation)}),
-        ("rgb.jpg", "RGB", {"exif": exif(orientation, ">")}),
-        ("long.jpg", "L", {"exif": exif(orientation, "<", "I"), "progressive": True}),
+        ("gray.jpg", "L", {"exif": EXIF + exif(orientation)}),
+        ("rgb.jpg", "RGB", {"exif": EXIF + exif(orientation, ">")}),
+        ("long.jpg", "L", {"exif": EXIF + exif(orientation, "<", "I"), "progressive": True}),
         ("gray.png", "L", {"exif": exif(orientation)}),
         ("rgb.png", "RGB", {"exif": exif(orientation, ">")}),
         ("old.png", "L", {"pnginfo": old_exif_text(exif(orientation))}),
-        ("older.png", "L", {"pnginfo": old_exif_text(b"Exif\0\0" + exif(orientation))}),
+        ("older.png", "L", {"pnginfo": old_exif_text(EXIF + exif(orientation))}),
+        ("oldest.png", "L", {"pnginfo": old_exif_text(EXIF + exif(orientation), "APP1")}),
     ):
         path = save(tmp_path, stored, name, mode, **options)
-        with Image.open(path) as picture:
-            expected = minmax(np.asarray(ImageOps.exif_transpose(picture).convert("L")))
+        upright_picture = Image.fromarray(stored)
+        upright_picture.getexif()[0x0112] = orientation
+        expected = minmax(np.asarray(ImageOps.exif_transpose(upright_picture)))
         opened = open_radiograph(path)
         np.testing.assert_allclose(opened.image, expected, atol=0.03, err_msg=name)
         assert opened.warnings == ()

@@ -196,11 +196,16 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
         # the patient whom a header names is also the patient of the other films in the same patient's folder
         id_in_header = dict(zip(ids[~is_unknown], table.loc[~is_unknown, "patient_id"], strict=True))
         table.loc[is_unknown, "patient_id"] = [id_in_header.get(each, each) for each in ids[is_unknown]]
-        notes += (patients_from_names(table.loc[is_unknown, "path"])[1],)
+        note = patients_from_names(table.loc[is_unknown, "path"])[1]
+        notes += (note if is_unknown.all() else f"for the {is_unknown.sum():,} other films, {note}",)
+    lateral_notes: tuple[str, ...] = ()
     if not keep_laterals:
         table, lateral_notes = leave_out_laterals(table)
         notes += lateral_notes
-    check_both_classes(table["label"], finding, f"{folder}: the images that {TABLE} names")
+    films_used = f"the images that {TABLE} names" if table_file else "the images in its folders"
+    check_both_classes(
+        table["label"], finding, f"{folder}: {films_used}", advice="".join(f"; {x}" for x in lateral_notes)
+    )
     table = table.sort_values("path", ignore_index=True)
     if "split" in table:
         check_split(table, table_file or folder)
@@ -231,7 +236,9 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
         return names[key], negative
     if len(names) != 1:
         positives = ", ".join(name for name in entries if name != negative)
+        broken = [entry.name for entry in folder.iterdir() if entry.is_symlink() and not entry.exists()]
         beside = f"found beside {negative}/: {positives}" if names else f"found only {negative}/"
+        beside += f" (the link {min(broken)} leads nowhere)" if broken else ""
         raise InputError(f"{folder}: {beside}; {needed}")
     return next(iter(names.values())), negative
 

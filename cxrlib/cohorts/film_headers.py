@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrlib.cohorts.split import HEADER_PATIENT
+from cxrlib.cohorts.split import HEADER_PATIENT, MAX_MEAN_FILMS
 from cxrlib.files import map_in_order
 from cxrlib.images.film_facts import FilmHeader, is_lateral
 from cxrlib.images.radiograph import is_dicom_file, read_header
@@ -49,6 +49,9 @@ def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFram
         else:
             notes += (f"the headers of {len(named):,} films name their patients; cohort.csv keeps a salted hash",)
             headers.loc[named.index, "patient_id"] = HEADER_PATIENT + named
+            most = int(named.value_counts().iloc[0])
+            if most > max(MAX_MEAN_FILMS, len(named) / 2):
+                notes += (f"{most:,} of them name the same patient, and go into the same split; is it a placeholder?",)
     headers["age"] = headers["age"].astype(float)
     known = [column for column in missing if (headers[column].notna() & (headers[column] != "")).any()]
     return table.assign(**{column: headers[column] for column in known}), notes

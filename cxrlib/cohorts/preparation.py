@@ -357,14 +357,17 @@ def _check_classes(source: Path, finding: str, kept: pd.DataFrame, rejected: pd.
 
 
 def _notes_on_copies(kept: pd.DataFrame) -> tuple[str, ...]:
-    """Return a note if films have equal pixels, and how many of them are filed in both classes."""
+    """Return a note if films have equal pixels, and how many of them are in both classes or in several splits."""
     copies = kept[kept["film_id"].duplicated(keep=False)]
     if copies.empty:
         return ()
-    num_labels = copies.groupby("film_id")["label"].nunique()
-    in_both = f", {(num_labels == 2).sum():,} of them in both classes" if (num_labels == 2).any() else ""
+    number = copies.groupby("film_id")[["label", "split"]].nunique()
+    found = f"films with equal pixels under several names: {len(number):,}"
+    for column, places in (("label", "both classes"), ("split", "several splits")):
+        if count := int((number[column] > 1).sum()):
+            found += f", {count:,} of them in {places}"
     first, second = copies.sort_values(["film_id", "source"])["source"].head(2)
-    return (f"films with equal pixels under several names: {len(num_labels):,}{in_both} (first: {first} and {second})",)
+    return (f"{found} (first: {first} and {second})",)
 
 
 def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame, unusual: pd.DataFrame) -> None:

@@ -21,6 +21,7 @@ from cxrlib.errors import InputError
 from cxrlib.files import MAX_TABLE_BYTES, read_bytes, read_csv
 from cxrlib.images.film_facts import MAX_AGE, YEARS
 from cxrlib.images.headers import name_format
+from cxrlib.images.pseudonym import patient_key, whole_number
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Excel writes semicolons where the comma is the decimal sign."""
@@ -38,9 +39,6 @@ _ROWS_ARE_LONGER = ("does not match length of data", "Error tokenizing data")  #
 _MAX_HEADING = 100_000  # characters
 _SHORTENED = re.compile(r"-?\d([.,]\d+)?[Ee]\+\d+")
 """A number of many digits as Excel shows and saves it: 1.23457E+12. Different ids become equal by it."""
-
-_NUMBER = re.compile(r"(-?\d+)[.,]0*")
-"""A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
 
 
 def folder_key(name: str) -> str:
@@ -193,7 +191,7 @@ def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> 
     classes = {folder_key(finding): 1, folder_key(nofinding): 0}
     texts = labels.unique()
     # a number keeps its sign: CheXpert's -1 means uncertain, and is neither class
-    read = {text: meanings.get(_whole_number(text).casefold(), classes.get(folder_key(text))) for text in texts}
+    read = {text: meanings.get(whole_number(text).casefold(), classes.get(folder_key(text))) for text in texts}
     result = labels.map(read)
     if result.isna().any():
         row = result.index[result.isna()][0]
@@ -227,10 +225,8 @@ def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tupl
 def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
     """Return patient ids, of which two are equal if they differ only in a way that programs change ids.
 
-    These ways are: upper and lower case, blanks, characters that are not seen, the
-    Unicode form, an apostrophe or ="..." around the id; and for numbers ".0" at the end
-    and zeros at the beginning. An id that no other id equals so stays as it is, except
-    for a ".0" at its end.
+    `cxrlib.images.pseudonym.patient_key` says which ways. An id that no other id equals
+    so stays as it is, except for a ".0" at its end.
 
     Raises
     ------
@@ -247,7 +243,7 @@ def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str
         needed = "as a spreadsheet shortens long numbers; write the whole id"
         raise InputError(f"{path}: row {row} has the patient_id {patients[row]}, {needed}")
     ids = pd.Series(patients.unique())
-    whole, keys = ids.map(_whole_number), ids.map(_patient_key)
+    whole, keys = ids.map(whole_number), ids.map(patient_key)
     spellings = whole.groupby(keys).unique()
     names = [spellings[key][0] if len(spellings[key]) == 1 else key for key in keys]
     notes: tuple[str, ...] = ()
@@ -258,24 +254,11 @@ def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str
     return patients.map(dict(zip(ids, names, strict=True))), tuple(f"{path.name}: {note}" for note in notes)
 
 
-def _patient_key(patient_id: str) -> str:
-    """Return what all spellings of a patient's id have in common."""
-    text = unicodedata.normalize("NFKC", patient_id).casefold()
-    text = "".join(char for char in text if not (char.isspace() or unicodedata.category(char) == "Cf"))
-    text = _whole_number(re.sub(r"^'|^=\"|\"$", "", text))
-    return (text.lstrip("0") or "0") if text.isdecimal() else text
-
-
 def read_ages(ages: pd.Series) -> pd.Series:
     """Return ages in years, from "58", "58,5", "058Y", "009M" or "012D"; NaN for what is no age of a person."""
     parts = ages.str.strip().str.upper().str.replace(",", ".").str.extract(r"^(\d{1,4}(?:\.\d+)?) *([YMWD]?)$")
     years = pd.to_numeric(parts[0]) * parts[1].map(YEARS)
     return years.where(years <= MAX_AGE)
-
-
-def _whole_number(text: str) -> str:
-    match = _NUMBER.fullmatch(text)
-    return match[1] if match else text
 
 
 def find_paths(

@@ -46,6 +46,8 @@ _SIGNATURES = {
     "NIfTI": rb".{344}(n[i+]1\0)|.{4}(n[i+]2\0\r\n\x1a\n)",
     "NIfTI or another gzip file": rb"\x1f\x8b\x08",
     "NRRD": rb"NRRD000",
+    "PGM/PPM": rb"P[1-6]\s+[\d#]",
+    "Photoshop": rb"8BPS\0",
     "MetaImage": rb"(ObjectType|NDims) *=",
     "PDF": rb"%PDF-",
     "ZIP": rb"PK(\x03\x04|\x05\x06)",
@@ -78,6 +80,8 @@ _PICTURES = (
     "NIfTI",
     "NRRD",
     "MetaImage",
+    "PGM/PPM",
+    "Photoshop",
 )
 _AGAIN = "copy or download it again"
 _EXPLAINED = {
@@ -99,7 +103,7 @@ MAX_TEXT = 4000
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _IHDR_BYTES = 25  # length, kind, 13 bytes of content, checksum
 _EXIF_START = b"Exif\0\0"
-_EXIF_TEXT = b"Raw profile type exif\0"
+_EXIF_TEXT = re.compile(rb"Raw profile type (exif|APP1)\0")
 _MAX_EXIF = 1 << 16  # bytes that are read of Exif data in a PNG; a segment of a JPEG has no more
 _ORIENTATION_TAG = 0x0112
 _APP1 = 0xE1
@@ -223,7 +227,7 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
     kept: list[bytes | memoryview] = [PNG_START]
     texts: dict[str, str] = {}
     exif = b""
-    exif_in_text: bytes | None = None
+    exif_texts: dict[bytes, bytes] = {}
     for chunk in _png_chunks(data):
         kind = bytes(chunk[4:8])
         if len(kept) == 1 and (kind, len(chunk)) != (b"IHDR", _IHDR_BYTES):
@@ -232,15 +236,16 @@ def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, st
             kept.append(chunk)
         elif kind == b"eXIf":
             exif = exif or bytes(chunk[8:-4][:_MAX_EXIF])
-        elif kind in (b"tEXt", b"zTXt") and bytes(chunk[8 : 8 + len(_EXIF_TEXT)]) == _EXIF_TEXT:
-            if exif_in_text is None:  # only the first: to inflate thousands would take long
-                exif_in_text = _exif_in_text(bytes(chunk[8:-4]))
+        elif kind in (b"tEXt", b"zTXt") and (match := _EXIF_TEXT.match(chunk, 8)):
+            if match[1] not in exif_texts:  # only the first: to inflate thousands would take long
+                exif_texts[match[1]] = _exif_in_text(bytes(chunk[8:-4]))
         elif kind == b"tEXt":
             keyword, text = _keyword_and_text(chunk)
             if keyword in keywords:
                 texts[keyword] = text
     columns, rows = struct.unpack_from(">II", kept[1], 8)
-    return Size(columns, rows, orientation=_orientation(exif or exif_in_text or b"")), texts, b"".join(kept)
+    exif = exif or next(filter(None, exif_texts.values()), b"")
+    return Size(columns, rows, orientation=_orientation(exif)), texts, b"".join(kept)
 
 
 def _exif_in_text(content: bytes) -> bytes:

@@ -10,6 +10,7 @@ import hmac
 import os
 import re
 import secrets
+import unicodedata
 from functools import cache
 
 import platformdirs
@@ -36,27 +37,53 @@ PLACEHOLDERS = (
 """Texts that stand in the place of an identifier, without blanks and punctuation. Our choice."""
 
 
+_NUMBER = re.compile(r"(-?\d+)[.,]0*")
+"""A whole number that a program wrote as a decimal: "7.0", or "7,0" where the comma is the decimal sign."""
+
+
+def whole_number(text: str) -> str:
+    """Return "7" for "7.0" and "7,0", and any other text as it is."""
+    match = _NUMBER.fullmatch(text)
+    return match[1] if match else text
+
+
+def patient_key(patient_id: str) -> str:
+    r"""Return what all spellings of a patient's identifier have in common that programs make of it.
+
+    These are upper and lower case, blanks, characters that are not seen, Unicode forms,
+    an apostrophe or ="..." around it, and for numbers zeros before and after it.
+
+    Examples
+    --------
+    >>> patient_key(" P 7"), patient_key("p\u00a07"), patient_key("007"), patient_key("7.0")
+    ('p 7', 'p 7', '7', '7')
+    """
+    text = unicodedata.normalize("NFKC", patient_id).casefold()
+    text = "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf"))
+    text = whole_number(re.sub(r"^'|^=\"|\"$", "", " ".join(text.split())))
+    return (text.lstrip("0") or "0") if text.isdecimal() else text
+
+
 def pseudonym(patient_id: str) -> str:
     """Return a name for a patient: 16 hexadecimal digits, or "" if the identifier is empty or a placeholder.
 
     Parameters
     ----------
     patient_id : str
-        Blanks around it do not count, because DICOM pads texts with blanks (PS3.5, 6.2).
-        Its issuer does not count either, because some films of a patient name it and others
-        do not. Two patients with one identifier go into the same split, which does no harm.
+        All spellings with one `patient_key` get one name. The issuer of the identifier
+        does not count, because some films of a patient name it and others do not. Two
+        patients with one identifier go into the same split, which does no harm.
 
     Raises
     ------
     InputError
         The salt file cannot be read or made.
     """
-    patient_id = patient_id.strip(" \0\t\r\n")
     letters = re.sub(r"[\W_]", "", patient_id).upper()
     if letters in PLACEHOLDERS or set(letters) <= {"0"} or set(letters) <= {"X"}:
         return ""
     salt = os.environ.get(SALT_VARIABLE, "").encode() or _salt_of_user()
-    return hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:DIGITS]
+    return hmac.new(salt, patient_key(patient_id).encode(), hashlib.sha256).hexdigest()[:DIGITS]
 
 
 @cache
