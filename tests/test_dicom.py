@@ -324,6 +324,7 @@ def padded(value, count=200):
         (-32768, SIGNED | padding("SS", 5000), ["padding"]),  # another value is declared
         (-32768, SIGNED | dict(PhotometricInterpretation="MONOCHROME1"), ["padding"]),
         (32767, SIGNED, ["padding"]),
+        (-32768, SIGNED | dict(RescaleSlope=1, RescaleIntercept=9000), ["padding"]),
         ([-32768, -32767], SIGNED, ["padding"]),
         (-32768, dict(PixelRepresentation=1), ["padding"]),  # outside the 12 bits
         (-32768, dict(PixelRepresentation=1) | padding("SS", -32768), ["padding"]),
@@ -370,7 +371,7 @@ def test_padding_of_unsigned_pixels(tmp_path, value, shift, tags, warned):
 def test_good_signed_films_are_not_taken_for_padded_ones(tmp_path):
     clipped = np.clip(V * 30 - 40_000, -32768, 32767)  # saturated at the smallest number
     one_dark_pixel = padded(-32768, 1)
-    for pixels in (V - 2048, clipped, one_dark_pixel):
+    for pixels in (V - 2048, clipped, one_dark_pixel, V, V * 8):
         opened = open_radiograph(write(tmp_path / "a.dcm", pixels & 0xFFFF, **SIGNED))
         np.testing.assert_allclose(opened.image, minmax(pixels), atol=1e-6)
         assert opened.warnings == ()

@@ -322,7 +322,7 @@ def _values_in_bits(
     is_outside = (values < low) | (values >= low + (1 << layout.stored))
     if is_outside.any():  # else HighBit does not count
         values = _without_other_bits(dataset, values, is_outside, layout, warnings)
-    if layout.is_signed:
+    if layout.is_signed and _num_levels(unsigned[values < 0]) > PADDING_LEVELS:  # else they may be padding
         without_sign = values.view(unsigned.dtype) & unsigned.dtype.type((1 << layout.stored) - 1)
         if _roughness(without_sign) < MUCH_SMOOTHER * _roughness(values):
             warnings.append(
@@ -348,7 +348,7 @@ def _without_other_bits(
     has_rest = unsigned.max() >= 1 << (layout.high_bit + 1)  # a signed film without sign extension has none
     if not has_rest or any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys()):  # noqa: SIM118
         return in_bits
-    if np.count_nonzero(np.bincount(unsigned[is_outside])) <= PADDING_LEVELS:
+    if _num_levels(unsigned[is_outside]) <= PADDING_LEVELS:
         return values  # they are padding that does not fit the stored bits
     if _roughness(values) < _roughness(in_bits):  # without the upper bits the film would have jumps
         sentence = f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read"
@@ -358,6 +358,10 @@ def _without_other_bits(
         values_read = in_bits
     warnings.append(FilmWarning("bits", sentence))
     return values_read
+
+
+def _num_levels(unsigned: np.ndarray) -> int:
+    return int(np.count_nonzero(np.bincount(unsigned)))
 
 
 def _roughness(pixels: np.ndarray) -> float:
