@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -197,6 +198,26 @@ def test_nih_labels_and_label_files_in_other_spellings(nih, tmp_path, name, labe
     assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
 
 
+def test_nih_laterals_are_left_out_unless_they_are_wanted(nih, tmp_path):
+    edit(nih / "Data_Entry_2017.csv", lambda text: re.sub(r"(_001.png.*),AP,", r"\1,LL,", text))
+    prepared = prepare(nih, tmp_path / "out", size=32)
+    assert prepared.counts == {"effusion": 5, "nofinding": 10}
+    assert any(note.startswith("15 lateral films are left out") for note in prepared.notes)
+    kept = prepare(nih, tmp_path / "kept", size=32, keep_laterals=True)
+    assert kept.counts == {"effusion": 10, "nofinding": 20}
+
+
+def test_nih_lists_and_images_in_another_case(nih, tmp_path):
+    names = sorted(path.name for path in nih.rglob("*.png"))
+    (nih / "Test_List.TXT").write_text("\ufeff" + "\n".join(names[28:]), encoding="utf-8")
+    (nih / "TRAIN_VAL_LIST.txt").write_text("\n".join(names[:28]))
+    for path in sorted(nih.rglob("*_001.png")):
+        path.rename(path.with_suffix(".PNG"))
+    assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
+    table = read_cohort(tmp_path / "out").table
+    assert set(table.loc[table["split"] == "test", "path"].str[-16:]) == set(table["path"].str[-16:]) & set(names[28:])
+
+
 def test_two_label_files_that_differ_are_refused(nih, tmp_path):
     text = (nih / "Data_Entry_2017.csv").read_text()
     (nih / "Data_Entry_2017.csv").rename(nih / "Data_Entry (1).csv")
@@ -241,6 +262,7 @@ def test_what_is_refused_writes_nothing(nih, tmp_path):
         (None, {"size": 4}, "must be 8 to 6,000"),
         (lambda s: (s / boxes).write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*each row needs"),
         (lambda s: edit(s / label_file, lambda text: text * 2), {}, "images are listed twice"),
+        (lambda s: edit(s / label_file, lambda text: text.replace(",1,3,", ",1,4,")), {}, "the rows are mixed up"),
         (None, {"against": "none"}, "against is 'none'"),
         (None, {"normalize": "foo"}, "normalize is 'foo'"),
         (None, {"size": 200_000}, "size is 200000; it must be 8 to 6,000"),
@@ -459,4 +481,10 @@ def test_copies_in_both_classes_are_told(two_folders, tmp_path):
     (two_folders / "nofinding" / "copy.png").write_bytes(film.read_bytes())
     note = prepare(two_folders, tmp_path / "out", size=32).notes[-1]
     assert "equal pixels under several names: 1, 1 of them in both classes" in note
+    assert ("of them in several splits" in note) == (
+        pd.read_csv(tmp_path / "out" / "cohort.csv", index_col="path")
+        .loc[[f"effusion/{film.name}", "nofinding/copy.png"], "split"]
+        .nunique()
+        == 2
+    )
     assert film.name in note

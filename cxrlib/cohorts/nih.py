@@ -14,6 +14,7 @@ import pandas as pd
 
 from cxrlib.cohorts.cohort import NOFINDING, check_both_classes
 from cxrlib.cohorts.film_files import FilmFiles, list_films
+from cxrlib.cohorts.film_headers import leave_out_laterals
 from cxrlib.cohorts.other_tables import list_tables, read_headings
 from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import draw_stratified_split
@@ -174,6 +175,9 @@ def open_source(
             raise InputError(f"{label_file}: {message}; get them, or allow missing images (--allow-missing)")
         notes += (f"{label_file.name} {message}: they are left out",)
         table = table.dropna(subset="source")
+    if not keep_laterals:
+        table, lateral_notes = leave_out_laterals(table)
+        notes += lateral_notes
     table = _with_official_split((folder, label_file.parent), table.reset_index(drop=True), seed).drop(columns="image")
     if "split" in table:
         notes += ("test is NIH's official list; val is drawn by patient from its train_val list, 85/15",)
@@ -189,19 +193,35 @@ def open_source(
 
 
 def _patients(entries: pd.DataFrame, label_file: Path) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return the patients' ids, from the file names where the table has none: 00000013_005.png is of patient 13."""
-    if "Patient ID" in entries:
-        return read_patients(entries["Patient ID"], label_file)
-    return entries["Image Index"].str.split("_").str[0].str.lstrip("0").replace("", "0"), ()
+    """Return the patients' ids, from the file names where the table has none: 00000013_005.png is of patient 13.
+
+    Raises
+    ------
+    InputError
+        The images of one patient by their names have several ids.
+    """
+    by_name = entries["Image Index"].str.split("_").str[0].str.lstrip("0").replace("", "0")
+    if "Patient ID" not in entries:
+        return by_name, ()
+    patients, notes = read_patients(entries["Patient ID"], label_file)
+    is_named_by_nih = entries["Image Index"].str.match(r"\d{8}_\d{3}")
+    first = patients.groupby(by_name).transform("first").where(is_named_by_nih, patients)
+    if (differs := patients != first).any():  # as after sorting one column alone
+        row = differs.index[differs][0]
+        raise InputError(
+            f"{label_file}: row {row} has Patient ID {patients[row]}, and another image of {by_name[row]}, the patient "
+            f"in its name, has {first[row]}; the rows are mixed up"
+        )
+    return patients, notes
 
 
 def _find_files(folder: Path, films: FilmFiles, images: Iterable[str]) -> dict[str, str]:
-    """Find images by name among the films below the folder; return the relative path of each that is there."""
-    wanted = set(images)
+    """Find images by name, in any case, among the films below the folder; return the relative path of each."""
+    wanted = {name.casefold(): name for name in images}
     path_of_image: dict[str, str] = {}
     for path in films.paths:
-        name = path.rpartition("/")[2]
-        if name not in wanted:
+        name = wanted.get(path.rpartition("/")[2].casefold())
+        if name is None:
             continue
         first = path_of_image.setdefault(name, path)
         # Kaggle's sample holds each film twice, so only files that differ are refused
@@ -211,7 +231,9 @@ def _find_files(folder: Path, films: FilmFiles, images: Iterable[str]) -> dict[s
 
 
 def _find_beside(places: Iterable[Path], name: str) -> Path | None:
-    return next((place / name for place in places if (place / name).is_file()), None)
+    """Return a file of this name, in upper or lower case, in the first of the folders that has one."""
+    found = (each for place in places for each in sorted(place.iterdir()) if each.name.lower() == name.lower())
+    return next((each for each in found if each.is_file()), None)
 
 
 def _with_official_split(places: tuple[Path, ...], table: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -222,7 +244,7 @@ def _with_official_split(places: tuple[Path, ...], table: pd.DataFrame, seed: in
         return table
     if len(present) < len(LISTS):
         raise InputError(f"{folder}: only one of {' and '.join(LISTS.values())} is there; both or none are needed")
-    images = {split: set(read_bytes(path).decode("utf-8", "replace").split()) for split, path in present.items()}
+    images = {split: set(read_bytes(path).decode("utf-8-sig", "replace").split()) for split, path in present.items()}
     if in_both := images["train_val"] & images["test"]:
         raise InputError(f"{present['test']}: {len(in_both):,} images are in both lists (first: {min(in_both)})")
     split_of_image = {image: split for split, names in images.items() for image in names}

@@ -319,18 +319,27 @@ def _values_in_bits(
         warnings.append(FilmWarning("missing element", "PixelRepresentation is missing: taken as 0 (no sign)"))
     values = pixels.view(f"i{pixels.dtype.itemsize}") if layout.is_signed else unsigned
     low = -(1 << (layout.stored - 1)) if layout.is_signed else 0
-    is_outside = (values < low) | (values >= low + (1 << layout.stored))
-    if is_outside.any():  # else HighBit does not count
+    if values.min() < low or values.max() >= low + (1 << layout.stored):  # else HighBit does not count
+        is_outside = (values < low) | (values >= low + (1 << layout.stored))
         values = _without_other_bits(dataset, values, is_outside, layout, warnings)
-    if layout.is_signed and _num_levels(unsigned[values < 0]) > PADDING_LEVELS:  # else they may be padding
-        without_sign = values.view(unsigned.dtype) & unsigned.dtype.type((1 << layout.stored) - 1)
-        if _roughness(without_sign) < MUCH_SMOOTHER * _roughness(values):
-            warnings.append(
-                FilmWarning("bits", "PixelRepresentation 1 cannot be right: the pixels are taken without sign")
-            )
-            layout.is_signed = False
-            return without_sign
+    if layout.is_signed and _has_wrong_sign(_sampled_rows(values), layout.stored):
+        sentence = "PixelRepresentation 1 cannot be right: the pixels are taken without sign"
+        warnings.append(FilmWarning("bits", sentence))
+        layout.is_signed = False
+        return _without_sign(values, layout.stored)
     return values
+
+
+def _without_sign(values: np.ndarray, stored: int) -> np.ndarray:
+    unsigned = values.view(f"u{values.dtype.itemsize}")
+    return unsigned & unsigned.dtype.type((1 << stored) - 1)
+
+
+def _has_wrong_sign(values: np.ndarray, stored: int) -> bool:
+    """Return whether signed pixels have many negative levels, which are no padding, and are smooth without sign."""
+    unsigned = _without_sign(values, stored)
+    is_padding = _num_levels(unsigned[values < 0]) <= PADDING_LEVELS
+    return not is_padding and _roughness(unsigned) < MUCH_SMOOTHER * _roughness(values)
 
 
 def _without_other_bits(
@@ -350,7 +359,9 @@ def _without_other_bits(
         return in_bits
     if _num_levels(unsigned[is_outside]) <= PADDING_LEVELS:
         return values  # they are padding that does not fit the stored bits
-    if _roughness(values) < _roughness(in_bits):  # without the upper bits the film would have jumps
+    if _roughness(_sampled_rows(values)) < _roughness(
+        _sampled_rows(in_bits)
+    ):  # without the upper bits the film would have jumps
         sentence = f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read"
         values_read = values
     else:
@@ -365,6 +376,9 @@ def _num_levels(unsigned: np.ndarray) -> int:
 
 
 def _roughness(pixels: np.ndarray) -> float:
-    """Return by how much pixels differ from those beside them, in about `SAMPLED_ROWS` rows."""
-    sample = pixels[:: max(1, len(pixels) // SAMPLED_ROWS)].astype(np.float32)
-    return float(np.abs(np.diff(sample, axis=1)).sum())
+    """Return by how much pixels differ from those beside them."""
+    return float(np.abs(np.diff(pixels.astype(np.float32), axis=1)).sum())
+
+
+def _sampled_rows(pixels: np.ndarray) -> np.ndarray:
+    return pixels[:: max(1, len(pixels) // SAMPLED_ROWS)]
