@@ -62,7 +62,7 @@ BAD_SETTINGS = [
     ({"learning_rate": -1.0}, "learning_rate is -1.0; it must be a number above 0"),
     ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
     ({"learning_rate": float("inf")}, "Infinity is not a number that JSON has"),
-    ({"weight": "heavy"}, "weight is 'heavy'; it must be a number above 0 and at most 1e30, or 'balanced'"),
+    ({"weight": "heavy"}, "weight is 'heavy'; it must be a number from 1e-30 to 1e30, or 'balanced'"),
     ({"weight": 0.0}, "weight is 0.0"),
     ({"weight_decay": -0.1}, "weight_decay is -0.1; it must be a number from 0"),
     ({"width": 257}, "width is 257; it must be a whole number from 1 to 256"),
