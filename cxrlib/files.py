@@ -128,6 +128,15 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def refuse_link(path: Path) -> None:
+    """Raise an InputError for a link, because what would be written, replaced or removed there may not be ours."""
+    if path.is_symlink():
+        raise InputError(
+            f"{path}: is a link, and only files and folders of our own are written here; remove it, or name another "
+            "folder"
+        )
+
+
 @contextmanager
 def atomic(path: Path, *, completes_folder: bool = False) -> Iterator[Path]:
     """Yield the path of a partial file, and rename the file to `path` if the block raises nothing.
@@ -145,12 +154,15 @@ def atomic(path: Path, *, completes_folder: bool = False) -> Iterator[Path]:
     OSError
         The file cannot be written. The error names the file; the system's own
         error for a full disk does not.
+    InputError
+        There is a link at the path.
 
     Examples
     --------
     >>> with atomic(Path("scores.csv")) as partial:  # doctest: +SKIP
     ...     partial.write_text("path,score")
     """
+    refuse_link(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.partial{path.suffix}")
     try:
         yield partial
@@ -223,8 +235,9 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     Raises
     ------
     InputError
-        Another process holds the lock. The message says which process.
+        Another process holds the lock, and the message says which one. Or the lock is a link.
     """
+    refuse_link(folder / name)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
@@ -261,7 +274,8 @@ def is_empty(folder: Path) -> bool:
     if not folder.exists():
         return True
     return folder.is_dir() and all(
-        path.is_file() and (path.name == LOCK or path.match(PARTIAL_PATTERN)) for path in folder.iterdir()
+        path.is_file() and not path.is_symlink() and (path.name == LOCK or path.match(PARTIAL_PATTERN))
+        for path in folder.iterdir()
     )
 
 

@@ -338,6 +338,8 @@ def test_bad_input():
         ([0.2, 0.9, 1, 1], [0.1, 0.2, 0.3, 0.4], "both 0 and 1 are needed"),
         ([1, np.nan], [0.1, 0.2], "1 of 2 labels are not finite"),
         ([1, 0], ["high", "low"], "the scores are not numbers"),
+        ([1, 0], [0.1j, 0.2], "the scores are not numbers: some are complex or masked"),
+        ([1, 0], np.ma.masked_less([0.1, 0.2], 0.15), "the scores are not numbers: some are complex or masked"),
         ([], [], "there are no labels"),
     ):
         with pytest.raises(InputError, match=message):

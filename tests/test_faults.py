@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,13 +20,17 @@ from filelock import FileLock
 from tiny import TINY
 
 from cxrlib import files
+from cxrlib.cohorts import download
 from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.fetching import fetch
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
 from cxrlib.files import LOCK, atomic, is_empty, locked, make_once
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.backend import keras
 from cxrlib.phantom.simulation import simulate
+from cxrlib.report.page import write_page
+from cxrlib.report.prediction import save_prediction
 from cxrlib.training import batches
 from cxrlib.training.batches import load_images
 from cxrlib.training.checkpoint import CHECKPOINT
@@ -333,3 +338,32 @@ def test_a_lock_left_behind_is_no_obstacle(tmp_path):
     out.mkdir()
     (out / LOCK).write_text("process 1 on nowhere")
     assert len(read_cohort(simulate(out, films=10, prevalence=0.4, size=32)).table) == 10
+
+
+def test_no_command_writes_through_a_link_or_removes_what_lies_behind_it(tiny_run, sim_cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_resume_download", lambda *_: pytest.fail("asked a server"))
+    film, elsewhere, out = next((sim_cohort / "effusion").iterdir()), tmp_path / "elsewhere", tmp_path / "out"
+    picture = save_prediction(tiny_run, film, tiny_run.predict(film), tmp_path / "pictures").name
+    cases = {
+        out / ".lock": lambda: fetch("chestmnist", out),
+        out / "cohort.csv": lambda: prepare(sim_cohort, out, size=32),
+        out / picture: lambda: save_prediction(tiny_run, film, tiny_run.predict(film), out),
+        out / "page.html": lambda: write_page(tiny_run, out / "page.html"),
+        out / ".chestmnist.npz.partial": lambda: fetch("chestmnist", out),
+        out / ".chestmnist.npz.partial" / "chestmnist.part": lambda: fetch("chestmnist", out),
+        tmp_path / ".out.simulating": lambda: simulate(out, films=4, prevalence=0.5, size=32),
+    }
+    for link, write in cases.items():
+        for is_folder in (False, True):
+            (elsewhere / "mine").mkdir(parents=True)
+            (elsewhere / "film.png").write_text("mine")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(elsewhere if is_folder else elsewhere / "film.png")
+            with pytest.raises(InputError, match=f"{link}: is a link"):
+                write()
+            assert link.is_symlink()
+            assert sorted(path.name for path in elsewhere.iterdir()) == ["film.png", "mine"]
+            assert (elsewhere / "film.png").read_text() == "mine"
+            link.unlink()
+            shutil.rmtree(elsewhere)
+            shutil.rmtree(out, ignore_errors=True)

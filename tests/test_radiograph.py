@@ -13,8 +13,8 @@ from cxrlib.errors import InputError
 from cxrlib.images import headers
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import name_format
-from cxrlib.images.pixels import minmax, percentile, resize_to_square
-from cxrlib.images.radiograph import open_radiograph, read_image, read_prepared_facts, write_prepared
+from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
+from cxrlib.images.radiograph import open_radiograph, read_film_id, read_image, read_prepared_facts, write_prepared
 
 
 def save(tmp_path, array, name="film.png", mode=None, **options):
@@ -331,4 +331,10 @@ def test_a_prepared_copy_keeps_the_id_and_the_warnings_of_its_original_at_every_
     write_prepared(tmp_path / "plain.png", image)
     assert read_prepared_facts(tmp_path / "plain.png") is None
     assert read_prepared_facts(original) is None
+    # another program has made 8 bits of the copy, and kept the texts
+    data, pixels = (tmp_path / "copy.png").read_bytes(), (image * 255).astype(np.uint8)
+    eight_bit = cv2.imencode(".png", pixels)[1].tobytes()
+    (tmp_path / "copy.png").write_bytes(eight_bit[:33] + data[33 : data.index(b"IDAT") - 4] + eight_bit[33:])
+    assert read_prepared_facts(tmp_path / "copy.png") is None
+    assert read_film_id(tmp_path / "copy.png") == open_radiograph(tmp_path / "copy.png").film_id == pixel_digest(pixels)
     assert read_prepared_facts(tmp_path / "absent.png") is None

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -172,7 +173,10 @@ def test_folders_that_are_no_run(tiny_run, tmp_path):
     (copy / "recipe.json").write_text(json.dumps(recipe | {"format": 0}))
     with pytest.raises(InputError, match="another version"):
         open_run(copy)
-    (copy / "recipe.json").write_text(json.dumps(recipe))
+    shutil.copy(tiny_run.folder / "recipe.json", copy)
+    (copy / "operating_point.json").unlink()
+    with pytest.raises(InputError, match=r"operating_point\.json: is missing, but manifest\.json lists it"):
+        open_run(copy)
     (copy / "operating_point.json").write_text('{"finding": "effusion"}')
     (copy / MANIFEST).unlink()
     with pytest.raises(InputError, match=r"operating_point\.json: is damaged"):
@@ -299,7 +303,7 @@ ALTERED = (
     ("origin.json", lambda path: path.unlink()),
     ("scores.csv", lambda path: path.unlink()),
     ("weights.npz", lambda path: path.write_bytes(b"of another run")),
-    ("ancestors.csv", lambda path: path.write_text("film,split,patient_id,run\n")),
+    ("ancestors.csv", lambda path: path.write_text("film_id,split,patient_id,run\n")),
 )
 
 
@@ -352,6 +356,13 @@ def test_a_run_of_an_earlier_version_opens_with_a_note(tiny_run, sim_cohort, tmp
     assert run.evaluate(cohort, split="all").warnings[0] == trained_on
 
 
+class ShortReads(io.BytesIO):
+    """A stream that gives at most 1,000 bytes at a time, as a pipe may."""
+
+    def read(self, size=-1):
+        return super().read(min(size, 1000))
+
+
 def test_predict_takes_a_film_from_wherever_it_is(tiny_run, sim_cohort, tmp_path):
     path = sim_cohort / tiny_run.scores["path"][0]
     dicom = next((simulate(tmp_path / "d", films=4, prevalence=0.5, size=64, format="dicom") / "effusion").iterdir())
@@ -360,6 +371,7 @@ def test_predict_takes_a_film_from_wherever_it_is(tiny_run, sim_cohort, tmp_path
     with path.open("rb") as stream:
         sources = [str(path), path.read_bytes(), bytearray(path.read_bytes()), stream, io.BytesIO(path.read_bytes())]
         sources += [pixels, pixels[..., None], picture, picture.convert("I"), read_image(path, size=64)]
+        sources += [pixels.astype(">u2"), ShortReads(path.read_bytes())]
         expected = tiny_run.predict(path)
         for source in sources:
             found = tiny_run.predict(source)
@@ -376,13 +388,23 @@ def test_predict_takes_a_film_from_wherever_it_is(tiny_run, sim_cohort, tmp_path
 
 NO_FILMS = (None, 7, ["film.png"], object(), io.StringIO("text"), pydicom.Dataset(), Image.new("RGB", (64, 64), "red"),
             np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), complex), np.zeros((0, 8), np.uint8),
-            Image.new("F", (8, 8), 7.0), b"", io.BytesIO(b"no film"))  # fmt: skip
+            Image.new("F", (8, 8), 7.0), b"", io.BytesIO(b"no film"), Image.new("CMYK", (8, 8)),
+            np.ma.masked_equal(np.arange(64, dtype=np.uint8).reshape(8, 8), 63))  # fmt: skip
 
 
 def test_what_is_no_film_is_refused_in_one_sentence(tiny_run):
     for source in NO_FILMS:
         with pytest.raises(InputError, match=r"needed|give|bytes|file|colour"):
             tiny_run.predict(source)
+    closed, film = io.BytesIO(b"film"), np.zeros((8, 8), np.uint8)
+    closed.close()
+    with open(__file__, encoding="ascii") as text, open(os.devnull, "wb") as written:
+        for stream in (text, written, closed):
+            with pytest.raises(InputError, match=r"the stream cannot be read: .*; open the file in binary mode"):
+                tiny_run.predict(stream)
+    for accept in ("color", None, 3, ["colour"]):
+        with pytest.raises(InputError, match=r"accept is .*; it must hold names of color, modality, unlike"):
+            tiny_run.predict(film, accept=accept)
 
 
 def test_a_run_refuses_thresholds_that_cannot_be(tiny_run, sim_cohort):

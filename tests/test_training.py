@@ -13,6 +13,7 @@ from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.fetching import fetch
+from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.backend import keras
@@ -296,12 +297,15 @@ def test_patients_of_an_ancestor_in_val_or_test_cause_a_warning_that_stays(tiny_
 
 
 def test_the_seed_of_the_network_that_comes_with_the_library_is_known(tmp_path):
-    films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=32, seed=2000)
+    films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=64, seed=2000)
     warning, *_ = open_run("simulated").evaluate(read_cohort(films), split="all").warnings
-    assert warning.startswith("40 of 40 films are simulated with the seed of the films that")
+    assert warning.startswith("40 of 40 films are simulated with the seed of films that these weights")
     assert warning.endswith(f"(first: {read_cohort(films).table['path'][0]})")
-    with pytest.raises(InputError, match="films are simulated with the seed of the films that"):
-        train(films, tmp_path / "run", replace(DEFAULT, epochs=1, size=32))
+    prepare(films, tmp_path / "prepared", size=48)
+    prepare(tmp_path / "prepared", tmp_path / "again", size=32)  # the seed goes from copy to copy
+    for cohort in (films, tmp_path / "prepared", tmp_path / "again"):
+        with pytest.raises(InputError, match="films are simulated with the seed of films that these weights"):
+            train(cohort, tmp_path / "run", replace(DEFAULT, epochs=1, size=32))
 
 
 def test_weights_without_a_history_cause_a_warning_that_stays(tiny_run, sim_cohort, tmp_path):
@@ -315,7 +319,7 @@ def test_weights_without_a_history_cause_a_warning_that_stays(tiny_run, sim_coho
         train(sim_cohort, tmp_path / "next", replace(SHORT, start=str(run.folder)))
 
 
-def test_nothing_is_written_into_a_cohort(tiny_run, two_folders, tmp_path):
+def test_nothing_is_written_into_a_cohort(tiny_run, sim_cohort, two_folders, tmp_path):
     film = two_folders / "effusion" / "e0.png"
     before = sorted(two_folders.rglob("*"))
     for write in (
@@ -326,6 +330,8 @@ def test_nothing_is_written_into_a_cohort(tiny_run, two_folders, tmp_path):
         lambda: write_page(tiny_run, two_folders / "nofinding" / "page.html"),
         lambda: simulate(two_folders / "simulated", films=4, prevalence=0.5, size=32),
         lambda: fetch("chestmnist", two_folders / "fetched"),
+        lambda: fetch("nih", two_folders),
+        lambda: prepare(sim_cohort, two_folders / "prepared", size=32),
     ):
         with pytest.raises(InputError, match="lies inside the cohort"):
             write()

@@ -28,6 +28,7 @@ from cxrlib.cohorts.user_table import (
     read_user_table,
 )
 from cxrlib.errors import InputError
+from cxrlib.files import read_json
 from cxrlib.images.radiograph import SUFFIXES
 
 NOFINDING = "nofinding"
@@ -41,6 +42,14 @@ MEANT = {"patient_id": "patient|subject", "view": "view|projection|lateral", "sp
 """Words in the headings of other tables that may have been meant as one of our columns."""
 
 TABLE = "cohort.csv"
+
+SIMULATION = "simulation.json"
+"""The file that says how a cohort was simulated. A second call of `simulate` with the same settings does nothing."""
+
+PREPARATION = "prepare.json"
+"""The file that says how a cohort was prepared, and from which films. A later call of `prepare` continues the folder
+only if its settings and films are the same."""
+
 NOT_CLASSES = ("masks",)
 """Folders beside the class folders that are not classes. `simulate` writes its masks into ``masks``."""
 
@@ -325,6 +334,20 @@ def _read_table(
     if num_extra := len(in_folders) - len(table):
         notes += (f"{num_extra:,} images in the folders are not in {table_file.name} and are left out",)
     return table, notes
+
+
+def simulated_seed(folder: Path) -> int | None:
+    """Return the seed of a simulated cohort, or of one that was prepared from it; None for other folders.
+
+    Raises
+    ------
+    InputError
+        The file that holds the seed is damaged.
+    """
+    for name, key in ((SIMULATION, "seed"), (PREPARATION, "simulated_seed")):
+        if (folder / name).is_file():
+            return read_json(folder / name).get(key)
+    return None
 
 
 def refuse_inside_cohort(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cxrlib.errors import InputError
+from cxrlib.files import refuse_link
 
 if TYPE_CHECKING:
     import requests
@@ -80,8 +81,10 @@ def download_file(url: str, path: Path, md5: str, *, max_bytes: int, notify: Not
     import requests
 
     folder = partial_folder(path)
-    folder.mkdir(exist_ok=True)
     received = folder / f"{path.stem}.part"
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    refuse_link(received)
     try:
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -17,7 +17,7 @@ from cxrlib.cohorts import download, nih
 from cxrlib.cohorts.cohort import refuse_inside_cohort
 from cxrlib.cohorts.download import ByteProgress, Notify, format_bytes
 from cxrlib.errors import InputError
-from cxrlib.files import locked, read_csv, sync_disk
+from cxrlib.files import locked, read_csv, refuse_link, sync_disk
 
 ZENODO = "https://zenodo.org/records/10519652/files/"
 CHESTMNIST = {
@@ -101,7 +101,7 @@ def fetch(
     if size not in CHESTMNIST:
         raise InputError(f"size is {size}; ChestMNIST has {', '.join(map(str, CHESTMNIST))}")
     out = Path(out)
-    refuse_inside_cohort(out)
+    refuse_inside_cohort(out / name)
     with locked(out):
         if name == "chestmnist":
             return _fetch_chestmnist(out, *CHESTMNIST[size], _max_bytes(size), notify, progress)
@@ -140,6 +140,7 @@ def _fetch_kaggle(path: Path, handle: str, size: float, notify: Notify) -> Fetch
     import requests
 
     partial = download.partial_folder(path)
+    refuse_link(partial)
     received = sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
     # the archive and its content are on the disk at the same time
     download.check_space(path.parent, 2 * size - received)

@@ -22,21 +22,24 @@ import pandas as pd
 
 from cxrlib import files
 from cxrlib.cohorts import chestmnist, nih
-from cxrlib.cohorts.cohort import COLUMNS, NOFINDING, check_both_classes
+from cxrlib.cohorts.cohort import (
+    COLUMNS,
+    NOFINDING,
+    PREPARATION,
+    check_both_classes,
+    refuse_inside_cohort,
+    simulated_seed,
+)
 from cxrlib.cohorts.film_files import is_litter, is_thumbnail
 from cxrlib.cohorts.source import Source, open_class_folders
 from cxrlib.cohorts.split import check_split, draw_stratified_split, split_keys
 from cxrlib.errors import InputError
 from cxrlib.files import Progress, no_progress
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.film_facts import FilmWarning, check_accept
 from cxrlib.images.headers import MAX_SIDE
 from cxrlib.images.likeness import likeness_warnings
 from cxrlib.images.pixels import NORMALIZATIONS
 from cxrlib.images.radiograph import SUFFIXES, read_prepared_facts, write_prepared
-
-SETTINGS_FILE = "prepare.json"
-"""The record of the settings and of the films. A later call continues the folder only if its settings and films are the
-same."""
 
 TABLES = ("cohort.csv", "rejected.csv", "boxes.csv", "warnings.csv")
 
@@ -136,6 +139,7 @@ def prepare(
     >>> prepared.counts, len(prepared.rejected)  # doctest: +SKIP
     """
     path, out = Path(source), Path(out)
+    check_accept(accept)
     _check_arguments(path, out, size, normalize)
     if archive := chestmnist.find_archive(path):
         opened = chestmnist.open_source(archive, finding=finding, against=against, size=size)
@@ -156,12 +160,14 @@ def prepare(
     table["path"] = _target_paths(table, opened.finding)
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
     settings |= {"keep_laterals": keep_laterals, "accept": sorted(accept), "films": _fingerprint(opened.path, table)}
-    for name in (*TABLES, SETTINGS_FILE):
-        _refuse_link(out / name)
+    if (simulated := simulated_seed(path)) is not None:
+        settings["simulated_seed"] = simulated  # a run that has learned from these films must know them
+    for name in (*TABLES, PREPARATION):
+        files.refuse_link(out / name)
     is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
     with files.locked(out):
         if _is_new(out, settings):  # asked once more under the lock: another process may have begun meanwhile
-            files.write_text(out / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+            files.write_text(out / PREPARATION, json.dumps(settings, indent=2) + "\n")
         files.remove_partial_files(out)
         results = _convert(opened, table, out, size, normalize, progress)
         table["reason"], table["film_id"] = zip(*((each.reason, each.film_id) for each in results), strict=True)
@@ -187,6 +193,7 @@ def prepare(
 def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None:
     if out.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{out}: lies in the source or contains it; choose a folder beside {source}")
+    refuse_inside_cohort(out)
     if not MIN_SIDE <= size <= MAX_SIDE:
         raise InputError(f"size is {size}; it must be {MIN_SIDE} to {MAX_SIDE:,} pixels")
     if normalize not in NORMALIZATIONS:
@@ -271,7 +278,7 @@ def _is_new(out: Path, settings: dict[str, Any]) -> bool:
 
     Any other folder is refused.
     """
-    record = out / SETTINGS_FILE
+    record = out / PREPARATION
     if not record.exists():
         if not files.is_empty(out):
             raise InputError(f"{out}: exists and was not made by prepare; choose a new or an empty folder")
@@ -304,12 +311,12 @@ def _convert(
 ) -> list[_Converted]:
     """Write the images that are not there yet. Images that are there tell their ids and warnings themselves."""
     for folder in _class_folders(table):
-        _refuse_link(out / folder)
+        files.refuse_link(out / folder)
         (out / folder).mkdir(exist_ok=True)
 
     def convert(job: tuple[Any, str, str]) -> _Converted:
         film, name, target = job
-        _refuse_link(out / target)
+        files.refuse_link(out / target)
         if facts := read_prepared_facts(out / target):  # a file gets this name only when it is whole
             return _Converted("", *facts)
         try:
@@ -332,17 +339,9 @@ def _class_folders(table: pd.DataFrame) -> set[PurePosixPath]:
     return {PurePosixPath(path).parent for path in table["path"]}
 
 
-def _refuse_link(path: Path) -> None:
-    """Raise an InputError for a link, because what would be written or replaced there may not be ours."""
-    if path.is_symlink():
-        raise InputError(
-            f"{path}: is a link, and prepare writes only to files of its own; remove it, or name another folder"
-        )
-
-
 def _remove(out: Path, table: pd.DataFrame) -> None:
     """Remove what this call has written, and nothing else that came into the folder meanwhile."""
-    for path in (*table["path"], SETTINGS_FILE):
+    for path in (*table["path"], PREPARATION):
         (out / path).unlink(missing_ok=True)
     for folder in _class_folders(table):
         with suppress(OSError):  # it holds something else

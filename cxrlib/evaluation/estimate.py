@@ -106,6 +106,8 @@ def check_finite(values: ArrayLike, name: str) -> np.ndarray:
         There are no values, or some are not finite numbers.
     """
     try:
+        if np.iscomplexobj(values) or np.ma.is_masked(values):
+            raise TypeError("some are complex or masked")
         numbers = np.asarray(values, dtype=float).ravel()
     except (TypeError, ValueError) as error:
         raise InputError(f"the {name} are not numbers: {error}") from None

@@ -3,8 +3,10 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+from cxrlib.errors import InputError
 
 ACCEPTABLE = ("color", "modality", "unlike")
 """What a caller may accept although it is refused by default: a picture in colour, a DICOM file of any Modality, and
@@ -16,6 +18,17 @@ MAX_AGE = 120
 
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1, "": 1}
 """The units of an age (DICOM PS3.5, 6.2, Age String) in years. Some programs leave the unit out and mean years."""
+
+
+def check_accept(accept: Collection[str]) -> None:
+    """Refuse what is not a collection of names of `ACCEPTABLE`, such as the name alone.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(accept, str) or not isinstance(accept, Collection) or not set(accept) <= set(ACCEPTABLE):
+        raise InputError(f"accept is {accept!r:.80}; it must hold names of {', '.join(ACCEPTABLE)}, as in ('color',)")
 
 
 class FilmWarning(str):

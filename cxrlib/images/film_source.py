@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FilmSource: TypeAlias = Union[str, "os.PathLike[str]", bytes, BinaryIO, "Dataset", Image.Image, np.ndarray]
 """What a film can be read from."""
 
+_PNG_MODES = ("1", "L", "LA", "P", "I;16", "RGB", "RGBA")
+"""The modes of Pillow images that can be written as PNG without a loss."""
+
 _NEEDED = "a path, bytes, a binary stream, a pydicom Dataset, a Pillow image or an array (H, W)"
 
 
@@ -56,11 +59,14 @@ def read_source(source: FilmSource) -> tuple[Path, bytes | np.ndarray]:
     if "pydicom" in sys.modules and isinstance(source, sys.modules["pydicom"].Dataset):
         return Path("the Dataset"), _dataset_bytes(source)
     if hasattr(source, "read"):
-        return Path("the stream"), _check_bytes(source.read(MAX_BYTES + 1), "the stream")
+        return Path("the stream"), _read_stream(source)
     raise InputError(f"a film cannot be read from {type(source).__name__}; give {_NEEDED}")
 
 
 def _check_array(pixels: np.ndarray) -> np.ndarray:
+    if np.ma.is_masked(pixels):
+        raise InputError("the image is an array in which pixels are masked; give each pixel a value")
+    pixels = np.asarray(pixels, pixels.dtype.newbyteorder("="))
     if pixels.dtype not in (np.uint8, np.uint16):
         if pixels.dtype.kind != "f":
             raise InputError(f"the image is {pixels.dtype}; uint8, uint16 or floats in [0, 1] are needed")
@@ -71,9 +77,17 @@ def _check_array(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _check_bytes(data: Any, name: str) -> bytes:
-    if not isinstance(data, bytes):
-        raise InputError(f"{name} gives {type(data).__name__}, not bytes; open the file in binary mode")
+def _read_stream(stream: Any) -> bytes:
+    buffer = io.BytesIO()
+    try:  # one call may return less than it was asked for
+        while buffer.tell() <= MAX_BYTES and (data := stream.read(MAX_BYTES + 1 - buffer.tell())):
+            buffer.write(data)
+    except (TypeError, ValueError) as error:  # a stream of text, a closed one, or one that was opened for writing
+        raise InputError(f"the stream cannot be read: {error}; open the file in binary mode, for reading") from None
+    return _check_bytes(buffer.getvalue(), "the stream")
+
+
+def _check_bytes(data: bytes, name: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: has more than {MAX_BYTES:,} bytes; at most {MAX_BYTES:,} are read")
     return data
@@ -82,11 +96,13 @@ def _check_bytes(data: Any, name: str) -> bytes:
 def _picture_content(picture: Image.Image) -> bytes | np.ndarray:
     """Return a Pillow image as a PNG, turned as its Exif data say; one of more than 16 bits as an array."""
     try:
-        if picture.mode in ("F", "I"):
+        if picture.mode in ("F", "I", "I;16B"):
             values = np.asarray(picture)
             if picture.mode == "I" and 0 <= values.min() <= values.max() <= 65535:
                 values = values.astype(np.uint16)
             return _check_array(values)
+        if picture.mode not in _PNG_MODES:
+            raise InputError(f"the image has the mode {picture.mode}; give one of {', '.join(_PNG_MODES)}")
         upright, buffer = ImageOps.exif_transpose(picture), io.BytesIO()
         upright.save(buffer, "PNG")
     except InputError:

@@ -25,7 +25,7 @@ import numpy as np
 
 from cxrlib.errors import InputError
 from cxrlib.files import parse_json
-from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning
+from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning, check_accept
 from cxrlib.images.film_source import FilmSource, read_source
 from cxrlib.images.headers import FORMAT_BYTES, JPEG_START, MAX_TEXT, PNG_END, PNG_START, name_format, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
@@ -45,6 +45,7 @@ WARNINGS_MARK = "cxrlib-warnings"
 """Keyword of the PNG text of a prepared copy that holds the warnings about its original: [[kind, sentence], ...]."""
 
 _MARKS = (MARK, FILM_MARK, WARNINGS_MARK)
+_IHDR_BITS = slice(24, 26)  # bits of a sample, and 0 for gray (ISO/IEC 15948, 11.2.2)
 _IHDR_END = 8 + 25  # bytes of the PNG signature and of the chunk IHDR, which must come first
 
 
@@ -111,8 +112,7 @@ def open_radiograph(
     """
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize is {normalize!r}; it must be one of {', '.join(NORMALIZATIONS)}")
-    if unknown := set(accept) - set(ACCEPTABLE):
-        raise InputError(f"accept is {min(unknown)!r}; it must be one of {', '.join(ACCEPTABLE)}")
+    check_accept(accept)
     path, content = read_source(source)
     pixels, warnings, digest, mark = _decode(path, content, accept)
     if mark is None and pixels.dtype.kind == "f" and isinstance(content, np.ndarray):
@@ -216,7 +216,9 @@ def read_prepared_facts(path: Path) -> tuple[str, tuple[FilmWarning, ...]] | Non
         if file.read() != PNG_END:
             return None
         texts = read_first_texts(head, _MARKS)
-        if MARK in texts and FILM_MARK in texts:
+        # another program may have changed the pixels and kept the texts; see `decode_picture`
+        is_gray16 = head[_IHDR_BITS] == b"\x10\0"
+        if is_gray16 and MARK in texts and FILM_MARK in texts:
             return texts[FILM_MARK], _parse_warnings(texts.get(WARNINGS_MARK, ""))
     return None
 

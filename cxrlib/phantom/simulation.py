@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 
 from cxrlib import files
-from cxrlib.cohorts.cohort import NOFINDING, refuse_inside_cohort
+from cxrlib.cohorts.cohort import NOFINDING, SIMULATION, refuse_inside_cohort
 from cxrlib.errors import InputError
 from cxrlib.phantom.film import check_size, take_film
 from cxrlib.phantom.roster import FILMS, PREVALENCE, draw_roster, order_of
@@ -23,8 +23,6 @@ VERSION = 2
 """Version of the films that a seed gives. It changes when the films do."""
 
 FORMATS = ("png", "dicom")
-SETTINGS = "simulation.json"
-"""The file that says how a cohort was simulated. A second call with the same settings finds it and does nothing."""
 
 MIN_FILMS_FOR_PROCESSES = 24  # fewer films are simulated sooner than other processes have started
 IDLE_SECONDS = 20  # a worker process ends after so long without work: its parent may have been killed
@@ -92,7 +90,8 @@ def simulate(
     # older folders have `later_visit` under the name "again", and a call must recognise them
     settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}
     settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
-    if (out / SETTINGS).is_file() and files.read_bytes(out / SETTINGS) == settings_text.encode():
+    files.refuse_link(work)
+    if (out / SIMULATION).is_file() and files.read_bytes(out / SIMULATION) == settings_text.encode():
         shutil.rmtree(work, ignore_errors=True)  # an earlier call has written all of it
         return out
     refuse_inside_cohort(out)
@@ -111,7 +110,7 @@ def simulate(
         for _ in progress(_in_processes(partial(_write_film, folder, size, finding, seed), missing), len(missing)):
             pass
         files.write_csv(folder / "cohort.csv", table)
-        files.write_text(folder / SETTINGS, settings_text, completes_folder=True)
+        files.write_text(folder / SIMULATION, settings_text, completes_folder=True)
         if out.exists():  # it holds at most what a killed process left behind
             files.remove_partial_files(out)
             (out / files.LOCK).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 import cxrlib
-from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort
+from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort, simulated_seed
 from cxrlib.cohorts.duplicates import agree, check_copies, detail_signs
 from cxrlib.cohorts.split import draw_split
 from cxrlib.errors import InputError, printable
@@ -63,7 +63,6 @@ from cxrlib.training.origin import (
     find_overlap,
     find_same_patients,
     known,
-    simulated_seed,
     write_details,
     write_origin,
 )
@@ -126,7 +125,7 @@ class _Training:
             files,
             size=self.recipe.size,
             normalize=self.recipe.normalize,
-            check=(lambda image: ()) if simulated_seed(self.cohort) is not None else likeness_warnings,
+            check=(lambda image: ()) if simulated_seed(self.cohort.folder) is not None else likeness_warnings,
             progress=self.progress,
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.cohort import Cohort, simulated_seed
 from cxrlib.cohorts.duplicates import DETAIL_BYTES
 from cxrlib.cohorts.split import UNKNOWN_PATIENT
 from cxrlib.errors import InputError
@@ -153,10 +153,10 @@ def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple
     """
     trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
     is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film_id"])).to_numpy()
-    is_simulated = np.full(len(part.table), simulated_seed(part) in origin.simulated_seeds)
+    is_simulated = np.full(len(part.table), simulated_seed(part.folder) in origin.simulated_seeds)
     reasons = {
         "are training films of a run that this one starts from": is_film,
-        "are simulated with the seed of the films that the start has learned from": is_simulated,
+        "are simulated with the seed of films that these weights have learned from": is_simulated,
     }
     return tuple(_count(part, films, reason) for reason, films in reasons.items() if films.any())
 
@@ -188,17 +188,3 @@ def known_patients(films: pd.DataFrame) -> list[str]:
     """Return the patients of films, without those whose id was only made from a file name."""
     # equal file names do not mean the same person
     return [patient for patient in films["patient_id"].unique() if not patient.startswith(UNKNOWN_PATIENT)]
-
-
-def simulated_seed(cohort: Cohort) -> int | None:
-    """Return the seed of a simulated cohort, as `cxrlib.phantom.simulation.simulate` keeps it; None for other cohorts.
-
-    Raises
-    ------
-    InputError
-        The cohort's simulation.json is damaged.
-    """
-    from cxrlib.phantom.simulation import SETTINGS  # takes a while to import
-
-    path = cohort.folder / SETTINGS
-    return read_json(path).get("seed") if path.is_file() else None

@@ -129,14 +129,14 @@ class Run:
     def split(self) -> pd.DataFrame:
         """One row for each film of the training: path, patient_id, split, label, film_id.
 
-        ``film`` is the `cxrlib.images.radiograph.Radiograph.film_id`. In a run of an
+        ``film_id`` is `cxrlib.images.radiograph.Radiograph.film_id`. In a run of an
         earlier version it is empty, and there is a column ``bytes``, the size of the file.
         """
         path = self.folder / "split.csv"
         table = read_csv(path, needed=("path", "patient_id", "split"), may_be_empty=True)
         if "film_id" not in table:
             if "bytes" not in table:
-                raise InputError(f"{path}: is damaged; it must have a column film")
+                raise InputError(f"{path}: is damaged; it must have a column film_id")
             table = table.assign(film_id="", label=_labels_of_folders(table["path"], self.finding).astype(str))
         if not table["split"].isin(SPLITS).all() or not table["label"].isin(["0", "1"]).all():
             raise InputError(f"{path}: is damaged; each film needs a split ({', '.join(SPLITS)}) and a label, 0 or 1")
@@ -411,7 +411,7 @@ class Run:
             if is_copy.any():
                 found = f"{is_copy.sum():,} of these films look like copies of training films"
                 warnings.append(f"{found} (first: {table['path'][is_copy].iloc[0]})")
-        warnings += [f"the run {text}" for text in self.origin.warnings]
+        warnings += [f"when the run was trained: {text}" for text in self.origin.warnings]
         return tuple(warnings) if self.knows_films else (*warnings, NO_FILM_IDS)
 
 
@@ -452,6 +452,8 @@ def open_run(folder: str | Path) -> Run:
         raise InputError(f"{folder}: {'not a run folder (no recipe.json)' if folder.is_dir() else 'no such folder'}")
     recipe = read_recipe(folder / "recipe.json")
     if not (folder / OPERATING_POINT).is_file():
+        if not (folder / "checkpoint.npz").is_file():
+            check_manifest(folder)  # a finished run that has lost the file
         table = folder / "history.csv"
         epochs_done = len(read_csv(table, needed=("epoch",), may_be_empty=True)) if table.is_file() else 0
         raise InputError(
