@@ -454,9 +454,9 @@ def reference_seconds() -> float:
 
 def read_each(folder: Path) -> None:
     """Read each film in a folder. Print its name, the shape or the refusal, the cost, and the memory."""
-    import cxrlib.images.dicom  # so that its memory does not count for the first film  # noqa: F401
+    import cxrlib.images.dicom.film  # so that its memory does not count for the first film  # noqa: F401
     from cxrlib.errors import InputError
-    from cxrlib.images.decoder_process import stop_child
+    from cxrlib.images.dicom.decoder_process import stop_child
     from cxrlib.images.radiograph import open_radiograph
 
     reference = reference_seconds()
@@ -474,7 +474,7 @@ def read_each(folder: Path) -> None:
 def main(kind: str, folder: Path, first: int, last: int) -> None:
     """Make and read the inputs of one kind."""
     from cxrlib.errors import InputError
-    from cxrlib.images.decoder_process import stop_child
+    from cxrlib.images.dicom.decoder_process import stop_child
 
     outcomes, failures, slowest, start_memory = Counter(), [], (0.0, None), None
     reference = reference_seconds()

@@ -39,8 +39,8 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
 from cxrlib.files import LOCK, MAX_BYTES, locked
-from cxrlib.images import decoder_process
-from cxrlib.images.decoder_process import decode_in_child
+from cxrlib.images.dicom import decoder_process
+from cxrlib.images.dicom.decoder_process import decode_in_child
 from cxrlib.images.pixels import minmax, percentile, resize_to_square
 from cxrlib.images.radiograph import open_radiograph, read_image
 from cxrlib.model.backend import keras
@@ -321,8 +321,8 @@ def test_the_memory_of_the_child_is_limited(films):
 
 FORK = """
 import os, sys
-from cxrlib.images import decoder_process
-from cxrlib.images.decoder_process import decode_in_child
+from cxrlib.images.dicom import decoder_process
+from cxrlib.images.dicom.decoder_process import decode_in_child
 data = open(sys.argv[1], "rb").read()
 expected = decode_in_child(data).tobytes()
 pid = os.fork()
@@ -334,7 +334,7 @@ assert "tensorflow" not in sys.modules
 """
 KILLED = """
 import os, signal, sys
-from cxrlib.images import decoder_process
+from cxrlib.images.dicom import decoder_process
 decoder_process.decode_in_child(open(sys.argv[1], "rb").read())
 print(decoder_process._child.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL if sys.argv[2] == "killed" else 0)

@@ -143,7 +143,7 @@ def _decode(
     if isinstance(content, np.ndarray):
         return content, (), pixel_digest(content), None
     if _is_dicom(path, content):
-        from cxrlib.images.dicom import decode_dicom  # pydicom takes a while to import
+        from cxrlib.images.dicom.film import decode_dicom  # pydicom takes a while to import
 
         return *decode_dicom(path, content, accept), None
     pixels, warnings, texts = decode_picture(path, content, accept, _MARKS)
@@ -179,7 +179,7 @@ def read_header(path: Path) -> FilmHeader:
     """Return what a DICOM file says about patient and view; an empty `FilmHeader` for every other file."""
     if not is_dicom_file(path):
         return FilmHeader()
-    from cxrlib.images.dicom_header import read_dicom_header  # pydicom takes a while to import
+    from cxrlib.images.dicom.header import read_dicom_header  # pydicom takes a while to import
 
     return read_dicom_header(path)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-import cxrlib.images.pydicom_import  # noqa: F401
+import cxrlib.images.dicom  # noqa: F401
 
 # isort: split
 from pydicom import uid

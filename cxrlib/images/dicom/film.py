@@ -12,20 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-import cxrlib.images.pydicom_import  # noqa: F401
-
-# isort: split
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from cxrlib.errors import InputError
-from cxrlib.images.decoder_process import decode_in_child
-from cxrlib.images.dicom_display import PADDING_LEVELS, displayed_pixels
-from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_file, silent_pydicom
-from cxrlib.images.dicom_header import CHEST_MODALITIES, header_warnings, refusal
+from cxrlib.images.dicom.decoder_process import decode_in_child
+from cxrlib.images.dicom.display import PADDING_LEVELS, displayed_pixels
+from cxrlib.images.dicom.file import code_words, known_word, numbers, parse_file, silent_pydicom
+from cxrlib.images.dicom.header import CHEST_MODALITIES, header_warnings, refusal
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import MAX_SIDE, check_size, read_jpeg, read_jpeg2000
 from cxrlib.images.pixels import pixel_digest

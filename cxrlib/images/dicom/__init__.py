@@ -1,11 +1,10 @@
-"""Import pydicom and its decoders from where packages are installed, and from nowhere else.
+"""Read one chest radiograph in DICOM.
 
-pydicom tries to import decoders that may be installed, and python-gdcm tries to
-import ``dl``, a module of Python 2. A folder of such a name beside a notebook is
-importable, too. Then pydicom would take the folder for the decoder and fail.
-So this module hides all other folders, and imports pydicom.
-
-Import this module before anything of pydicom.
+When this package is imported, it imports pydicom and its decoders from where packages
+are installed, and from nowhere else. pydicom tries to import decoders that may be
+installed, and python-gdcm tries to import ``dl``, a module of Python 2. A folder of
+such a name beside a notebook is importable, too. Then pydicom would take the folder
+for the decoder and fail.
 """
 
 import site

@@ -11,9 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cxrlib.images.pydicom_import  # noqa: F401
-
-# isort: split
 import pydicom
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,

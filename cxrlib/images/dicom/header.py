@@ -8,14 +8,11 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-import cxrlib.images.pydicom_import  # noqa: F401
-
-# isort: split
 import pydicom
 from pydicom import uid
 from pydicom.datadict import tag_for_keyword
 
-from cxrlib.images.dicom_file import code_words, known_word, numbers, parse_header, silent_pydicom, small_value
+from cxrlib.images.dicom.file import code_words, known_word, numbers, parse_header, silent_pydicom, small_value
 from cxrlib.images.film_facts import MAX_AGE, YEARS, FilmHeader, FilmWarning, is_lateral
 from cxrlib.images.pseudonym import pseudonym
 
@@ -87,7 +84,7 @@ def read_dicom_header(path: Path) -> FilmHeader:
     """Return what the header of a DICOM file says about patient and view, without reading its pixels.
 
     A file whose header cannot be read gives an empty `FilmHeader`:
-    `cxrlib.images.dicom.decode_dicom` says what is wrong with it.
+    `cxrlib.images.dicom.film.decode_dicom` says what is wrong with it.
 
     Raises
     ------

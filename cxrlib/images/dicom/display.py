@@ -9,14 +9,10 @@ import math
 
 import cv2
 import numpy as np
-
-import cxrlib.images.pydicom_import  # noqa: F401
-
-# isort: split
 import pydicom
 
 from cxrlib.errors import InputError
-from cxrlib.images.dicom_file import code_words, numbers, small_value
+from cxrlib.images.dicom.file import code_words, numbers, small_value
 from cxrlib.images.film_facts import FilmWarning
 
 MAX_CHANNEL_SPREAD = 8
