@@ -305,9 +305,7 @@ def make_once(folder: Path, make: Callable[[], object]) -> Path:
 # Tables
 
 
-def read_csv(
-    path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, data: bytes | None = None, **options: Any
-) -> "pd.DataFrame":
+def read_csv(path: Path, *, needed: tuple[str, ...], may_be_empty: bool = False, **options: Any) -> "pd.DataFrame":
     """Read a CSV file with certain columns.
 
     Parameters
@@ -317,8 +315,6 @@ def read_csv(
         Columns that the table must have.
     may_be_empty : bool
         Accept a table without rows.
-    data : bytes, optional
-        The table as UTF-8, if it was read already. Then the file is not read again.
     **options
         Options of `pandas.read_csv`. Without any, every cell is text, and an
         empty cell is "".
@@ -331,9 +327,9 @@ def read_csv(
     import pandas as pd  # takes a while to import, and only tables need it
 
     options = options or {"dtype": str, "keep_default_na": False}
-    data = read_bytes(path, MAX_TABLE_BYTES) if data is None else data
+    data = read_bytes(path, MAX_TABLE_BYTES)
     try:
-        check_csv(data, delimiter=options.get("sep", ","))
+        deque(csv_rows(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")), maxlen=0)
         with warnings.catch_warnings():
             # pandas only warns when a row has more cells than there are columns, and drops the cells
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -348,46 +344,46 @@ def read_csv(
     return table
 
 
-def check_csv(data: bytes, *, delimiter: str = ",") -> None:
-    """Refuse a table that pandas would read wrongly without a word, or that would take too much memory.
+def csv_rows(lines: Iterable[str], **options: Any) -> Iterator[list[str]]:
+    """Yield the rows of a table. Refuse one that pandas would read wrongly, or that would take too much memory.
 
     The rules for quotes are those of RFC 4180.
 
     Parameters
     ----------
-    data : bytes
-        The whole table, as UTF-8.
-    delimiter : str
-        The character between two cells.
+    lines : iterable of str
+        The lines of the whole table.
+    **options
+        Options of `csv.reader`.
 
     Raises
     ------
     ValueError, csv.Error
-        The table is not UTF-8. It holds a zero byte, or a quote that is not closed
-        where a cell ends. Two columns have the same name. There are more than
-        `MAX_COLUMNS` columns or `MAX_CELLS` cells. A line has more than
-        `MAX_LINE` characters, or a cell more than `MAX_CELL`.
+        The table holds a zero byte, or a quote that is not closed where a cell ends.
+        Two columns have the same name. There are more than `MAX_COLUMNS` columns or
+        `MAX_CELLS` cells. A line has more than `MAX_LINE` characters, or a cell more
+        than `MAX_CELL`.
     """
-    if b"\0" in data:
-        raise ValueError("it holds zero bytes; save the table as CSV in UTF-8")
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
-    rows = csv.reader(map(_checked_line, text), delimiter=delimiter, strict=True)
-    num_cells, names = 0, None
+    rows = csv.reader(map(_checked_line, lines), strict=True, **options)
+    num_cells = width = 0
     for row in rows:
         if len(row) > MAX_COLUMNS:
             raise ValueError(f"line {rows.line_num} has {len(row):,} cells; at most {MAX_COLUMNS:,} are read")
         if any(len(cell) > MAX_CELL for cell in row):
             raise ValueError(f"a cell that ends in line {rows.line_num} has more than {MAX_CELL:,} characters")
-        names = names or row
-        num_cells += max(len(row), len(names))
+        if not width:
+            width = len(row)
+            if repeated := [name for name in row if name.strip() and row.count(name) > 1]:
+                raise ValueError(f"two columns have the name {repeated[0]!r:.80}")
+        num_cells += max(len(row), width)
         if num_cells > MAX_CELLS:
             raise ValueError(f"it has more than {MAX_CELLS:,} cells")
-    for name in set(names or []):
-        if name.strip() and (names or []).count(name) > 1:
-            raise ValueError(f"two columns have the name {name!r:.80}")
+        yield row
 
 
 def _checked_line(line: str) -> str:
+    if "\0" in line:
+        raise ValueError("it holds zero bytes; save the table as CSV in UTF-8")
     if len(line) > MAX_LINE:
         raise ValueError(f"a line has more than {MAX_LINE:,} characters")
     return line

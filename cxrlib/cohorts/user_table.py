@@ -13,12 +13,12 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cxrlib.errors import InputError
-from cxrlib.files import MAX_TABLE_BYTES, read_bytes, read_csv
+from cxrlib.files import MAX_TABLE_BYTES, csv_rows, read_bytes
 from cxrlib.images.film_facts import MAX_AGE, YEARS
 from cxrlib.images.headers import name_format
 from cxrlib.images.pseudonym import patient_key, whole_number
@@ -32,10 +32,9 @@ SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "testin
 TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
 """Labels, in lower case, that mean with and without the finding."""
 
-_SEPARATOR_LINE = re.compile(r'"?sep=[^\r\n]"?(\r\n|\r|\n)')
+_SEPARATOR_LINE = re.compile(r'\A"?sep=[^\r\n]"?(\r\n|\r|\n)')
 """The line in which Excel names the separator."""
 
-_ROWS_ARE_LONGER = ("does not match length of data", "Error tokenizing data")  # pandas' words for rows with more cells
 _MAX_HEADING = 100_000  # characters
 _SHORTENED = re.compile(r"-?\d([.,]\d+)?[Ee]\+\d+")
 """A number of many digits as Excel shows and saves it: 1.23457E+12. Different ids become equal by it."""
@@ -78,36 +77,30 @@ def read_user_table(
     if name := name_format(data):
         raise InputError(f"{path}: is {name}, not text; save the table as CSV in UTF-8, not as a workbook")
     text, encoding = _decode(path, data)
-    if line := _SEPARATOR_LINE.match(text):  # a spreadsheet does not count it as a row
-        text = text[line.end() :]
-    stripped = text.lstrip("\r\n")
-    num_before = len(text[: len(text) - len(stripped)].splitlines())  # empty rows above the heading
-    text = stripped
-    heading = re.split(r"[\r\n]", text[:_MAX_HEADING], maxsplit=1)[0]
+    text = _SEPARATOR_LINE.sub("", text, count=1)  # a spreadsheet does not count it as a row
     keys = {folder_key(column): column for column in known}
+    heading = next(iter(text[:_MAX_HEADING].lstrip().splitlines()), "")
     cells_by_separator = {separator: next(csv.reader([heading], delimiter=separator), []) for separator in SEPARATORS}
     separator = max(SEPARATORS, key=lambda each: sum(folder_key(cell) in keys for cell in cells_by_separator[each]))
-    names = [keys.get(folder_key(cell), cell.strip()) for cell in cells_by_separator[separator]]
-    for column in known:
-        if names.count(column) > 1:
-            raise InputError(f"{path}: has {names.count(column)} columns named {column}; one is needed")
-    options: dict[str, Any] = {"sep": separator, "skip_blank_lines": False, "dtype": str, "keep_default_na": False}
-    options["skipinitialspace"] = True
     try:
-        table = read_csv(path, needed=(), may_be_empty=True, data=text.encode(), **options)
-    except InputError as error:
-        if not any(words in str(error) for words in _ROWS_ARE_LONGER):
-            raise
-        trimmed = _trim_rows(path, text, separator, num_before + 1)
-        table = read_csv(path, needed=(), may_be_empty=True, data=trimmed.encode(), **options)
-    notes = _notes_on_form(path, encoding, separator, table, keys)
-    table.columns = pd.Index([keys.get(folder_key(str(column)), str(column).strip()) for column in table.columns])
-    missing = [column for column in needed if column not in table]
+        rows = list(csv_rows(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    num_before = next((number for number, cells in enumerate(rows) if any(cells)), 0)  # empty rows above the heading
+    given = [cell.strip() for cell in rows[num_before]] if rows else []
+    names = [keys.get(folder_key(cell), cell) for cell in given]
+    for name in names:
+        if name and names.count(name) > 1:
+            raise InputError(f"{path}: has {names.count(name)} columns named {name}; one is needed")
+    missing = [column for column in needed if column not in names]
     if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(table.columns)})")
-    table.index = pd.RangeIndex(num_before + 2, num_before + 2 + len(table))
-    if table.isna().any(axis=None):  # a row that ends early
-        table = table.fillna("")
+        raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(names)})")
+    for number, cells in enumerate(rows, start=1):
+        if any(cell.strip() for cell in cells[len(names) :]):
+            raise InputError(f"{path}: row {number} has {len(cells)} cells, and the heading has {len(names)}")
+        cells[:] = (cells + [""] * len(names))[: len(names)]
+    index = pd.RangeIndex(num_before + 2, len(rows) + 1)
+    table = pd.DataFrame(rows[num_before + 1 :], index, names, dtype=str)
     for column in known:
         if column in table:
             table[column] = [cell.strip() for cell in table[column]]
@@ -118,32 +111,18 @@ def read_user_table(
     table = table.drop(index=without.index)
     if table.empty:
         raise InputError(f"{path}: has headings but no rows")
-    unnamed = [name for name in table if re.fullmatch(r"Unnamed: \d+", name) and name not in names]
-    if any((table[name] != "").any() for name in unnamed):
-        notes += (f"{path.name}: a column without a heading is left out",)
-    return table.drop(columns=unnamed), notes
-
-
-def _trim_rows(path: Path, text: str, separator: str, row: int) -> str:
-    """Return a table without the empty cells at the end of rows that are longer than the heading.
-
-    Raises
-    ------
-    InputError
-        Such a cell is not empty. The heading is in the row of the given number.
-    """
-    trimmed = io.StringIO()
-    writer = csv.writer(trimmed, delimiter=separator)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except csv.Error as error:
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    width = len(rows[0]) if rows else 0
-    for number, cells in enumerate(rows, start=row):
-        if any(cell.strip() for cell in cells[width:]):
-            raise InputError(f"{path}: row {number} has {len(cells)} cells, and the heading has {width}")
-        writer.writerow(cells[:width])
-    return trimmed.getvalue()
+    notes = []
+    if separator != ",":
+        notes.append(f"{path.name} is separated by {SEPARATORS[separator]}")
+    if encoding != "utf-8-sig":
+        read_as = "Windows-1252" if encoding == "cp1252" else "UTF-16"
+        notes.append(f"{path.name} is read as {read_as}, because it is not UTF-8")
+    if others := [f"{cell!r} as {name}" for cell, name in zip(given, names, strict=True) if cell != name]:
+        notes.append(f"{path.name}: headings are read: {', '.join(others)}")
+    has_name = [name != "" for name in names]
+    if (table.loc[:, np.logical_not(has_name)] != "").any(axis=None):
+        notes.append(f"{path.name}: a column without a heading is left out")
+    return table.loc[:, has_name], tuple(notes)
 
 
 def _decode(path: Path, data: bytes) -> tuple[str, str]:
@@ -161,22 +140,6 @@ def _decode(path: Path, data: bytes) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
     raise InputError(f"{path}: is not text in UTF-8, UTF-16 or Windows-1252; save it as UTF-8")
-
-
-def _notes_on_form(
-    path: Path, encoding: str, separator: str, table: pd.DataFrame, keys: Mapping[str, str]
-) -> tuple[str, ...]:
-    notes = []
-    if separator != ",":
-        notes.append(f"{path.name} is separated by {SEPARATORS[separator]}")
-    if encoding != "utf-8-sig":
-        name = "Windows-1252" if encoding == "cp1252" else "UTF-16"
-        notes.append(f"{path.name} is read as {name}, because it is not UTF-8")
-    renamed = {str(c).strip(): keys[folder_key(str(c))] for c in table.columns if folder_key(str(c)) in keys}
-    others = [f"{given!r} as {column}" for given, column in renamed.items() if given != column]
-    if others:
-        notes.append(f"{path.name}: headings are read: {', '.join(others)}")
-    return tuple(notes)
 
 
 def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> tuple[pd.Series, tuple[str, ...]]:
