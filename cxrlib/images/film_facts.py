@@ -12,6 +12,9 @@ ACCEPTABLE = ("color", "modality", "unlike")
 """What a caller may accept although it is refused by default: a picture in colour, a DICOM file of any Modality, and
 an image that does not look like a chest film."""
 
+NO_COLOR = "a chest film is gray; prepare and predict read a picture in colour as gray with --accept color"
+"""The end of a message that refuses a picture in colour: what is needed, and what else can be done."""
+
 
 MAX_AGE = 120
 """Years. Nobody older is in a hospital, but some programs write 999, and NIH's table has ages up to 414."""

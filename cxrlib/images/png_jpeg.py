@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cxrlib.errors import InputError
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.film_facts import NO_COLOR, FilmWarning
 from cxrlib.images.headers import check_size, explain_format, name_format, read_jpeg, read_png
 from cxrlib.images.pixels import BLOCK_PIXELS
 
@@ -109,11 +109,10 @@ def _to_gray(path: Path, pixels: np.ndarray, allow_color: bool) -> tuple[np.ndar
     elif allow_color:
         to_gray = lambda block: cv2.cvtColor(np.ascontiguousarray(block[..., :3]), cv2.COLOR_BGR2GRAY)
         gray = np.concatenate([to_gray(block) for block in blocks])
-        warnings += (FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read by its luminance"),)
+        warnings += (FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read as gray, by its luminance"),)
     else:
         raise InputError(
-            f"{path}: a picture in colour (red, green and blue differ in {fraction:.1%} of the pixels); "
-            "a radiograph has one channel, or three that are equal"
+            f"{path}: a picture in colour (red, green and blue differ in {fraction:.1%} of the pixels); {NO_COLOR}"
         )
     if pixels.shape[2] == 4 and (alpha := cv2.extractChannel(pixels, 3)).min() < full:
         for start in range(0, len(gray), rows):

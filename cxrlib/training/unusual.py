@@ -119,7 +119,7 @@ class Reference:
         if best < needed and not accept:
             raise InputError(
                 f"{name}: does not look like a chest film: {found}, and at least {needed:.2f} is needed; "
-                "give a frontal chest radiograph"
+                "give a frontal chest film, or score it all the same with --accept unlike"
             )
         warnings = []
         if best < self.likeness:

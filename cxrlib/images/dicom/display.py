@@ -13,7 +13,7 @@ import pydicom
 
 from cxrlib.errors import InputError
 from cxrlib.images.dicom.file import code_words, numbers, small_value
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.film_facts import NO_COLOR, FilmWarning
 
 MAX_CHANNEL_SPREAD = 8
 """Channels that differ by at most this many stored gray levels count as equal. It is our choice: the conversion from
@@ -135,8 +135,8 @@ def _refuse_or_warn_of_color(
     photometric: str, fraction: float, accept_color: bool, warnings: list[FilmWarning]
 ) -> None:
     if not accept_color:
-        raise InputError(f"a picture in colour ({photometric}); a radiograph has one channel")
-    warnings.append(FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read by its luminance"))
+        raise InputError(f"a picture in colour ({photometric}); {NO_COLOR}")
+    warnings.append(FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read as gray, by its luminance"))
 
 
 def _palette_values(
@@ -279,7 +279,7 @@ def _is_inverted(dataset: pydicom.Dataset, photometric: str, warnings: list[Film
         return False
     is_inverse = code_words(dataset, "PresentationLUTShape") == ["INVERSE"]
     if is_inverse and photometric == "MONOCHROME2":
-        sentence = "MONOCHROME2 with the Presentation LUT Shape INVERSE: low values are taken as white"
+        sentence = "its header says MONOCHROME2 and Presentation LUT Shape INVERSE: low values are taken as white"
         warnings.append(FilmWarning("inversion", sentence))
     return is_inverse or photometric == "MONOCHROME1"
 

@@ -73,8 +73,8 @@ def parse_file(path: Path, data: bytes) -> pydicom.Dataset:
     """
     if name_format(data) != "DICOM":
         raise InputError(
-            f"{path}: not a readable DICOM file: it has {len(data):,} bytes, without the letters DICM at byte 128, "
-            "and does not begin with a data element of a DICOM header"
+            f"{path}: not a DICOM file ({len(data):,} bytes): it has no letters DICM at byte 128, and does not begin "
+            "with an element of a DICOM header"
         )
     if DeflatedExplicitVRLittleEndian.encode() in data:
         return _parse_deflated(path, data)
@@ -143,7 +143,7 @@ def _parse_deflated(path: Path, data: bytes) -> pydicom.Dataset:
     except ValueError as error:
         raise InputError(f"{path}: a deflated DICOM file that cannot be read: {error}") from None
     if not has_end:
-        raise InputError(f"{path}: is cut off, or inflates to more than {MAX_INFLATED_BYTES:,} bytes")
+        raise InputError(f"{path}: is cut off, or has more than {MAX_INFLATED_BYTES:,} bytes when it is unpacked")
     dataset = _parse(inflated)
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

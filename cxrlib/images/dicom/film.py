@@ -21,7 +21,7 @@ from cxrlib.errors import InputError
 from cxrlib.images.dicom.decoder_process import decode_in_child
 from cxrlib.images.dicom.display import PADDING_LEVELS, displayed_pixels
 from cxrlib.images.dicom.file import code_words, known_word, numbers, parse_file, silent_pydicom
-from cxrlib.images.dicom.header import CHEST_MODALITIES, header_warnings, refusal
+from cxrlib.images.dicom.header import header_warnings, refusal
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.headers import MAX_SIDE, check_size, read_jpeg, read_jpeg2000
 from cxrlib.images.pixels import pixel_digest
@@ -108,8 +108,10 @@ def decode_dicom(
         try:
             reason = refusal(dataset)
             if reason and "modality" not in accept:
-                expected = ", ".join(CHEST_MODALITIES)
-                raise InputError(f"{path}: not a chest radiograph ({reason}); its Modality must be one of {expected}")
+                raise InputError(
+                    f"{path}: not a chest film ({reason}); prepare and predict read it all the same with "
+                    "--accept modality"
+                )
             warnings = header_warnings(dataset)
             layout = _read_layout(path, dataset, warnings)
             stored = _stored_pixels(path, dataset, layout, warnings)
@@ -143,10 +145,10 @@ def _whole_number(path: Path, dataset: pydicom.Dataset, name: str) -> int | None
 def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarning]) -> _Layout:
     """Check the elements that describe the pixels, and infer what is missing where that is safe."""
     if "PixelData" not in dataset:
-        raise InputError(f"{path}: a DICOM file without an image, or cut off before the pixels")
+        raise InputError(f"{path}: a DICOM file without an image, or cut off before the pixels; copy it again")
     number = {name: _whole_number(path, dataset, name) for name in ("NumberOfFrames", "Rows", "Columns")}
     if (frames := number["NumberOfFrames"] or 1) != 1:
-        raise InputError(f"{path}: has {frames} frames; a radiograph has one")
+        raise InputError(f"{path}: has {frames} frames; a chest film has 1")
     for name in ("Rows", "Columns"):
         if number[name] is None:
             raise InputError(f"{path}: cannot be decoded: {name} is missing")
@@ -163,15 +165,15 @@ def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarnin
         infer("SamplesPerPixel", samples)
     if samples not in (1, 3) or rows * columns * samples > MAX_SAMPLES:
         raise InputError(
-            f"{path}: has {samples} samples for each of {rows * columns:,} pixels; "
-            f"it must have 1, or 3 for up to {MAX_SAMPLES // 3:,} pixels"
+            f"{path}: has {samples} values for each of {rows * columns:,} pixels; it must have 1 (gray), or 3 (colour) "
+            f"for at most {MAX_SAMPLES // 3:,} pixels"
         )
     if not photometric:
         photometric = _infer_photometric(dataset, samples)
         if not photometric:
             raise InputError(
                 f"{path}: cannot be decoded: PhotometricInterpretation is missing, "
-                "so it is not known whether low values are black (MONOCHROME2) or white (MONOCHROME1)"
+                "so low values may be black (MONOCHROME2) or white (MONOCHROME1); export the film again"
             )
         infer("PhotometricInterpretation", photometric)
     if samples == 1 and photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):
@@ -188,7 +190,7 @@ def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarnin
             raise InputError(f"{path}: cannot be decoded: BitsAllocated is missing")
         infer("BitsAllocated", allocated)
     if allocated not in (8, 16):
-        raise InputError(f"{path}: the number of bits allocated to a pixel is neither 8 nor 16")
+        raise InputError(f"{path}: BitsAllocated is {allocated}; it must be 8 or 16")
     if stored is None:
         stored = high_bit + 1 if high_bit is not None and 8 <= high_bit + 1 <= allocated else allocated
         infer("BitsStored", stored)
@@ -227,7 +229,7 @@ def _is_compressed(path: Path, dataset: pydicom.Dataset) -> bool:
         is_compressed or dataset["PixelData"].is_undefined_length
     ):
         state = "not compressed" if is_compressed else "compressed"
-        raise InputError(f"{path}: cannot be decoded: its pixels are {state}, and its transfer syntax says otherwise")
+        raise InputError(f"{path}: its pixels are {state}, and its transfer syntax says otherwise; export it again")
     return is_compressed
 
 
@@ -239,12 +241,12 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnin
         found = len(dataset.PixelData)
         if found < needed and "422" not in layout.photometric:  # 4:2:2 stores fewer colour values
             raise InputError(
-                f"{path}: cannot be decoded: it has {found:,} of {needed:,} bytes of pixels; it is probably cut off"
+                f"{path}: is probably cut off: it has {found:,} of {needed:,} bytes of pixels; copy it again"
             )
         pixels = _pixel_dataset(dataset, layout).pixel_array
         return _values_in_bits(path, dataset, pixels, layout, warnings)
     if not _has_decoder(syntax):
-        raise InputError(f"{path}: cannot be decoded: there is no decoder for its compression ({_syntax(dataset)})")
+        raise InputError(f"{path}: its compression cannot be read ({_syntax(dataset)}); export it uncompressed")
     # RLE has no size of its own. Every other compressed image declares a size, and the decoder reserves memory for it.
     if syntax != RLELossless:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -310,7 +312,7 @@ def _values_in_bits(
         if layout.allocated == 16 and unsigned.max() >= 1 << (bits - 1):
             raise InputError(
                 f"{path}: cannot be decoded: PixelRepresentation is missing, "
-                "so it is not known whether the pixels may be negative"
+                "so the pixels may be signed or unsigned; export the film again"
             )
         warnings.append(FilmWarning("missing element", "PixelRepresentation is missing: taken as 0 (no sign)"))
     values = pixels.view(f"i{pixels.dtype.itemsize}") if layout.is_signed else unsigned
@@ -319,7 +321,7 @@ def _values_in_bits(
         is_outside = (values < low) | (values >= low + (1 << layout.stored))
         values = _without_other_bits(dataset, values, is_outside, layout, warnings)
     if layout.is_signed and _has_wrong_sign(_sampled_rows(values), layout.stored):
-        sentence = "PixelRepresentation 1 cannot be right: the pixels are taken without sign"
+        sentence = "PixelRepresentation is 1 (signed), which cannot be right: the pixels are read as unsigned"
         warnings.append(FilmWarning("bits", sentence))
         layout.is_signed = False
         return _without_sign(values, layout.stored)

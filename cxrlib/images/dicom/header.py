@@ -201,7 +201,7 @@ def header_warnings(dataset: pydicom.Dataset) -> list[FilmWarning]:
     warnings = []
     word = modality_word(dataset)
     if word not in CHEST_MODALITIES:
-        sentence = f"its Modality is {word}, not one of {', '.join(CHEST_MODALITIES)}: read as a chest film"
+        sentence = f"its Modality is {word} (usual are {', '.join(CHEST_MODALITIES)}): read as a chest film"
         warnings.append(FilmWarning("modality", sentence))
     if code_words(dataset, "BodyPartExamined") and not _is_chest(dataset):
         sentence = f"body part examined is {_other_part(dataset) or 'unknown'}, not CHEST"
@@ -215,7 +215,7 @@ def header_warnings(dataset: pydicom.Dataset) -> list[FilmWarning]:
         sentence = f"its header calls it {views[0]} in one place and lateral in another: taken as {views[0]}"
         warnings.append(FilmWarning("view", sentence))
     if _is_raw(dataset):
-        sentence = "its pixels are for processing, not for display: contrast and inversion may be wrong"
+        sentence = "its pixels are raw (for processing): the contrast may be wrong, or black and white exchanged"
         warnings.append(FilmWarning("for processing", sentence))
     return warnings
 
