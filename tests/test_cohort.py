@@ -118,20 +118,20 @@ def break_cohort(folder, how):
 def test_a_bad_cohort_csv_is_refused(two_folders):
     messages = {
         "missing column": "no column label",
-        "absent image": r"names 2 images, of which 1 .*first: row 3, nofinding/absent\.png",
+        "absent image": r"names 2 films, of which 1 .*first: row 3, nofinding/absent\.png",
         "outside": r"row 3 names '../bare/nofinding/n0.png', which leads out of the folder",
         "wrong class": r"nofinding/n0.png \(row 3\) has the label of the other class folder; correct the label, or",
-        "label": "row 3 has the label 'perhaps'; 1 is effusion, and 0 is nofinding",
-        "uncertain": "row 2 has the label '-1'; 1 is effusion, and 0 is nofinding",
+        "label": "row 3 has the label 'perhaps'; write 1 for effusion, or 0 for nofinding",
+        "uncertain": "row 2 has the label '-1'; write 1 for effusion, or 0 for nofinding",
         "long row": "row 3 has 3 cells, and the heading has 2",
         "shared patient": r"1 patients are in more than one split \(first: patient 7\)",
         "blank patient": r"1 films have no patient_id \(first: row 3\)",
         "unknown split": "row 3 has the split 'dev'; it must be one of train, val, test",
-        "some splits": "row 3 has no split; each row must have one",
+        "some splits": "row 3 has no split; it must be one of train, val, test",
         "no path": "row 3 has no path",
         "two headings": "2 columns named label",
         "ambiguous": "row 2 names 'e0.png', which may be effusion/e0.png and nofinding/e0.png",
-        "shortened": r"row 2 has the patient_id 1.23457E\+12, as a spreadsheet shortens long numbers",
+        "shortened": r"row 2 has the patient_id 1.23457E\+12, which a spreadsheet has shortened",
         "workbook": "is ZIP, not text; save the table as CSV in UTF-8, not as a workbook",
         "no rows": "no rows",
         "twice": r"effusion/e0.png is listed twice \(again in row 4\)",
@@ -155,10 +155,10 @@ def test_bad_folders_are_refused(two_folders, tmp_path):
     with pytest.raises(InputError, match="found only nofinding/"):
         read_cohort(tmp_path / "one")
     (tmp_path / "one" / "effusion").mkdir()
-    with pytest.raises(InputError, match="no images in effusion/"):
+    with pytest.raises(InputError, match="no films in effusion/"):
         read_cohort(tmp_path / "one")
     (tmp_path / "one" / "No Finding").mkdir()
-    with pytest.raises(InputError, match="No Finding/ and nofinding/ are one class"):
+    with pytest.raises(InputError, match="No Finding/ and nofinding/ count as one class"):
         read_cohort(tmp_path / "one")
     (two_folders / "effusion" / "others").symlink_to(two_folders / "nofinding")
     with pytest.raises(InputError, match="are in both classes, through a link"):
@@ -210,10 +210,16 @@ HANDS = {
     "semicolons, named by Excel": ("sep=;\n", {}, {"separator": ";"}, "utf-8", "is separated by semicolons"),
     "UTF-16 of a Mac": ("", {}, {}, "utf-16-be", "is read as UTF-16"),
     "empty cells at the end": ("", {"split": "{},,".format}, {}, "utf-8", None),
-    "the folder's name": ("", {"path": "bare/{}".format}, {}, "utf-8", "'bare/effusion/e0.png' as effusion/e0.png"),
+    "the folder's name": (
+        "",
+        {"path": "bare/{}".format},
+        {},
+        "utf-8",
+        "'bare/effusion/e0.png' is read as effusion/e0.png",
+    ),
     "tabs": ("", {}, {"separator": "\t"}, "utf-8", "is separated by tabs"),
     "headings": ("", {}, {"heading": " Path,LABEL,Patient ID,Split "}, "utf-8", "'Patient ID' as patient_id"),
-    "1.0": ("", {"label": lambda label: f"{label}.0"}, {}, "utf-8", "labels are read: '1.0' as 1, '0.0' as 0"),
+    "1.0": ("", {"label": lambda label: f"{label}.0"}, {}, "utf-8", "labels are read as follows: '1.0' as 1"),
     "True": ("", {"label": bool}, {}, "utf-8", "'True' as 1, 'False' as 0"),
     "words": ("", {"label": ("No Finding", "Effusion").__getitem__}, {}, "utf-8", "'Effusion' as 1, 'No Finding' as 0"),
     "back slashes": (
@@ -221,11 +227,17 @@ HANDS = {
         {"path": lambda path: path.replace("/", "\\")},
         {},
         "utf-8",
-        "6 paths are read in another way",
+        "6 paths are not spelled as the files are",
     ),
-    "names only": ("", {"path": lambda path: path.split("/")[1]}, {}, "utf-8", r"first: 'e0.png' as effusion/e0.png"),
-    "other case": ("", {"path": str.upper}, {}, "utf-8", "'EFFUSION/E0.PNG' as effusion/e0.png"),
-    "./": ("", {"path": "./{}".format}, {}, "utf-8", "6 paths are read in another way"),
+    "names only": (
+        "",
+        {"path": lambda path: path.split("/")[1]},
+        {},
+        "utf-8",
+        r"first: 'e0.png' is read as effusion/e0.png",
+    ),
+    "other case": ("", {"path": str.upper}, {}, "utf-8", "'EFFUSION/E0.PNG' is read as effusion/e0.png"),
+    "./": ("", {"path": "./{}".format}, {}, "utf-8", "6 paths are not spelled as the files are"),
     "blanks": ("", {"path": " {} ".format, "split": "{} ".format, "label": " {}".format}, {}, "utf-8", None),
     "float patients": ("", {"patient": "{}.0".format}, {}, "utf-8", "such as 7.0 are read as 7"),
     "valid": ("", {"split": {"val": "Valid", "train": "Training", "test": "TEST"}.get}, {}, "utf-8", "'Valid' as val"),
@@ -286,8 +298,8 @@ def test_a_note_names_a_column_that_may_have_been_meant_as_the_patient(two_folde
         "path,label,patient,View Position\neffusion/e0.png,1,A,PA\nnofinding/n0.png,0,A,LL\n"
     )
     notes = read_cohort(two_folders).notes
-    assert "cohort.csv: 'patient' is not read; the column must be called patient_id" in notes
-    assert "cohort.csv: 'View Position' is not read; the column must be called view" in notes
+    assert "cohort.csv: not read: 'patient'; the heading must be patient_id" in notes
+    assert "cohort.csv: not read: 'View Position'; the heading must be view" in notes
 
 
 def test_the_row_in_a_message_is_that_of_a_spreadsheet(two_folders):
@@ -369,7 +381,7 @@ def test_ages_are_read_in_years_and_a_note_counts_the_others(two_folders):
         two_folders / "cohort.csv", index=False
     )
     cohort = read_cohort(two_folders)
-    assert "4 ages are no ages of a person in years and are left out" in cohort.notes
+    assert "4 ages are left out; an age is a number of years up to 120, or text such as 009M" in cohort.notes
     assert cohort.table["age"].dropna().tolist() == [58, 58, 0.5, 58.5]
 
 

@@ -99,7 +99,7 @@ def test_a_class_of_films_without_endings_is_read(two_folders):
     for path in (two_folders / "nofinding").iterdir():
         path.write_bytes(b"II*\0")
         path.rename(path.with_suffix(".tif"))
-    with pytest.raises(InputError, match=r"no images in nofinding/ .*; 6 files .* each is TIFF"):
+    with pytest.raises(InputError, match=r"no films in nofinding/ .*; 6 files .* each is TIFF"):
         read_cohort(two_folders)
 
 

@@ -80,7 +80,7 @@ def test_a_table_comes_before_the_header(hospital):
 def test_a_cohort_of_lateral_films_alone_is_refused_for_this_reason(hospital):
     folder, truth = hospital
     change(folder, truth["path"], ViewPosition="LL")
-    with pytest.raises(InputError, match=r"images in its folders: 0 with .* lateral films are left out; keep them"):
+    with pytest.raises(InputError, match=r"films in its folders: 0 with .* lateral films are left out; keep them"):
         read_cohort(folder)
 
 
@@ -90,7 +90,7 @@ def test_what_is_said_if_some_headers_name_no_patient_or_most_the_same(hospital)
     assert any(note.startswith("for the 3 other films, no patients are known") for note in read_cohort(folder).notes)
     change(folder, truth["path"][4:], PatientID="12345")
     notes = read_cohort(folder).notes
-    assert any(f"{len(truth) - 4} of them name the same patient" in note for note in notes), notes
+    assert any(f"{len(truth) - 4} DICOM headers name the same patient" in note for note in notes), notes
 
 
 def test_one_name_for_all_films_is_no_patient(hospital):

@@ -237,7 +237,7 @@ def test_two_label_files_that_differ_are_refused(nih, tmp_path):
         ("mimic-cxr.csv", "subject_id,study_id,Pleural Effusion", "is a table of MIMIC-CXR"),
         ("deeper/PADCHEST.csv", ",ImageID,ImageDir,StudyID", r"deeper/PADCHEST\.csv is a table of PadChest"),
         ("labels.csv", "Image Index;Finding Labels", "NIH ChestX-ray14, which is read if its name begins with"),
-        ("other.csv", "name,diagnosis", r"a table other\.csv is there \(name, diagnosis\)"),
+        ("other.csv", "name,diagnosis", r"the table other\.csv \(name, diagnosis\) cannot take the place"),
     ],
 )
 def test_the_table_of_another_collection_is_named(tmp_path, name, headings, message):
@@ -257,7 +257,7 @@ def test_what_is_refused_writes_nothing(nih, tmp_path):
         (lambda s: (s / film).unlink(), {}, r"names 30 images, of which 1 .*00000004_000"),
         (None, {"finding": "Efusion"}, "not one of NIH's: Atelectasis"),
         (lambda s: edit(s / label_file, lambda text: "Image Index,View\na.png,AP\n"), {}, "no column Finding Labels"),
-        (lambda s: (s / "00000004_000.png").write_bytes(b"x"), {}, "two files of one name that differ"),
+        (lambda s: (s / "00000004_000.png").write_bytes(b"x"), {}, "two different films have one name"),
         (None, {"finding": "Hernia"}, "has 40 images, of which 20 can be compared: 0 with Hernia and 20 without"),
         (None, {"size": 4}, "must be 8 to 6,000"),
         (lambda s: (s / boxes).write_text("a,b\n1,2\n"), {}, r"BBox_List_2017\.csv: .*each row needs"),
@@ -480,7 +480,7 @@ def test_copies_in_both_classes_are_told(two_folders, tmp_path):
     film = next((two_folders / "effusion").glob("*.png"))
     (two_folders / "nofinding" / "copy.png").write_bytes(film.read_bytes())
     note = prepare(two_folders, tmp_path / "out", size=32).notes[-1]
-    assert "equal pixels under several names: 1, 1 of them in both classes" in note
+    assert "1 films are there under several names, with equal pixels; 1 of them in both classes" in note
     assert ("of them in several splits" in note) == (
         pd.read_csv(tmp_path / "out" / "cohort.csv", index_col="path")
         .loc[[f"effusion/{film.name}", "nofinding/copy.png"], "split"]

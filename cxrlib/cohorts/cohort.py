@@ -29,6 +29,7 @@ from cxrlib.cohorts.user_table import (
 )
 from cxrlib.errors import InputError
 from cxrlib.files import read_json
+from cxrlib.images.film_facts import MAX_AGE
 from cxrlib.images.radiograph import SUFFIXES
 
 NOFINDING = "nofinding"
@@ -211,7 +212,7 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     if not keep_laterals:
         table, lateral_notes = leave_out_laterals(table)
         notes += lateral_notes
-    films_used = f"the images that {TABLE} names" if table_file else "the images in its folders"
+    films_used = f"the films that {TABLE} names" if table_file else "the films in its folders"
     check_both_classes(
         table["label"], finding, f"{folder}: {films_used}", advice="".join(f"; {x}" for x in lateral_notes)
     )
@@ -230,11 +231,11 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
         and not (entry.name.startswith("_") or is_litter(entry.name) or entry.name.lower() in NOT_CLASSES)
     )
     found = ", ".join(entries) or "no folders"
-    needed = f"a cohort has {NOFINDING}/ and one folder named for the finding, such as effusion/"
+    needed = f"a cohort needs {NOFINDING}/ and one folder named after the finding, such as effusion/"
     names: dict[str, str] = {}
     for name in entries:
         if (key := folder_key(name)) in names:
-            raise InputError(f"{folder}: {names[key]}/ and {name}/ are one class by their names; put them together")
+            raise InputError(f"{folder}: {names[key]}/ and {name}/ count as one class; put their films into one folder")
         names[key] = name
     if (negative := names.pop(NOFINDING, None)) is None:
         hint = describe_tables(folder) or _describe_split_folders(folder, entries)
@@ -291,7 +292,7 @@ def _list_classes(folder: Path, films: FilmFiles, positive: str, negative: str) 
     for name, label in ((positive, 1), (negative, 0)):
         if not (table["label"] == label).any():
             seen = "".join(f"; {note}" for note in films.notes)
-            raise InputError(f"{folder}: no images in {name}/ (looked for {', '.join(SUFFIXES)}){seen}")
+            raise InputError(f"{folder}: no films in {name}/ (looked for {', '.join(SUFFIXES)}){seen}")
     return table
 
 
@@ -326,13 +327,14 @@ def _read_table(
     for column, words in MEANT.items():
         others = [repr(each) for each in table if re.search(words, each, re.IGNORECASE) and each not in COLUMNS]
         if column not in table and others:
-            notes += (f"{table_file.name}: {', '.join(others)} is not read; the column must be called {column}",)
+            notes += (f"{table_file.name}: not read: {', '.join(others)}; the heading must be {column}",)
     if "age" in table:
         text, table["age"] = table["age"], read_ages(table["age"])
         if num_unread := int((table["age"].isna() & (text != "")).sum()):
-            notes += (f"{num_unread:,} ages are no ages of a person in years and are left out",)
+            needed = f"an age is a number of years up to {MAX_AGE}, or text such as 009M"
+            notes += (f"{num_unread:,} ages are left out; {needed}",)
     if num_extra := len(in_folders) - len(table):
-        notes += (f"{num_extra:,} images in the folders are not in {table_file.name} and are left out",)
+        notes += (f"{num_extra:,} films in the folders are not in {table_file.name} and are left out",)
     return table, notes
 
 

@@ -44,14 +44,15 @@ def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFram
     notes: tuple[str, ...] = ()
     if "patient_id" in missing and len(named):
         if len(named) > 2 and (named == named.iloc[0]).all():
-            notes += (f"the headers of all {len(named):,} DICOM films name the same patient, so it is not used",)
+            notes += (f"all {len(named):,} DICOM headers name the same patient: taken for a placeholder, and not used",)
             headers["patient_id"] = ""
         else:
-            notes += (f"the headers of {len(named):,} films name their patients; cohort.csv keeps a salted hash",)
+            notes += (f"{len(named):,} films have patients from DICOM headers; only a salted hash of each id is kept",)
             headers.loc[named.index, "patient_id"] = HEADER_PATIENT + named
             most = int(named.value_counts().iloc[0])
             if most > max(MAX_MEAN_FILMS, len(named) / 2):
-                notes += (f"{most:,} of them name the same patient, and go into the same split; is it a placeholder?",)
+                found = f"{most:,} DICOM headers name the same patient, so these films go into one split"
+                notes += (f"{found}; check that this patient is no placeholder",)
     headers["age"] = headers["age"].astype(float)
     known = [column for column in missing if (headers[column].notna() & (headers[column] != "")).any()]
     return table.assign(**{column: headers[column] for column in known}), notes

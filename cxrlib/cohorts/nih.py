@@ -140,7 +140,7 @@ def open_source(
         rows = entries.index[entries[column].str.contains(wrong)]
         if len(rows):
             found = f"row {rows[0]} has {entries.loc[rows[0], column]!r} as {column}"
-            raise InputError(f"{label_file}: {found}; a file name without a folder, and its labels, are needed")
+            raise InputError(f"{label_file}: {found}; a file name without a folder and at least one label are needed")
     duplicates = entries.loc[entries["Image Index"].duplicated(), "Image Index"]
     if len(duplicates):
         raise InputError(f"{label_file}: {len(duplicates):,} images are listed twice (first: {duplicates.iloc[0]})")
@@ -209,8 +209,8 @@ def _patients(entries: pd.DataFrame, label_file: Path) -> tuple[pd.Series, tuple
     if (differs := patients != first).any():  # as after sorting one column alone
         row = differs.index[differs][0]
         raise InputError(
-            f"{label_file}: row {row} has Patient ID {patients[row]}, and another image of {by_name[row]}, the patient "
-            f"in its name, has {first[row]}; the rows are mixed up"
+            f"{label_file}: row {row} has Patient ID {patients[row]}, but other images with the name of patient "
+            f"{by_name[row]} have {first[row]}: the rows are mixed up; get the published table again"
         )
     return patients, notes
 
@@ -226,7 +226,7 @@ def _find_files(folder: Path, films: FilmFiles, images: Iterable[str]) -> dict[s
         first = path_of_image.setdefault(name, path)
         # Kaggle's sample holds each film twice, so only files that differ are refused
         if first != path and not filecmp.cmp(folder / first, folder / path, shallow=False):
-            raise InputError(f"{folder}: two files of one name that differ: {first} and {path}; remove one of them")
+            raise InputError(f"{folder}: two different films have one name: {first} and {path}; remove one of them")
     return path_of_image
 
 

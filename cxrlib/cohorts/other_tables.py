@@ -43,7 +43,7 @@ def describe_tables(folder: Path) -> str:
                 return f"; {name} is a table of {collection}, which {needed}"
         if not seen and headings:
             shown = ", ".join(headings[:5]) + (" ..." if len(headings) > 5 else "")
-            seen = f"; a table {name} is there ({shown}), but it does not say what the class folders are"
+            seen = f"; the table {name} ({shown}) cannot take the place of these folders"
     return seen
 
 

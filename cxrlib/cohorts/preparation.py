@@ -361,10 +361,10 @@ def _notes_on_copies(kept: pd.DataFrame) -> tuple[str, ...]:
     if copies.empty:
         return ()
     number = copies.groupby("film_id")[["label", "split"]].nunique()
-    found = f"films with equal pixels under several names: {len(number):,}"
+    found = f"{len(number):,} films are there under several names, with equal pixels"
     for column, places in (("label", "both classes"), ("split", "several splits")):
         if count := int((number[column] > 1).sum()):
-            found += f", {count:,} of them in {places}"
+            found += f"; {count:,} of them in {places}"
     first, second = copies.sort_values(["film_id", "source"])["source"].head(2)
     return (f"{found} (first: {first} and {second})",)
 

@@ -86,7 +86,7 @@ def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
             num_unknown += 1
     if by_folder:
         return ids, by_folder + (
-            f"; {num_unknown:,} files in no such folder each count as a patient of their own" if num_unknown else ""
+            f"; {num_unknown:,} films in no such folder each count as a patient of their own" if num_unknown else ""
         )
     if num_unknown:
         return ids, "no patients are known: each file counts as a patient of its own, unless it has one of NIH's names"

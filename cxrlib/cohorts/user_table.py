@@ -97,7 +97,8 @@ def read_user_table(
         raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(names)})")
     for number, cells in enumerate(rows, start=1):
         if any(cell.strip() for cell in cells[len(names) :]):
-            raise InputError(f"{path}: row {number} has {len(cells)} cells, and the heading has {len(names)}")
+            found = f"row {number} has {len(cells)} cells, and the heading has {len(names)}"
+            raise InputError(f"{path}: {found}; put quotes around a cell that holds a separator")
         cells[:] = (cells + [""] * len(names))[: len(names)]
     index = pd.RangeIndex(num_before + 2, len(rows) + 1)
     table = pd.DataFrame(rows[num_before + 1 :], index, names, dtype=str)
@@ -118,7 +119,7 @@ def read_user_table(
         read_as = "Windows-1252" if encoding == "cp1252" else "UTF-16"
         notes.append(f"{path.name} is read as {read_as}, because it is not UTF-8")
     if others := [f"{cell!r} as {name}" for cell, name in zip(given, names, strict=True) if cell != name]:
-        notes.append(f"{path.name}: headings are read: {', '.join(others)}")
+        notes.append(f"{path.name}: headings are read as follows: {', '.join(others)}")
     has_name = [name != "" for name in names]
     if (table.loc[:, np.logical_not(has_name)] != "").any(axis=None):
         notes.append(f"{path.name}: a column without a heading is left out")
@@ -158,11 +159,11 @@ def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> 
     result = labels.map(read)
     if result.isna().any():
         row = result.index[result.isna()][0]
-        needed = f"1 is {finding}, and 0 is {nofinding}"
+        needed = f"write 1 for {finding}, or 0 for {nofinding}"
         found = f"the label {labels[row]!r}" if labels[row] else "no label"
         raise InputError(f"{path}: row {row} has {found}; {needed}")
     others = [f"{text!r} as {label}" for text, label in read.items() if text not in ("0", "1")]
-    return result.astype(int), ((f"{path.name}: labels are read: {', '.join(others)}",) if others else ())
+    return result.astype(int), ((f"{path.name}: labels are read as follows: {', '.join(others)}",) if others else ())
 
 
 def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tuple[pd.Series, tuple[str, ...]]:
@@ -179,10 +180,10 @@ def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tupl
     is_wrong = ~result.isin(allowed)
     if is_wrong.any():
         row = splits.index[is_wrong][0]
-        found = f"the split {splits[row]!r}; it" if splits[row] else "no split; each row must have one, and it"
-        raise InputError(f"{path}: row {row} has {found} must be one of {', '.join(allowed)}")
+        found = f"the split {splits[row]!r}" if splits[row] else "no split"
+        raise InputError(f"{path}: row {row} has {found}; it must be one of {', '.join(allowed)}")
     others = [f"{text!r} as {split}" for text, split in read.items() if text != split]
-    return result, ((f"{path.name}: splits are read: {', '.join(others)}",) if others else ())
+    return result, ((f"{path.name}: splits are read as follows: {', '.join(others)}",) if others else ())
 
 
 def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
@@ -203,8 +204,8 @@ def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str
         raise InputError(f"{path}: {found}; fill it in, or remove the column")
     if (is_short := patients.str.fullmatch(_SHORTENED)).any():
         row = patients.index[is_short][0]
-        needed = "as a spreadsheet shortens long numbers; write the whole id"
-        raise InputError(f"{path}: row {row} has the patient_id {patients[row]}, {needed}")
+        found = f"the patient_id {patients[row]}, which a spreadsheet has shortened"
+        raise InputError(f"{path}: row {row} has {found}; write the whole id")
     ids = pd.Series(patients.unique())
     whole, keys = ids.map(whole_number), ids.map(patient_key)
     spellings = whole.groupby(keys).unique()
@@ -274,11 +275,11 @@ def find_paths(
         row, text = missing[0]
         reason = f", which is {left_out[text]} and is not read" if text in left_out else ""
         raise InputError(
-            f"{path}: names {len(paths):,} images, of which {len(missing):,} are not in {where} "
-            f"(first: row {row}, {text}{reason})"
+            f"{path}: names {len(paths):,} films, of which {len(missing):,} are not in {where} "
+            f"(first: row {row}, {text}{reason}); correct the paths, or remove the rows"
         )
     given, film = next(iter(found.items()))
-    note = f"{path.name}: {len(found):,} paths are read in another way (first: {given!r} as {film})"
+    note = f"{path.name}: {len(found):,} paths are not spelled as the files are (first: {given!r} is read as {film})"
     return paths.where(is_there, paths.map(found)), (note,)
 
 
