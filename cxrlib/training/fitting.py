@@ -63,10 +63,9 @@ from cxrlib.training.origin import (
     find_overlap,
     find_same_patients,
     known,
-    write_details,
     write_origin,
 )
-from cxrlib.training.run import OPERATING_POINT, Run, open_run
+from cxrlib.training.run import OPERATING_POINT, Run, open_run, read_contents
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
 
@@ -117,12 +116,15 @@ class _Training:
         """The weight of the finding in the loss."""
         return losses.class_weight(self.recipe.weight, self.parts["train"].labels)
 
-    def read_films(self, split: str) -> Films:
-        """Read the films of one split. Of the training films, read only those of this process."""
+    def paths(self, split: str) -> list[str]:
+        """Return the paths of the films of one split; of the training films, only those of this process."""
         shard_index, num_shards = distributed.shard() if split == "train" else (0, 1)
-        files = self.parts[split].files[shard_index::num_shards]
+        return self.parts[split].table["path"].tolist()[shard_index::num_shards]
+
+    def read_films(self, split: str) -> Films:
+        """Read the films of `paths`."""
         return load_films(
-            files,
+            [self.cohort.folder / path for path in self.paths(split)],
             size=self.recipe.size,
             normalize=self.recipe.normalize,
             check=(lambda image: ()) if simulated_seed(self.cohort.folder) is not None else likeness_warnings,
@@ -229,8 +231,7 @@ def _train_and_write(training: _Training) -> None:
     write_text(training.folder / "recipe.json", recipe_text(training.recipe))  # first: with it, the folder is a run's
     _report_unusual(training, films)
     write_csv(training.folder / "split.csv", _split_table(training, films))
-    write_origin(training.folder, origin)
-    write_details(training.folder, np.concatenate([origin.details, detail_signs(images["train"])]))
+    write_origin(training.folder, origin, detail_signs(images["train"]))
     network = _fit(training, images["train"], images["val"])
     write_reference(training.folder, images["train"])
     _finish(training, network, {split: films for split, films in images.items() if split != "train"})
@@ -238,11 +239,8 @@ def _train_and_write(training: _Training) -> None:
 
 def _report_unusual(training: _Training, films: dict[str, Films]) -> None:
     """Write warnings.csv about unusual films, if there are any, and warn of them once."""
-    tables = {}
-    for split, each in films.items():
-        _, num_shards = distributed.shard() if split == "train" else (0, 1)
-        tables[split] = each.list_warnings(training.parts[split].table["path"][::num_shards])
-    table = pd.concat(tables.values(), ignore_index=True)
+    tables = [each.list_warnings(training.paths(split)) for split, each in films.items()]
+    table = pd.concat(tables, ignore_index=True)
     if table.empty:
         (training.folder / UNUSUAL).unlink(missing_ok=True)
         return
@@ -381,8 +379,7 @@ def _split_table(training: _Training, films: dict[str, Films]) -> pd.DataFrame:
     # another process may have read a training film; then its id is read here
     id_of_path: dict[str, str] = {}
     for split, each in films.items():
-        _, num_shards = distributed.shard() if split == "train" else (0, 1)
-        id_of_path |= dict(zip(training.parts[split].table["path"][::num_shards], each.film_ids, strict=True))
+        id_of_path |= dict(zip(training.paths(split), each.film_ids, strict=True))
     table = training.cohort.table[["path", "patient_id", "split", "label"]]
     missing = [path for path in table["path"] if path not in id_of_path]
     ids = map_in_order(read_film_id, [training.cohort.folder / path for path in missing])
@@ -427,27 +424,22 @@ def _is_complete(folder: Path, recipe: Recipe, cohort: Cohort, *, resume: bool) 
 
 def _check_same_films(folder: Path, cohort: Cohort) -> None:
     """Refuse to continue a run that was begun on other films, or on films with another label, patient or split."""
-    columns = ["path", "patient_id", "split", "label"]
-    recorded = read_csv(folder / "split.csv", needed=("path", "patient_id", "split"))
-    if "film_id" in recorded:
-        films = cohort.table[columns].assign(film_id=list(map_in_order(read_film_id, cohort.files)))
-    else:  # a run of an earlier version
-        films = cohort.table[columns[:3]].assign(bytes=[file.stat().st_size for file in cohort.files])
-    recorded, films = recorded.drop_duplicates("path").set_index("path"), films.astype(str).set_index("path")
+    recorded = read_csv(folder / "split.csv", needed=("path", "patient_id", "split")).drop_duplicates("path")
+    content = "film_id" if "film_id" in recorded else "bytes"  # in a run of an earlier version
+    films = cohort.table.assign(**{content: read_contents(cohort.files, content)}).set_index("path").astype(str)
+    recorded = recorded.set_index("path")
+    others = f"{folder}: was begun on different films than this cohort's"
     if different := recorded.index.symmetric_difference(films.index).tolist():
-        found = f"{len(different):,} films are only in one of the two (first: {different[0]})"
-        raise InputError(f"{folder}: was begun on different films than this cohort's: {found}")
-    for column, name in {"split": "split", "patient_id": "patient", "label": "label"}.items():
-        if column in recorded:
-            changed = films.index[films[column] != recorded[column].reindex(films.index)]
-            if len(changed):
-                found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
-                raise InputError(f"{folder}: was begun on this cohort with another {name} of its films: {found}")
-    content = "film_id" if "film_id" in recorded else "bytes"
-    changed = films.index[films[content] != recorded[content].reindex(films.index)]
-    if len(changed):
-        found = f"{len(changed):,} files hold another film now (first: {changed[0]})"
-        raise InputError(f"{folder}: was begun on different films than this cohort's: {found}")
+        raise InputError(f"{others}: {len(different):,} films are only in one of the two (first: {different[0]})")
+    for column, name in {"split": "split", "patient_id": "patient", "label": "label", content: ""}.items():
+        if column not in recorded:
+            continue
+        changed = films.index[films[column] != recorded[column].reindex(films.index)]
+        if len(changed) and not name:
+            raise InputError(f"{others}: {len(changed):,} files hold another film now (first: {changed[0]})")
+        if len(changed):
+            found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
+            raise InputError(f"{folder}: was begun on this cohort with another {name} of its films: {found}")
 
 
 def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,8 +63,11 @@ class Origin:
     ancestors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS), dtype=str))
 
 
-def write_origin(folder: Path, origin: Origin) -> None:
-    """Write origin.json into a run folder, and ancestors.csv if there are films of ancestors."""
+def write_origin(folder: Path, origin: Origin, own_details: np.ndarray) -> None:
+    """Write origin.json and details.npz into a run folder, and ancestors.csv if there are films of ancestors.
+
+    `own_details` are the `cxrlib.cohorts.duplicates.detail_signs` of the run's own training films, (N, 128).
+    """
     content = asdict(origin)
     ancestors, _ = content.pop("ancestors"), content.pop("details")
     write_text(folder / ORIGIN, json.dumps(content, indent=2) + "\n")
@@ -73,6 +75,8 @@ def write_origin(folder: Path, origin: Origin) -> None:
         write_csv(folder / ANCESTORS, ancestors)
     else:
         (folder / ANCESTORS).unlink(missing_ok=True)  # of a training that was begun before
+    with atomic(folder / DETAILS) as partial:
+        np.savez(partial, details=np.concatenate([origin.details, own_details]))
 
 
 def read_origin(folder: Path, start: str) -> Origin:
@@ -94,31 +98,21 @@ def read_origin(folder: Path, start: str) -> Origin:
     if not path.is_file():
         return Origin(start, history_known=start == "scratch")
     content = read_json(path)
-    seeds: Any = content.get("simulated_seeds")
-    warnings: Any = content.get("warnings")
-    is_whole = (
-        isinstance(content.get("history_known"), bool)
-        and isinstance(seeds, list)
-        and all(isinstance(seed, int) for seed in seeds)
-        and isinstance(warnings, list)
-        and all(isinstance(text, str) for text in warnings)
+    is_whole = isinstance(content.get("history_known"), bool) and all(
+        isinstance(content.get(name), list) and all(isinstance(item, kind) for item in content[name])
+        for name, kind in (("simulated_seeds", int), ("warnings", str))
     )
     if not is_whole:
         raise InputError(f"{path}: is damaged; it must hold history_known, simulated_seeds and warnings")
     ancestors = Origin().ancestors
     if (folder / ANCESTORS).is_file():
         ancestors = read_csv(folder / ANCESTORS, needed=COLUMNS, may_be_empty=True)[list(COLUMNS)]
-    return Origin(start, content["history_known"], tuple(seeds), tuple(warnings), ancestors=ancestors)
-
-
-def write_details(folder: Path, details: np.ndarray) -> None:
-    """Write `cxrlib.cohorts.duplicates.detail_signs` of training films, (N, 128), into a run folder."""
-    with atomic(folder / DETAILS) as partial:
-        np.savez(partial, details=details)
+    seeds, warnings = tuple(content["simulated_seeds"]), tuple(content["warnings"])
+    return Origin(start, content["history_known"], seeds, warnings, ancestors=ancestors)
 
 
 def read_details(folder: Path) -> np.ndarray:
-    """Read what `write_details` wrote. There are none in runs of earlier versions.
+    """Read the `Origin.details` of a run and of the runs before it. There are none in runs of earlier versions.
 
     Raises
     ------

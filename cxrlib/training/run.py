@@ -55,6 +55,7 @@ NO_FILM_IDS = (
     "the run is of an earlier version, which did not keep the ids of its films; so copies of its training films under "
     "other names are not found"
 )
+CHOSEN_ON = "Its epoch and its threshold were chosen on them"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class Run:
         if "film_id" not in table:
             if "bytes" not in table:
                 raise InputError(f"{path}: is damaged; it must have a column film_id")
-            table = table.assign(film_id="", label=_labels_of_folders(table["path"], self.finding).astype(str))
+            is_finding = table["path"].str.lower().str.startswith(f"{self.finding}/")  # the name of the class folder
+            table = table.assign(film_id="", label=is_finding.astype(int).astype(str))
         if not table["split"].isin(SPLITS).all() or not table["label"].isin(["0", "1"]).all():
             raise InputError(f"{path}: is damaged; each film needs a split ({', '.join(SPLITS)}) and a label, 0 or 1")
         return table.assign(label=table["label"].astype(int))
@@ -305,14 +307,11 @@ class Run:
         is the path and the size of the file in bytes.
         """
         recorded = {row.path: row for row in self.split.itertuples()}
-        films = [(path, cohort.folder / path) for path in cohort.table["path"] if path in recorded]
-        if self.knows_films:
-            ids = map_in_order(read_film_id, [file for _, file in films])
-            same = [recorded[path].film_id == film_id for (path, _), film_id in zip(films, ids, strict=True)]
-        else:
-            sizes = [str(file.stat().st_size) for _, file in films]
-            same = [recorded[path].bytes == size for (path, _), size in zip(films, sizes, strict=True)]
-        return {path: recorded[path] for (path, _), is_same in zip(films, same, strict=True) if is_same}
+        paths = [path for path in cohort.table["path"] if path in recorded]
+        column = "film_id" if self.knows_films else "bytes"
+        contents = read_contents([cohort.folder / path for path in paths], column)
+        pairs = zip(paths, contents, strict=True)
+        return {path: recorded[path] for path, content in pairs if getattr(recorded[path], column) == content}
 
     def part_of(self, cohort: Cohort, split: str, recorded: dict[str, Any] | None = None) -> Cohort:
         """Return the cohort's films of one split.
@@ -374,6 +373,9 @@ class Run:
         own = self.split[self.split["film_id"] != ""]
         trained_on, chosen_on = own[own["split"] == "train"], own[own["split"] == "val"]
         is_trained_on = table["film_id"].isin(trained_on["film_id"])
+        if not self.knows_films:
+            recorded_train = [path for path, row in self.recorded_films(part).items() if row.split == "train"]
+            is_trained_on = table["path"].isin(recorded_train)
         is_chosen_on = table["film_id"].isin(chosen_on["film_id"]) & ~is_trained_on
         if split == "val":
             is_chosen_on &= ~table["path"].isin(chosen_on["path"])
@@ -381,56 +383,45 @@ class Run:
         labelled = set(zip(own["film_id"], own["label"], strict=True))
         is_same = [film in labelled for film in zip(table["film_id"], table["label"], strict=True)]
         is_relabelled = is_recorded & ~np.array(is_same) & (part.finding == self.finding)
-        if not self.knows_films:
-            recorded_train = [path for path, row in self.recorded_films(part).items() if row.split == "train"]
-            is_trained_on = table["path"].isin(recorded_train)
         train_patients = known_patients(self.split[self.split["split"] == "train"])
         is_patient_met = table["patient_id"].isin(train_patients) & ~is_trained_on
-        warnings = []
+        is_new = ~table["film_id"].isin([*known(own["film_id"]), *known(self.origin.ancestors["film_id"])])
+        is_copy = np.zeros(len(table), bool)
+        if films is not None:
+            is_copy = agree(detail_signs(films.images), self.details) & is_new.to_numpy()
+        first_of = lambda is_one: "".join(f" (first: {path})" for path in table["path"][is_one].head(1))
+        renamed = _under_other_names(table[is_chosen_on], chosen_on)
+        reasons = (
+            (is_trained_on, f"were trained on{_under_other_names(table[is_trained_on], trained_on)}"),
+            (is_chosen_on, f"are validation films of the run{renamed}. {CHOSEN_ON}"),
+            (is_relabelled, f"had another label in the training{first_of(is_relabelled)}"),
+            (is_patient_met, "have the same patient_id as a training film. They may show the same patient"),
+            (is_copy, f"look like copies of training films{first_of(is_copy)}"),
+        )
+        warnings = [f"{which.sum():,} of these films {reason}" for which, reason in reasons if which.any()]
         if part.finding != self.finding:
-            warnings.append(f"the run looks for {self.finding}, and these films are filed as {part.finding}")
-        if is_trained_on.any():
-            renamed = _under_other_names(table[is_trained_on], trained_on)
-            warnings.append(f"{is_trained_on.sum():,} of these films were trained on{renamed}")
-        if is_chosen_on.any():
-            renamed = _under_other_names(table[is_chosen_on], chosen_on)
-            found = f"{is_chosen_on.sum():,} of these films are validation films of the run{renamed}"
-            warnings.append(f"{found}. Its epoch and its threshold were chosen on them")
-        if is_relabelled.any():
-            found = f"{is_relabelled.sum():,} of these films had another label in the training"
-            warnings.append(f"{found} (first: {table['path'][is_relabelled].iloc[0]})")
-        if is_patient_met.any():
-            found = f"{is_patient_met.sum():,} of these films have the same patient_id as a training film"
-            warnings.append(f"{found}. They may show the same patient")
+            warnings.insert(0, f"the run looks for {self.finding}, and these films are filed as {part.finding}")
         new = replace(part, table=table[~is_recorded].reset_index(drop=True))
         warnings += find_overlap(new, new.table["film_id"], self.origin)
         warnings += find_same_patients(new, new.table["film_id"], self.origin)
-        if films is not None:
-            others = ~table["film_id"].isin([*known(self.split["film_id"]), *known(self.origin.ancestors["film_id"])])
-            is_copy = agree(detail_signs(films.images), self.details) & others.to_numpy()
-            if is_copy.any():
-                found = f"{is_copy.sum():,} of these films look like copies of training films"
-                warnings.append(f"{found} (first: {table['path'][is_copy].iloc[0]})")
         warnings += [f"when the run was trained: {text}" for text in self.origin.warnings]
         return tuple(warnings) if self.knows_films else (*warnings, NO_FILM_IDS)
 
 
 def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:
     """Return how many of these films are recorded under another path, in words that end a sentence; "" if none is."""
-    pairs = set(zip(recorded["film_id"], recorded["path"], strict=True))
-    renamed = [row for row in films.itertuples() if (row.film_id, row.path) not in pairs]
     path_of_film = dict(zip(recorded["film_id"], recorded["path"], strict=True))
-    if not renamed or not path_of_film:
+    pairs = set(zip(recorded["film_id"], recorded["path"], strict=True))
+    renamed = [pair for pair in zip(films["film_id"], films["path"], strict=True) if pair not in pairs]
+    if not renamed or not pairs:
         return ""
-    first = renamed[0]
-    return (
-        f", {len(renamed):,} of them under other names (first: {first.path}, which was {path_of_film[first.film_id]})"
-    )
+    film_id, path = renamed[0]
+    return f", {len(renamed):,} of them under other names (first: {path}, which was {path_of_film[film_id]})"
 
 
-def _labels_of_folders(paths: pd.Series, finding: str) -> pd.Series:
-    """Return the label of each film by its class folder, as cohorts are laid out."""
-    return paths.str.lower().str.startswith(f"{finding}/").astype(int)
+def read_contents(files: Sequence[Path], column: str) -> list[str]:
+    """Return what split.csv has in a column about each file: its ``film_id``, or its size in ``bytes``."""
+    return list(map_in_order(read_film_id if column == "film_id" else lambda file: str(file.stat().st_size), files))
 
 
 def open_run(folder: str | Path) -> Run:

@@ -13,6 +13,7 @@ four numbers were chosen there: `MARGIN` and `TAIL`, and `MIN_LIKENESS` and `LEA
 
 import json
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,15 @@ HINTS = {
 TEMPLATE_SIDE = SIDE - 2 * EDGE - 2 * SHIFT
 """Side of the template that `cxrlib.images.likeness.make_template` returns, in pixels."""
 
-LIMITS = {"mean": (0.0, 1.0), "contrast": (0.0, 0.5), "sharpness": (-20.0, 20.0)}
-"""What the figures of `measure` can be. A standard deviation of values in [0, 1] is at most 0.5. The Laplacian is at
-most 8, so with `EPSILON` the sharpness is between -14 and 16."""
+LIMITS = {
+    "template": (0, 1),
+    "likeness": (-1, 1),
+    "mean": (0, 1),
+    "contrast": (0, 0.5),
+    "sharpness": (-20, 20),
+}
+"""What the numbers of a `Reference` can be. The standard deviation of values in [0, 1] is at most 0.5. The Laplacian is
+at most 8, so with `EPSILON` the sharpness is between -14 and 16."""
 
 
 @dataclass(frozen=True)
@@ -210,28 +217,23 @@ def _checked_reference(values: dict[str, Any]) -> Reference:
     names = [field.name for field in fields(Reference)]
     if sorted(values) != sorted(names):
         raise ValueError(f"it holds {', '.join(values)!r:.100}; it must hold {', '.join(names)}")
-    films, template = values["films"], values["template"]
-    if type(films) is not int or films < 1:
-        raise ValueError(f"films is {films!r:.50}; it must be a whole number above 0")
-    rows = template if isinstance(template, list) else []
-    if len(rows) != TEMPLATE_SIDE or any(not isinstance(row, list) or len(row) != TEMPLATE_SIDE for row in rows):
+    if type(values["films"]) is not int or values["films"] < 1:
+        raise ValueError(f"films is {values['films']!r:.50}; it must be a whole number above 0")
+    rows = values["template"]
+    if not isinstance(rows, list) or [isinstance(r, list) and len(r) for r in rows] != [TEMPLATE_SIDE] * TEMPLATE_SIDE:
         raise ValueError(f"template must have {TEMPLATE_SIDE} rows of {TEMPLATE_SIDE} numbers")
-    checked = [[_number(value, "template", 0, 1) for value in row] for row in rows]
-    low, high = min(map(min, checked)), max(map(max, checked))
-    if low == high:
-        raise ValueError("template is constant")
-    ranges: dict[str, tuple[float, float]] = {}
-    for figure, limits in LIMITS.items():
-        pair = values[figure]
+    numbers = {"template": list(chain.from_iterable(rows)), "likeness": [values["likeness"]]}
+    for figure in HINTS:
+        numbers[figure] = pair = values[figure]
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"{figure} is {pair!r:.50}; it must be two numbers")
-        ranges[figure] = (_number(pair[0], figure, *limits), _number(pair[1], figure, *limits))
-        if ranges[figure][0] > ranges[figure][1]:
-            raise ValueError(f"{figure} is {pair}; the first number must not be the larger one")
-    return Reference(films, checked, _number(values["likeness"], "likeness", -1, 1), **ranges)
-
-
-def _number(value: object, name: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name} holds {value!r:.50}; it must be a number from {low} to {high}")
-    return float(value)
+    for name, (low, high) in LIMITS.items():
+        for value in numbers[name]:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"{name} holds {value!r:.50}; it must be a number from {low} to {high}")
+    if min(numbers["template"]) == max(numbers["template"]):
+        raise ValueError("template is constant")
+    for figure in HINTS:
+        if values[figure][0] > values[figure][1]:
+            raise ValueError(f"{figure} is {values[figure]}; the first number must not be the larger one")
+    return Reference(**values | {figure: tuple(values[figure]) for figure in HINTS})
