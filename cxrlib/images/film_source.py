@@ -66,15 +66,7 @@ def read_source(source: FilmSource) -> tuple[Path, bytes | np.ndarray]:
 def _check_array(pixels: np.ndarray) -> np.ndarray:
     if np.ma.is_masked(pixels):
         raise InputError("the image is an array in which pixels are masked; give each pixel a value")
-    pixels = np.asarray(pixels, pixels.dtype.newbyteorder("="))
-    if pixels.dtype not in (np.uint8, np.uint16):
-        if pixels.dtype.kind != "f":
-            raise InputError(f"the image is {pixels.dtype}; uint8, uint16 or floats in [0, 1] are needed")
-        return check_image(pixels)
-    pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
-    if pixels.ndim != 2 or pixels.size == 0:
-        raise InputError(f"the image has the shape {pixels.shape}; (H, W) or (H, W, 1) is needed")
-    return pixels
+    return check_image(np.asarray(pixels, pixels.dtype.newbyteorder("=")))
 
 
 def _read_stream(stream: Any) -> bytes:

@@ -31,10 +31,9 @@ page may come after a few lines."""
 
 EMPTY, ZEROS, WEB_PAGE, LFS_POINTER = "an empty file", "a file of zeros", "a web page (HTML)", "a Git LFS pointer"
 
-_SIGNATURES = {
-    "PNG": rb"\x89PNG\r\n\x1a\n",
+_FILMS = {"PNG": rb"\x89PNG\r\n\x1a\n", "JPEG": rb"\xff\xd8\xff(?!\xf7)"}
+_PICTURES = {
     "JPEG-LS": rb"\xff\xd8\xff\xf7",
-    "JPEG": rb"\xff\xd8\xff",
     "TIFF": rb"II[*+]\0|MM\0[*+]",
     "BMP": rb"BM....\0\0\0\0",
     "GIF": rb"GIF8[79]a",
@@ -44,11 +43,13 @@ _SIGNATURES = {
     "AVIF": rb"....ftypavi[fs]",
     "HEIC": rb"....ftyp(hei|hev|mif1|msf1)",
     "NIfTI": rb".{344}(n[i+]1\0)|.{4}(n[i+]2\0\r\n\x1a\n)",
-    "NIfTI or another gzip file": rb"\x1f\x8b\x08",
     "NRRD": rb"NRRD000",
     "PGM/PPM": rb"P[1-6]\s+[\d#]",
     "Photoshop": rb"8BPS\0",
     "MetaImage": rb"(ObjectType|NDims) *=",
+}
+_NO_PICTURES = {
+    "NIfTI or another gzip file": rb"\x1f\x8b\x08",
     "PDF": rb"%PDF-",
     "ZIP": rb"PK(\x03\x04|\x05\x06)",
     "RAR": rb"Rar!\x1a\x07",
@@ -57,7 +58,8 @@ _SIGNATURES = {
     "NumPy": rb"\x93NUMPY",
     "HDF5/Keras": rb"\x89HDF\r\n\x1a\n",
     LFS_POINTER: rb"version https://git-lfs",
-}  # fmt: skip
+}
+_FORMATS = {name: re.compile(start, re.DOTALL) for name, start in (_FILMS | _PICTURES | _NO_PICTURES).items()}
 """First bytes of formats, as regular expressions. PRONOM (www.nationalarchives.gov.uk/pronom) lists the signatures; for
 NIfTI see nifti.nimh.nih.gov, for Git LFS the file docs/spec.md of git-lfs."""
 
@@ -65,24 +67,7 @@ _DICOM = re.compile(rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|..\0\0)|\0\x08\0.[A-Z
 """DICOM with the preamble (PS3.10, 7.1). Or without it: then a file begins with an element of group 0002 or 0008. It
 has a value representation, or in little endian a length of 4 bytes (PS3.5, 7.1)."""
 
-_FORMATS = {name: re.compile(signature, re.DOTALL) for name, signature in _SIGNATURES.items()}
 _HTML = re.compile(rb"<!doctype html|<html|<head|<body|<script")
-_PICTURES = (
-    "TIFF",
-    "BMP",
-    "GIF",
-    "JPEG 2000",
-    "JPEG XL",
-    "JPEG-LS",
-    "WebP",
-    "AVIF",
-    "HEIC",
-    "NIfTI",
-    "NRRD",
-    "MetaImage",
-    "PGM/PPM",
-    "Photoshop",
-)
 _AGAIN = "copy or download it again"
 _EXPLAINED = {
     EMPTY: f"the file is empty (0 bytes); {_AGAIN}",

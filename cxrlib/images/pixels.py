@@ -90,22 +90,24 @@ def _real_numbers(pixels: np.ndarray) -> np.ndarray:
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
-    """Check that an array is an image, and return it as float32 of shape (H, W).
+    """Check that an array is an image, and return it with the shape (H, W): floats as float32, others unchanged.
 
     Parameters
     ----------
-    image : ndarray, (H, W) or (H, W, 1), floats in [0, 1]
+    image : ndarray, (H, W) or (H, W, 1), floats in [0, 1], or gray levels in uint8 or uint16
 
     Raises
     ------
     InputError
         The array has a different shape or dtype, or a pixel is NaN or outside [0, 1].
     """
+    if image.dtype.kind != "f" and image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"the image is {image.dtype}; uint8, uint16 or floats in [0, 1] are needed")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if image.ndim != 2 or image.size == 0:
         raise InputError(f"the image has the shape {image.shape}; (H, W) or (H, W, 1) is needed")
     if image.dtype.kind != "f":
-        raise InputError(f"the image is {image.dtype}; floats in [0, 1] are needed")
+        return image
     if not 0 <= image.min() <= image.max() <= 1:  # also if one is NaN
         raise InputError(f"the image is {image.dtype} from {image.min()} to {image.max()}; floats in [0, 1] are needed")
     return image.astype(np.float32)

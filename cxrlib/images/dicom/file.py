@@ -78,8 +78,8 @@ def parse_file(path: Path, data: bytes) -> pydicom.Dataset:
         )
     if DeflatedExplicitVRLittleEndian.encode() in data:
         return _parse_deflated(path, data)
-    dataset = _parse(data)
-    if "PixelData" not in dataset and PIXEL_DATA in _tags(data):
+    dataset, tags = _parse(data)
+    if "PixelData" not in dataset and PIXEL_DATA in tags:
         raise InputError(f"{path}: is cut off: its compressed pixels have no end; copy or download it again")
     return dataset
 
@@ -94,34 +94,27 @@ def parse_header(data: bytes, tags: list[int]) -> pydicom.Dataset:
     tags : list of int
     """
     if DeflatedExplicitVRLittleEndian.encode() in data:
-        return _parse(_inflated(data)[0], tags)
-    return _parse(data, tags)
+        data, _ = _inflated(data)
+    return _parse(data, tags)[0]
 
 
-def _parse(data: bytes, tags: list[int] | None = None) -> pydicom.Dataset:
-    allowed = iter(range(MAX_ELEMENTS))
+def _parse(data: bytes, wanted: list[int] | None = None) -> tuple[pydicom.Dataset, list[int]]:
+    """Return the data elements, and all their tags, also that of an element in whose middle the file ends.
+
+    If some elements are wanted, the file is read only up to its pixels.
+    """
+    tags: list[int] = []
 
     def stop(tag: int, vr: str | None, length: int) -> bool:  # pydicom calls it once for each data element
-        return next(allowed, None) is None or (tags is not None and tag >= PIXEL_DATA)
+        tags.append(int(tag))
+        return len(tags) > MAX_ELEMENTS or (wanted is not None and tag >= PIXEL_DATA)
 
-    dataset = pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop, force=True, specific_tags=tags)
+    dataset = pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop, force=True, specific_tags=wanted)
     if "TransferSyntaxUID" not in dataset.file_meta:  # pydicom has found out which it is
         is_implicit, is_little = dataset.original_encoding
         syntax = ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else syntax
-    return dataset
-
-
-def _tags(data: bytes) -> set[int]:
-    """Return the tags of a file up to its pixels, also if the file ends in the middle of an element."""
-    seen: set[int] = set()
-
-    def stop(tag: int, vr: str | None, length: int) -> bool:
-        seen.add(int(tag))
-        return len(seen) > MAX_ELEMENTS or tag >= PIXEL_DATA
-
-    pydicom.filereader.read_partial(io.BytesIO(data), stop_when=stop, force=True)
-    return seen
+    return dataset, tags
 
 
 def _inflated(data: bytes) -> tuple[bytes, bool]:
@@ -144,7 +137,7 @@ def _parse_deflated(path: Path, data: bytes) -> pydicom.Dataset:
         raise InputError(f"{path}: a deflated DICOM file that cannot be read: {error}") from None
     if not has_end:
         raise InputError(f"{path}: is cut off, or has more than {MAX_INFLATED_BYTES:,} bytes when it is unpacked")
-    dataset = _parse(inflated)
+    dataset, _ = _parse(inflated)
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
@@ -167,11 +160,10 @@ def small_value(dataset: pydicom.Dataset, name: str) -> Any:
 def code_words(dataset: pydicom.Dataset, name: str) -> list[str]:
     """Return the values of an element as texts in upper case, without blanks around them. Empty values are left out."""
     try:
-        value = small_value(dataset, name)
+        values = _values(dataset, name)
     except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
         return []
-    values = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
-    words = (str(word).strip(" \0").upper() for word in values if word is not None)
+    words = (str(word).strip(" \0").upper() for word in values)
     return [word for word in words if word]
 
 
@@ -184,18 +176,22 @@ def known_word(dataset: pydicom.Dataset, name: str, words: tuple[str, ...]) -> s
 def numbers(dataset: pydicom.Dataset, name: str) -> list[float]:
     """Return the values of an element as numbers. What is not a number becomes NaN; a missing element has no values."""
     try:
-        value = small_value(dataset, name)
+        values = _values(dataset, name)
     except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
         return [math.nan]
-    if value is None or value == "":
-        return []
-    if isinstance(value, bytes):  # an element without a usual type: PS3.5, 7.3 has little endian for all but old files
-        return [int.from_bytes(value[:2], "little")] if len(value) == 2 else [math.nan]
-    values = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
-    return [_number(item) for item in values]
+    return [_number(value) for value in values]
+
+
+def _values(dataset: pydicom.Dataset, name: str) -> list[Any]:
+    value = small_value(dataset, name)
+    if isinstance(value, list | tuple | pydicom.multival.MultiValue):
+        return list(value)
+    return [] if value is None or value == "" else [value]
 
 
 def _number(value: object) -> float:
+    if isinstance(value, bytes) and len(value) == 2:  # an element without a usual type, mostly in little endian
+        return int.from_bytes(value, "little")
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -181,11 +181,8 @@ def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarnin
     stored, high_bit = _whole_number(path, dataset, "BitsStored"), _whole_number(path, dataset, "HighBit")
     allocated = _whole_number(path, dataset, "BitsAllocated")
     if allocated is None:
-        if _is_compressed(path, dataset):
-            bits = stored or (high_bit + 1 if high_bit is not None else 0)
-            allocated = 0 if not bits else 8 if bits <= 8 else 16
-        else:
-            allocated = 8 * (len(dataset.PixelData) // (rows * columns * samples))
+        is_compressed = _is_compressed(path, dataset)
+        allocated = 0 if is_compressed else 8 * (len(dataset.PixelData) // (rows * columns * samples))
         if allocated not in (8, 16):
             raise InputError(f"{path}: cannot be decoded: BitsAllocated is missing")
         infer("BitsAllocated", allocated)
@@ -357,16 +354,12 @@ def _without_other_bits(
         return in_bits
     if _num_levels(unsigned[is_outside]) <= PADDING_LEVELS:
         return values  # they are padding that does not fit the stored bits
-    if _roughness(_sampled_rows(values)) < _roughness(
-        _sampled_rows(in_bits)
-    ):  # without the upper bits the film would have jumps
+    has_jumps = _roughness(_sampled_rows(values)) < _roughness(_sampled_rows(in_bits))  # without the upper bits
+    sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
+    if has_jumps:
         sentence = f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read"
-        values_read = values
-    else:
-        sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
-        values_read = in_bits
     warnings.append(FilmWarning("bits", sentence))
-    return values_read
+    return values if has_jumps else in_bits
 
 
 def _num_levels(unsigned: np.ndarray) -> int:

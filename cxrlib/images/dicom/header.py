@@ -96,19 +96,12 @@ def read_dicom_header(path: Path) -> FilmHeader:
             data = file.read(HEADER_BYTES)
         with silent_pydicom():
             dataset = parse_header(data, _WANTED)
-            patient = _text(dataset, "PatientID")
+            patient = " ".join(code_words(dataset, "PatientID"))
             view, age = find_view(dataset), _age(dataset)
             sex = SEXES.get(" ".join(code_words(dataset, "PatientSex")), "")
     except Exception:  # pydicom raises many kinds of error for broken files
         return FilmHeader()
     return FilmHeader(pseudonym(patient), view, sex, age)
-
-
-def _text(dataset: pydicom.Dataset, name: str) -> str:
-    try:
-        return str(small_value(dataset, name) or "")
-    except Exception:  # pydicom raises many kinds of error for a value that does not fit its type
-        return ""
 
 
 def _age(dataset: pydicom.Dataset) -> float | None:
@@ -159,14 +152,13 @@ def refusal(dataset: pydicom.Dataset) -> str:
     elements decide: the kind of object, the body part, and elements that only slices
     have. A word that we do not know needs an element that speaks for a chest film.
     """
-    words, word = code_words(dataset, "Modality"), modality_word(dataset)
-    is_radiograph = any(word in CHEST_MODALITIES for word in words)
+    word = modality_word(dataset)
     if word in OTHER_MODALITIES:
         return f"Modality {word}"
     kind = uid.UID(str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""))
     if kind.startswith(IMAGE_CLASSES) and kind not in CHEST_CLASSES:
         return f"SOP class {kind.name}" if kind in uid.UID_dictionary else "SOP class unknown"
-    if is_radiograph:
+    if word in CHEST_MODALITIES:
         return ""
     if any(name in dataset for name in SLICE_ELEMENTS):
         return f"Modality {word}, and it is a slice of the body"
