@@ -51,8 +51,8 @@ def add_headers(table: pd.DataFrame, files: Sequence[Path]) -> tuple[pd.DataFram
             headers.loc[named.index, "patient_id"] = HEADER_PATIENT + named
             most = int(named.value_counts().iloc[0])
             if most > max(MAX_MEAN_FILMS, len(named) / 2):
-                found = f"{most:,} DICOM headers name the same patient, so these films go into one split"
-                notes += (f"{found}; check that this patient is no placeholder",)
+                sentence = f"{most:,} DICOM headers name the same patient, so these films go into one split"
+                notes += (f"{sentence}; check that this patient is no placeholder",)
     headers["age"] = headers["age"].astype(float)
     known = [column for column in missing if (headers[column].notna() & (headers[column] != "")).any()]
     return table.assign(**{column: headers[column] for column in known}), notes

@@ -118,8 +118,7 @@ def read_user_table(
     if encoding != "utf-8-sig":
         read_as = "Windows-1252" if encoding == "cp1252" else "UTF-16"
         notes.append(f"{path.name} is read as {read_as}, because it is not UTF-8")
-    if others := [f"{cell!r} as {name}" for cell, name in zip(given, names, strict=True) if cell != name]:
-        notes.append(f"{path.name}: headings are read as follows: {', '.join(others)}")
+    notes += _notes_on_words(path, "headings", dict(zip(given, names, strict=True)))
     has_name = [name != "" for name in names]
     if (table.loc[:, np.logical_not(has_name)] != "").any(axis=None):
         notes.append(f"{path.name}: a column without a heading is left out")
@@ -162,8 +161,7 @@ def read_labels(labels: pd.Series, path: Path, finding: str, nofinding: str) -> 
         needed = f"write 1 for {finding}, or 0 for {nofinding}"
         found = f"the label {labels[row]!r}" if labels[row] else "no label"
         raise InputError(f"{path}: row {row} has {found}; {needed}")
-    others = [f"{text!r} as {label}" for text, label in read.items() if text not in ("0", "1")]
-    return result.astype(int), ((f"{path.name}: labels are read as follows: {', '.join(others)}",) if others else ())
+    return result.astype(int), _notes_on_words(path, "labels", read)
 
 
 def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tuple[pd.Series, tuple[str, ...]]:
@@ -182,8 +180,13 @@ def read_splits(splits: pd.Series, path: Path, allowed: Collection[str]) -> tupl
         row = splits.index[is_wrong][0]
         found = f"the split {splits[row]!r}" if splits[row] else "no split"
         raise InputError(f"{path}: row {row} has {found}; it must be one of {', '.join(allowed)}")
-    others = [f"{text!r} as {split}" for text, split in read.items() if text != split]
-    return result, ((f"{path.name}: splits are read as follows: {', '.join(others)}",) if others else ())
+    return result, _notes_on_words(path, "splits", read)
+
+
+def _notes_on_words(path: Path, what: str, read: Mapping[str, object]) -> tuple[str, ...]:
+    """Return a note that lists the words of a table that are read as something else."""
+    others = [f"{text!r} as {meaning}" for text, meaning in read.items() if text != str(meaning)]
+    return (f"{path.name}: {what} are read as follows: {', '.join(others)}",) if others else ()
 
 
 def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
