@@ -52,7 +52,7 @@ def test_a_cohort_of_chestmnist(archive, tmp_path, as_folder):
     assert result.counts == {"effusion": 10, "nofinding": 10}
     assert "Each counts as a patient of its own" in result.notes[0]
     cohort = read_cohort(tmp_path / "out")
-    assert "each file counts as a patient" in cohort.notes[0]  # whoever trains on the cohort reads it, too
+    assert "each film counts as a patient" in cohort.notes[0]  # whoever trains on the cohort reads it, too
     assert cohort.table["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
     rows = cohort.table.set_index("path")
     assert rows.loc["effusion/train_000000.png", "findings"] == "Effusion|Mass"

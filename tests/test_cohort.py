@@ -13,7 +13,7 @@ def test_bare_folders(two_folders):
     assert cohort.finding == "effusion"
     assert cohort.labels.tolist() == [1] * 6 + [0] * 6
     assert cohort.table["patient_id"].nunique() == 12
-    assert "each file counts as a patient" in cohort.notes[0]
+    assert "each film counts as a patient" in cohort.notes[0]
     assert all(path.is_file() for path in cohort.files)
 
 
@@ -215,7 +215,7 @@ HANDS = {
         {"path": "bare/{}".format},
         {},
         "utf-8",
-        "'bare/effusion/e0.png' is read as effusion/e0.png",
+        "'bare/effusion/e0.png' is read as effusion",
     ),
     "tabs": ("", {}, {"separator": "\t"}, "utf-8", "is separated by tabs"),
     "headings": ("", {}, {"heading": " Path,LABEL,Patient ID,Split "}, "utf-8", "'Patient ID' as patient_id"),
@@ -234,7 +234,7 @@ HANDS = {
         {"path": lambda path: path.split("/")[1]},
         {},
         "utf-8",
-        r"first: 'e0.png' is read as effusion/e0.png",
+        "'e0.png' is read as effusion/e0.png",
     ),
     "other case": ("", {"path": str.upper}, {}, "utf-8", "'EFFUSION/E0.PNG' is read as effusion/e0.png"),
     "./": ("", {"path": "./{}".format}, {}, "utf-8", "6 paths are not spelled as the files are"),

@@ -137,7 +137,7 @@ def test_an_unknown_backend_or_a_broken_keras_json_is_one_sentence_and_a_second_
         assert sentence == f"KERAS_BACKEND is {name!r}; it must be tensorflow or jax, or not be set"
     for sentence in said[5:]:
         assert sentence.startswith("Keras cannot be loaded (")
-        assert sentence.endswith("look at keras.json, in ~/.keras or KERAS_HOME")
+        assert sentence.endswith("check keras.json in ~/.keras, or in the folder KERAS_HOME")
     assert (backend, variable) == ("tensorflow", "")
 
 

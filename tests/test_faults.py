@@ -286,9 +286,7 @@ def test_a_damaged_checkpoint_or_one_of_another_run_is_refused(sim_cohort, tmp_p
     whole = path.read_bytes()
     for damage in (b"", b"PK\x03\x04", b"x" * 1000, whole[:-100], whole[:5000] + b"xxxx" + whole[5004:]):
         path.write_bytes(damage)
-        with pytest.raises(
-            InputError, match=r"checkpoint\.npz: is damaged .*; remove the file, and the training begins"
-        ):
+        with pytest.raises(InputError, match=r"checkpoint\.npz: is damaged .*; remove the file to begin the training"):
             callback.restore()
     arrays = dict(np.load(io.BytesIO(whole)))
     for change, message in DAMAGED_CHECKPOINTS:
@@ -302,14 +300,17 @@ def test_a_damaged_checkpoint_or_one_of_another_run_is_refused(sim_cohort, tmp_p
     for name in ("recipe.json", "split.csv"):
         text = (tmp_path / "run" / name).read_text()
         (tmp_path / "run" / name).write_text(text.replace("0", "1"))
-        with pytest.raises(InputError, match=f"belongs to another run, because {name} was not this one"):
+        with pytest.raises(InputError, match=f"belongs to another run, because it was written beside another {name}"):
             callback.restore()
         (tmp_path / "run" / name).write_text(text)
     other = replace(TINY, seed=7)
     with pytest.raises(KeyboardInterrupt):
         train(sim_cohort, tmp_path / "other", other, callbacks=(Stop(),))
     path.replace(tmp_path / "other" / CHECKPOINT)
-    with pytest.raises(InputError, match=r"other/checkpoint\.npz: belongs to another run, because recipe\.json"):
+    with pytest.raises(
+        InputError,
+        match=r"other/checkpoint\.npz: belongs to another run, because it was written beside another recipe\.json",
+    ):
         train(sim_cohort, tmp_path / "other", other, resume=True)
 
 

@@ -189,7 +189,7 @@ def test_an_error_that_stays_is_explained_and_leaves_no_file(zenodo, tmp_path, m
         ([403], "answers 403"),
         (["huge"], "sends 1000000000.0 GB or more as chestmnist, which has at most 0.1 MB: this is another file"),
         (["endless"], "sends 0.1 MB or more as chestmnist, which has at most 0.1 MB"),
-        (["gzip"], "sends chestmnist compressed .gzip.; the file itself is needed"),
+        (["gzip"], "sends chestmnist compressed .gzip., which was not asked for"),
         (["corrupt"] * 5, "in 5 attempts .the file had another checksum.*; nothing was received. Run the same command"),
     ]
     monkeypatch.setattr(fetching, "_max_bytes", lambda size: 2 * len(DATA))

@@ -422,7 +422,7 @@ def test_a_table_may_have_columns_of_any_name(two_folders, tmp_path):
 
 def test_unknown_patients_stay_unknown_in_the_prepared_cohort(two_folders, tmp_path):
     prepare(two_folders, tmp_path / "out", size=32)
-    assert "each file counts as a patient" in read_cohort(tmp_path / "out").notes[0]
+    assert "each film counts as a patient" in read_cohort(tmp_path / "out").notes[0]
 
 
 def test_the_record_of_a_preparation_does_not_change(two_folders, tmp_path):

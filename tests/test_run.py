@@ -96,7 +96,7 @@ def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
     learned = (read_cohort(sim_cohort).table["split"] == "train").sum()
     chosen = (read_cohort(sim_cohort).table["split"] == "val").sum()
     assert overlaps(everything) == (
-        f"{learned:,} of these films were trained on",
+        f"{learned:,} of these films are training films of the run",
         f"{chosen:,} of these films are validation films of the run. Its epoch and its threshold were chosen on them",
     )
     assert overlaps(tiny_run.evaluate(cohort, split="val")) == ()
@@ -124,7 +124,7 @@ def test_a_cohort_that_the_run_does_not_know(tiny_run, sim_cohort, tmp_path):
     result = tiny_run.evaluate(read_cohort(other), split="all")
     assert result.performance.n == 30
     assert "same patient_id as a training film" in result.warnings[0]
-    assert "were trained on" not in result.warnings[0]
+    assert "training films of the run" not in result.warnings[0]
 
 
 def test_all_films_can_be_scored_when_some_are_new(tiny_run, sim_cohort, tmp_path):
@@ -191,7 +191,7 @@ def test_a_damaged_model(tiny_run, tmp_path):
         open_run(copy).predict(np.zeros((64, 64)))
 
 
-def test_a_comparison_says_what_either_run_has_learned_from(tiny_run, sim_cohort):
+def test_a_comparison_says_what_either_run_was_trained_on(tiny_run, sim_cohort):
     warnings = overlaps(compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all"))
     assert ["trained on" in text for text in warnings] == [True, False] * 2
     assert ["validation films of the run" in text for text in warnings] == [False, True] * 2
@@ -237,7 +237,7 @@ def test_films_are_known_under_any_name_and_at_any_size(tiny_run, sim_cohort, tm
     for folder in ("renamed", "small"):
         warnings = tiny_run.evaluate(read_cohort(tmp_path / folder), split="all").warnings
         n = len(train)
-        expected = f"{n} of these films were trained on, {n} of them under other names"
+        expected = f"{n} of these films are training films of the run, {n} of them under other names"
         assert warnings[0] == f"{expected} (first: {other_name}, which was {first})"
         assert warnings[1].startswith(f"{len(val)} of these films are validation films of the run, {len(val)} of them")
         both = compare(tiny_run, tiny_run, read_cohort(tmp_path / folder), split="all").warnings
@@ -255,8 +255,8 @@ def test_two_films_that_were_swapped_are_found(tiny_run, sim_cohort, tmp_path):
     assert set(cohort.table["path"]) - set(tiny_run.recorded_films(cohort)) == {in_train, in_test}
     warnings = tiny_run.evaluate(cohort).warnings
     assert (
-        f"1 of these films were trained on, 1 of them under other names (first: {in_test}, which was {in_train})"
-        in (warnings)
+        f"1 of these films are training films of the run, 1 of them under other names "
+        f"(first: {in_test}, which was {in_train})" in (warnings)
     )
 
 
@@ -352,7 +352,7 @@ def test_a_run_of_an_earlier_version_opens_with_a_note(tiny_run, sim_cohort, tmp
     assert run.split[["path", "label"]].equals(tiny_run.split[["path", "label"]])
     assert overlaps(run.evaluate(cohort)) == (NO_FILM_IDS,)
     assert run.evaluate(cohort).auc == tiny_run.evaluate(cohort).auc
-    trained_on = f"{(run.split['split'] == 'train').sum()} of these films were trained on"
+    trained_on = f"{(run.split['split'] == 'train').sum()} of these films are training films of the run"
     assert run.evaluate(cohort, split="all").warnings[0] == trained_on
 
 

@@ -147,7 +147,7 @@ def test_a_run_does_not_go_on_with_other_films(tiny_run, sim_cohort, tmp_path):
     shutil.copytree(sim_cohort, tmp_path / "other")
     changed, other, *_ = sorted((tmp_path / "other" / "nofinding").iterdir())
     shutil.copy(other, changed)
-    with pytest.raises(InputError, match=f"begun on different films .* 1 files hold .*{changed.name}"):
+    with pytest.raises(InputError, match=f"begun with other films .* 1 files hold .*{changed.name}"):
         train(tmp_path / "other", tiny_run.folder, TINY, resume=True)
     changed.rename(changed.with_name("renamed.png"))
     (tmp_path / "other" / "cohort.csv").unlink()
@@ -157,7 +157,7 @@ def test_a_run_does_not_go_on_with_other_films(tiny_run, sim_cohort, tmp_path):
     for column, values in {"label": 1 - cohort.labels, "patient_id": cohort.table["patient_id"] + "0"}.items():
         table = cohort.table.assign(**{column: values})
         name = column.removesuffix("_id")
-        with pytest.raises(InputError, match=f"begun on this cohort with another {name} .* {len(table)} films had"):
+        with pytest.raises(InputError, match=f"begun with other {name}s: {len(table)} films had"):
             train(replace(cohort, table=table), tiny_run.folder, TINY, resume=True)
 
 
@@ -246,19 +246,19 @@ def other_split(sim_cohort, tmp_path):
     return folder
 
 
-def test_films_that_an_ancestor_has_learned_from_cannot_be_val_or_test(tiny_run, sim_cohort, other_split, tmp_path):
+def test_films_that_an_ancestor_was_trained_on_cannot_be_val_or_test(tiny_run, sim_cohort, other_split, tmp_path):
     recipe, split = replace(SHORT, start=str(tiny_run.folder)), tiny_run.split
     films = {name: set(split.loc[split["split"] == name, "film_id"]) for name in ("train", "val", "test")}
     first = read_cohort(other_split).part("val").table["path"].iloc[0]
-    overlap = f"val: {len(films['train'])} of {len(films['train'])} films are training films of a run that this one "
-    with pytest.raises(InputError, match=f"{overlap}starts from .first: {first}.*--allow-overlap"):
+    overlap = f"val: {len(films['train'])} of {len(films['train'])} films are training films of a run that this run "
+    with pytest.raises(InputError, match=f"{overlap}started from .first: {first}.*--allow-overlap"):
         train(other_split, tmp_path / "run", recipe)
     assert not (tmp_path / "run").exists()
     with pytest.warns(OverlapWarning) as caught:
         run = train(other_split, tmp_path / "run", recipe, allow_overlap=True)
-    val_films = f"test: {len(films['val'])} films were validation films of a run that this one starts from"
+    val_films = f"test: {len(films['val'])} films were validation films of a run that this run started from"
     messages = [str(each.message) for each in caught if each.category is OverlapWarning]
-    assert [message.split(" (first")[0] for message in messages] == [f"{overlap}starts from", val_films]
+    assert [message.split(" (first")[0] for message in messages] == [f"{overlap}started from", val_films]
     assert list(run.origin.warnings) == messages
     warnings = run.evaluate(read_cohort(other_split)).warnings
     assert all(any(text in warning for warning in warnings) for text in run.origin.warnings)
@@ -290,7 +290,7 @@ def test_patients_of_an_ancestor_in_val_or_test_cause_a_warning_that_stays(tiny_
     table["split"] = table["split"].map({"train": "test", "val": "val", "test": "train"})
     cohort = replace(read_cohort(later), table=table)
     num_test = (table["split"] == "test").sum()
-    message = f"test: {num_test} of {num_test} films have the patient_id of a training film of a run that this one"
+    message = f"test: {num_test} of {num_test} films have the patient_id of a training film of a run that this run"
     with pytest.warns(OverlapWarning, match=message):
         run = train(cohort, tmp_path / "run", replace(SHORT, start=str(tiny_run.folder)))
     assert any(warning.startswith(message) for warning in run.origin.warnings)
@@ -310,7 +310,7 @@ def test_the_seed_of_the_network_that_comes_with_the_library_is_known(tmp_path):
 
 def test_weights_without_a_history_cause_a_warning_that_stays(tiny_run, sim_cohort, tmp_path):
     start = str(tiny_run.folder / "model.keras")
-    unknown = f"it is not known which films the start {start} has learned from"
+    unknown = f"it is not known which films the start {start} was trained on, so the figures may be too good"
     with pytest.warns(OverlapWarning, match=unknown):
         run = train(sim_cohort, tmp_path / "run", replace(SHORT, start=start))
     assert not run.origin.history_known

@@ -36,14 +36,14 @@ SIMULATED_ONLY = (
 NO_TEST_SCORES = "the cohort has no test films of both classes, so there are no test figures"
 
 
-@app.command(help="Fetch public films, or check those that are there; what was cut off goes on.")
+@app.command(help="Fetch public films, or check those that are there. An interrupted download continues.")
 def fetch(
     context: typer.Context,
     name: Annotated[
         options.Collection, typer.Argument(help="ChestMNIST from Zenodo, or NIH's sample or full set from Kaggle.")
     ],
-    out: Annotated[Path, typer.Argument(help="A folder.")],
-    size: Annotated[int, typer.Option(help="ChestMNIST: side in pixels, 28, 64, 128 or 224.")] = 28,
+    out: Annotated[Path, typer.Argument(help="The folder for the films.")],
+    size: Annotated[int, typer.Option(help="Side of ChestMNIST's films in pixels: 28, 64, 128 or 224.")] = 28,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr fetch``."""
@@ -60,22 +60,25 @@ def fetch(
     output.show(f"next: cxr prepare {fetched.path} COHORT{size_option}")
 
 
-@app.command(help="Make a cohort of one resolution: 16-bit PNG in two folders, and cohort.csv.")
+@app.command(help="Make a cohort of films of one size: 16-bit PNG in two class folders, and cohort.csv.")
 def prepare(
     context: typer.Context,
     source: Annotated[
-        Path, typer.Argument(help="NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class folders.")
+        Path,
+        typer.Argument(help="NIH ChestX-ray14 as published, ChestMNIST's .npz, or a folder with two class folders."),
     ],
-    out: Annotated[Path, typer.Argument(help="A new folder, or one to continue.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or one that an interrupted prepare began.")],
     finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
     against: Annotated[
-        options.Against, typer.Option(help="Compare with No Finding, or with all others.")
+        options.Against, typer.Option(help="The other class: films labelled No Finding, or all other films.")
     ] = options.Against.nofinding,
     size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
-    normalize: Annotated[options.Normalize, typer.Option(help="Range per image.")] = options.Normalize.minmax,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, where the source brings none.")] = 0,
+    normalize: Annotated[
+        options.Normalize, typer.Option(help="What becomes 0 and 1: the darkest and brightest pixel, or percentiles.")
+    ] = options.Normalize.minmax,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, if the source has no split.")] = 0,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Prepare those images that are there.")
+        bool, typer.Option("--allow-missing", help="Leave out films that a table names but that are not there.")
     ] = False,
     keep_laterals: options.KeepLaterals = False,
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
@@ -114,15 +117,15 @@ def prepare(
 def simulate(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    films: Annotated[int, typer.Option(min=2, help="How many.")] = 1107,
+    films: Annotated[int, typer.Option(min=2, help="Number of films.")] = 1107,
     finding: Annotated[options.Simulated, typer.Option(help="What to look for.")] = options.Simulated.effusion,
-    prevalence: Annotated[float, typer.Option(help="Share of the films filed under the finding.")] = 0.0967,
+    prevalence: Annotated[float, typer.Option(help="Fraction of the films filed under the finding.")] = 0.0967,
     label_noise: Annotated[
         tuple[float, float],
-        typer.Option(help="Share filed under the finding without it, and share filed as nofinding with it."),
+        typer.Option(help="Fraction filed under the finding without it, and fraction filed as nofinding with it."),
     ] = (0.0, 0.0),
     shortcut: Annotated[
-        float, typer.Option(help="Share of films whose view, site and devices the label decides.")
+        float, typer.Option(help="Fraction of films whose view, site and devices the label decides.")
     ] = 0.0,
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
     format: Annotated[options.FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = options.FilmFormat.png,
@@ -153,26 +156,42 @@ def simulate(
 @app.command(help="Train a network and choose its operating point on the validation films.")
 def train(
     context: typer.Context,
-    cohort: Annotated[Path, typer.Argument(help="Two class folders, with or without cohort.csv.")],
+    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders, with or without cohort.csv.")],
     run: Annotated[Path, typer.Argument(help="A new folder for the run.")],
-    recipe: Annotated[str, typer.Option(help="default, classic or a .json file.")] = "default",
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    recipe: Annotated[str, typer.Option(help="Its settings: default, classic or a .json file.")] = "default",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs.")] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Side of the images in pixels.")] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Channels of the first stage.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, shuffling and augmentation.")] = None,
-    sensitivity: Annotated[float | None, typer.Option(help="Floor of the operating point.  [default: 0.90]")] = None,
-    confidence: Annotated[float | None, typer.Option(help="That the floor holds on new films.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Where it begins: scratch, simulated, a run, or FILE.keras.")
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Number of channels in the first stage of the network.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue, or start where there is nothing yet.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the first weights, the order of films and the augmentation.")
+    ] = None,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="The sensitivity that the threshold must reach.  [default: 0.90]")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="How sure you want to be that new films reach this sensitivity, for example 0.9."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="The first weights: scratch (random), simulated, a run folder, or FILE.keras.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted training, or begin a new one.")
+    ] = False,
     allow_overlap: Annotated[
         bool,
-        typer.Option("--allow-overlap", help="Only warn of val and test films that the start has learned from."),
+        typer.Option(
+            "--allow-overlap", help="Warn of val and test films that the start was trained on, and train all the same."
+        ),
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/tensorboard.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/tensorboard.")
+    ] = False,
     distributed: Annotated[
-        bool, typer.Option("--distributed", help="On all GPUs, and with the processes that the environment names.")
+        bool,
+        typer.Option("--distributed", help="Train on all GPUs, and with the processes that the environment names."),
     ] = False,
     keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
@@ -210,10 +229,12 @@ def train(
 def evaluate(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
-    cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
+    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders.")],
     split: options.SplitOption = options.Split.test,
     threshold: options.Threshold = None,
-    prevalence: Annotated[float | None, typer.Option(help="That PPV and NPV are for.  [default: the cohort's]")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="The prevalence for PPV and NPV.  [default: the cohort's]")
+    ] = None,
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
@@ -230,8 +251,8 @@ def evaluate(
 def compare(
     context: typer.Context,
     run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
-    run_b: Annotated[str, typer.Argument(help="Another.")],
-    cohort: Annotated[Path, typer.Argument(help="Two class folders.")],
+    run_b: Annotated[str, typer.Argument(help="Another run folder, or simulated.")],
+    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders.")],
     split: options.SplitOption = options.Split.test,
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
@@ -246,7 +267,7 @@ def compare(
     output.print_comparison(comparison, as_json=as_json)
 
 
-@app.command(help="Score films, one line each. Exit code 1 where some could not be read.")
+@app.command(help="Score films, one line each. The exit code is 1 if a film could not be read.")
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
     run: Annotated[
@@ -256,7 +277,8 @@ def predict(
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     allow_color: options.AllowColor = False,
     explain: Annotated[
-        Path | None, typer.Option(help="A folder for pictures: film, heat map, score, decision, warnings.")
+        Path | None,
+        typer.Option(help="Write a picture of each film into this folder: heat map, score, decision, warnings."),
     ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -294,7 +316,10 @@ def report(
     run: Annotated[str, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
     cohort: Annotated[
-        Path | None, typer.Option(help="What it was trained on: for groups, errors as pictures, the model card.")
+        Path | None,
+        typer.Option(
+            help="The cohort that the run was trained on. It adds groups, errors as pictures and the model card."
+        ),
     ] = None,
     keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,

@@ -24,19 +24,25 @@ def open_console(context: typer.Context, quiet: bool) -> bool:
 
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", callback=open_console, help="Say nothing but the result, warnings and errors.")
+    bool, typer.Option("--quiet", callback=open_console, help="Print only the result, warnings and errors.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Chosen by hand, in place of the run's own.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="A threshold of your own, instead of the run's.")]
 Accept = Annotated[
     list[Acceptable],
-    typer.Option(help="Read, with a warning, what is refused otherwise; may be repeated."),
+    typer.Option(
+        help="Read what is refused otherwise, with a warning: a picture in colour, a DICOM file of another Modality, "
+        "or an image unlike a chest film. You can give it several times."
+    ),
 ]
 KeepLaterals = Annotated[
-    bool, typer.Option("--keep-laterals", help="Keep films that a header or a table calls lateral.")
+    bool,
+    typer.Option(
+        "--keep-laterals", help="Keep films that a DICOM header or a table calls lateral. Without it they are left out."
+    ),
 ]
 AllowColor = Annotated[bool, typer.Option("--allow-color", help="The same as --accept color.")]
-SplitOption = Annotated[Split, typer.Option(help="Which films.")]
+SplitOption = Annotated[Split, typer.Option(help="The films to use.")]
 
 
 def accepted_kinds(accept: list[Acceptable], allow_color: bool) -> tuple[str, ...]:

@@ -154,7 +154,9 @@ def _resume_download(url: str, received: Path, max_bytes: int, notify: Notify, p
         response.raise_for_status()
         # the server was asked not to compress; a small file could be unpacked to any size
         if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
-            raise InputError(f"{host} sends {received.stem} compressed ({encoding[:20]}); the file itself is needed")
+            raise InputError(
+                f"{host} sends {received.stem} compressed ({encoding[:20]}), which was not asked for; try again later"
+            )
         if not content_range.startswith(f"bytes {done}-"):
             done = 0  # the server ignores Range, and sends the file from its start
         length = response.headers.get("Content-Length", "")
@@ -177,7 +179,7 @@ def _resume_download(url: str, received: Path, max_bytes: int, notify: Notify, p
         received.unlink(missing_ok=True)
         raise InputError(
             f"{host} sends {format_bytes(size)} or more as {received.stem}, which has at most "
-            f"{format_bytes(max_bytes)}: this is another file; find out whether it has moved"
+            f"{format_bytes(max_bytes)}: this is another file; look whether its address has changed"
         )
     if total is not None and (size := received.stat().st_size) != total:
         raise requests.ConnectionError(f"{size:,} of {total:,} bytes were received")

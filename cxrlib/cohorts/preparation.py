@@ -161,7 +161,7 @@ def prepare(
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
     settings |= {"keep_laterals": keep_laterals, "accept": sorted(accept), "films": _fingerprint(opened.path, table)}
     if (simulated := simulated_seed(path)) is not None:
-        settings["simulated_seed"] = simulated  # a run that has learned from these films must know them
+        settings["simulated_seed"] = simulated  # a run that was trained on these films must know them
     for name in (*TABLES, PREPARATION):
         files.refuse_link(out / name)
     is_new = _is_new(out, settings)  # a folder that cannot be used is refused before anything is written
@@ -366,7 +366,7 @@ def _notes_on_copies(kept: pd.DataFrame) -> tuple[str, ...]:
         if count := int((number[column] > 1).sum()):
             found += f"; {count:,} of them in {places}"
     first, second = copies.sort_values(["film_id", "source"])["source"].head(2)
-    return (f"{found} (first: {first} and {second})",)
+    return (f"{found} (first: {first} and {second}); keep one of each",)
 
 
 def _write_tables(out: Path, source: Source, kept: pd.DataFrame, rejected: pd.DataFrame, unusual: pd.DataFrame) -> None:

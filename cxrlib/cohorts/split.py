@@ -86,10 +86,12 @@ def patients_from_names(paths: Iterable[str]) -> tuple[list[str], str]:
             num_unknown += 1
     if by_folder:
         return ids, by_folder + (
-            f"; {num_unknown:,} films in no such folder each count as a patient of their own" if num_unknown else ""
+            f"; {num_unknown:,} films in no such folder count as a patient each" if num_unknown else ""
         )
+    if ids and num_unknown == len(ids):
+        return ids, "no patients are known: each film counts as a patient of its own"
     if num_unknown:
-        return ids, "no patients are known: each file counts as a patient of its own, unless it has one of NIH's names"
+        return ids, "patients are known from NIH file names only: each other film counts as a patient of its own"
     return ids, "patients are taken from NIH file names"
 
 

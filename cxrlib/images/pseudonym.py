@@ -100,11 +100,11 @@ def _salt_of_user() -> bytes:
         salt = file.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{file}: the salt for patients' names cannot be read or made ({error.strerror}); "
+            f"{file}: the salt of the patients' ids cannot be read or made ({error.strerror}); "
             f"set the environment variable {SALT_VARIABLE} to any text instead"
         ) from None
     if len(salt) != SALT_BYTES:
         raise InputError(
-            f"{file}: has {len(salt)} bytes, and a salt has {SALT_BYTES}; remove the file to draw a new one"
+            f"{file}: has {len(salt)} bytes, and a salt has {SALT_BYTES}; remove it, and a new salt is drawn"
         )
     return salt

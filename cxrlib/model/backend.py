@@ -116,7 +116,9 @@ def _load_keras(backend: str) -> None:
             if name.split(".")[0] == "keras":
                 del sys.modules[name]
         found = " ".join(str(error).split())[:200]
-        raise InputError(f"Keras cannot be loaded ({found}); look at keras.json, in ~/.keras or KERAS_HOME") from None
+        raise InputError(
+            f"Keras cannot be loaded ({found}); check keras.json in ~/.keras, or in the folder KERAS_HOME"
+        ) from None
     finally:
         if variable is None:
             del os.environ["KERAS_BACKEND"]

@@ -134,13 +134,13 @@ class CheckpointCallback(keras.callbacks.Callback):
                 raise ValueError(f"its history must have the epochs 1, 2, ... up to {self.recipe.epochs}")
         except ValueError as error:
             raise InputError(
-                f"{path}: is damaged or of another version ({error}); remove the file, and the training begins anew"
+                f"{path}: is damaged or of another version ({error}); remove the file to begin the training anew"
             ) from None
         for name in OWNERS:
             if (saved[_digest_name(name)] != self._digest(name)).any():
                 raise InputError(
-                    f"{path}: belongs to another run, because {name} was not this one when the file was written; "
-                    "remove the file, and the training begins anew"
+                    f"{path}: belongs to another run, because it was written beside another {name}; "
+                    "remove the file to begin the training anew"
                 )
         self.history = [dict(zip(HISTORY, row, strict=True)) for row in saved["history"].tolist()]
         for row in self.history:

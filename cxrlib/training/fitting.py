@@ -93,9 +93,9 @@ class _Training:
     start : list of ndarray, optional
         The weights to start from; None for random ones.
     origin : Origin
-        What these weights have learned from.
+        What these weights were trained on.
     allow_overlap : bool
-        Warn of validation and test films that they have learned from, instead of
+        Warn of validation and test films that they were trained on, instead of
         refusing them.
     callbacks : tuple of Keras callbacks
     progress : callable
@@ -165,7 +165,7 @@ def train(
         folder. Do nothing if the run is complete. A run that another process
         is training is refused.
     allow_overlap : bool
-        Only warn if the starting weights have learned from validation or test films.
+        Only warn if the starting weights were trained on validation or test films.
         The warning is kept in the run, and `Run.evaluate` and the run's page repeat it.
     callbacks : tuple of Keras callbacks
     progress : callable
@@ -182,7 +182,7 @@ def train(
         run already, something besides a run, or a run of a different recipe or of
         different films; it lies inside the cohort; or another process is training in it.
         A split lacks a class, or two splits hold the same film. The starting weights
-        have learned from films of val or test. The validation films are too few for the
+        were trained on films of val or test. The validation films are too few for the
         confidence. The batch does not fit the devices. The loss or a score is not a
         finite number, or all scores are the same.
 
@@ -191,7 +191,7 @@ def train(
     UnusualFilmsWarning
         Films are unusual. The run's warnings.csv lists them.
     OverlapWarning
-        It is not known what the starting weights have learned from, or they have
+        It is not known what the starting weights were trained on, or they have
         learned from films of val or test.
     """
     recipe, folder = recipe or Recipe(), Path(folder)
@@ -327,7 +327,7 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
 
 
 def origin_of(recipe: Recipe) -> Origin:
-    """Return what the weights have learned from that the recipe starts from."""
+    """Return what the weights were trained on that the recipe starts from."""
     if recipe.start == "scratch":
         return Origin()
     if recipe.start.endswith(".keras"):
@@ -341,7 +341,7 @@ def origin_of(recipe: Recipe) -> Origin:
 
 
 def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
-    """Return the origin with its warnings; refuse films of val or test that the start has learned from.
+    """Return the origin with its warnings; refuse films of val or test that the start was trained on.
 
     Parameters
     ----------
@@ -354,9 +354,9 @@ def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
         found += [f"{split}: {sentence}" for sentence in find_overlap(training.parts[split], each.film_ids, origin)]
     if found and not training.allow_overlap:
         raise InputError(
-            f"{training.cohort.folder}: the start {origin.start} has learned from films that must be new to it. "
-            f"{'; '.join(found)}. Give these films the split train, start from other weights, or accept too good "
-            "figures with --allow-overlap"
+            f"{training.cohort.folder}: the start {origin.start} was trained on films of val or test: "
+            f"{'; '.join(found)}; give these films the split train, start from other weights, or use "
+            "--allow-overlap, and the figures will be too good"
         )
     chosen_on = known(origin.ancestors.loc[origin.ancestors["split"] == "val", "film_id"])
     for split, each in films.items():
@@ -366,9 +366,11 @@ def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
         if num_copies := int((agree(detail_signs(each.images), origin.details) & is_new).sum()):
             found.append(f"{split}: {num_copies:,} films look like copies of films that the start was trained on")
     if num_chosen := int(pd.Series(films["test"].film_ids).isin(chosen_on).sum()) if "test" in films else 0:
-        found.append(f"test: {num_chosen:,} films were validation films of a run that this one starts from")
+        found.append(f"test: {num_chosen:,} films were validation films of a run that this run started from")
     if not origin.history_known:
-        found.append(f"it is not known which films the start {origin.start} has learned from")
+        found.append(
+            f"it is not known which films the start {origin.start} was trained on, so the figures may be too good"
+        )
     for sentence in found:
         warnings.warn(sentence, OverlapWarning, stacklevel=4)
     return replace(origin, warnings=tuple(found))
@@ -416,7 +418,7 @@ def _is_complete(folder: Path, recipe: Recipe, cohort: Cohort, *, resume: bool) 
         old, new = asdict(found), asdict(recipe)
         changed = [name for name in old if old[name] != new[name]]
         changes = "; ".join(f"{name} was {old[name]!r} and is now {new[name]!r}" for name in changed)
-        raise InputError(f"{folder}: was begun with another recipe ({changes})")
+        raise InputError(f"{folder}: was begun with another recipe ({changes}); choose another folder")
     if (folder / "split.csv").exists():
         _check_same_films(folder, cohort)
     return (folder / OPERATING_POINT).exists()
@@ -428,7 +430,7 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
     content = "film_id" if "film_id" in recorded else "bytes"  # in a run of an earlier version
     films = cohort.table.assign(**{content: read_contents(cohort.files, content)}).set_index("path").astype(str)
     recorded = recorded.set_index("path")
-    others = f"{folder}: was begun on different films than this cohort's"
+    others = f"{folder}: was begun with other films than this cohort has"
     if different := recorded.index.symmetric_difference(films.index).tolist():
         raise InputError(f"{others}: {len(different):,} films are only in one of the two (first: {different[0]})")
     for column, name in {"split": "split", "patient_id": "patient", "label": "label", content: ""}.items():
@@ -439,7 +441,7 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
             raise InputError(f"{others}: {len(changed):,} files hold another film now (first: {changed[0]})")
         if len(changed):
             found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
-            raise InputError(f"{folder}: was begun on this cohort with another {name} of its films: {found}")
+            raise InputError(f"{folder}: was begun with other {name}s: {found}; choose another folder")
 
 
 def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:

@@ -76,7 +76,7 @@ def check_manifest(folder: Path) -> bool:
         return False
     content = read_json(path)
     if content.get("format") != FORMAT:
-        raise InputError(f"{path}: is of another version of cxrlib; this one reads format {FORMAT}")
+        raise InputError(f"{path}: is of another version of cxrlib (this one reads format {FORMAT}); use that version")
     hashes = content.get("sha256")
     if not isinstance(hashes, dict) or not set(hashes) <= set(FILES):
         raise InputError(f"{path}: is damaged: it does not list the files of a run; {_ADVICE}")
@@ -88,7 +88,7 @@ def check_manifest(folder: Path) -> bool:
             raise InputError(f"{folder / name}: does not belong to this run: {MANIFEST} does not list it; remove it")
         if exists and _hash_of(folder / name) != hashes[name]:
             raise InputError(
-                f"{folder / name}: is not the file that belongs to this run (its SHA-256 is not the one in "
+                f"{folder / name}: is not the file that belongs to this run (its SHA-256 differs from that in "
                 f"{MANIFEST}); {_ADVICE}"
             )
     return True

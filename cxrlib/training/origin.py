@@ -1,4 +1,4 @@
-"""What a run has learned from before its own training: the films of the runs that it started from.
+"""What a run was trained on before its own training: the films of the runs that it started from.
 
 A run may start from the weights of another run, which may have started from a third
 one. If a test film was a training film of any of them, the test figures are too good.
@@ -28,7 +28,7 @@ that run's folder."""
 
 
 class OverlapWarning(UserWarning):
-    """A run starts from weights that may have learned from its validation or test films."""
+    """A run starts from weights that may have been trained on its validation or test films."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Origin:
     start : str
         As in the recipe: "scratch", "simulated", a run folder or a ``.keras`` file.
     history_known : bool
-        False if it is not known which films these weights have learned from.
+        False if it is not known which films these weights were trained on.
     simulated_seeds : tuple of int
-        Seeds of simulated cohorts that they have learned from, if no table lists the
+        Seeds of simulated cohorts that they were trained on, if no table lists the
         films. It is so for the network that comes with the library.
     warnings : tuple of str
         What is wrong with the validation or test films of the run because of its
@@ -129,7 +129,7 @@ def read_details(folder: Path) -> np.ndarray:
 
 
 def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple[str, ...]:
-    """Return one sentence for each way in which films of a cohort overlap with the films that a start has learned from.
+    """Return one sentence for each way in which films of a cohort overlap with the films that a start was trained on.
 
     Parameters
     ----------
@@ -149,14 +149,14 @@ def find_overlap(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple
     is_film = pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film_id"])).to_numpy()
     is_simulated = np.full(len(part.table), simulated_seed(part.folder) in origin.simulated_seeds)
     reasons = {
-        "are training films of a run that this one starts from": is_film,
-        "are simulated with the seed of films that these weights have learned from": is_simulated,
+        "are training films of a run that this run started from": is_film,
+        "are simulated with the seed of films that these weights were trained on": is_simulated,
     }
     return tuple(_count(part, films, reason) for reason, films in reasons.items() if films.any())
 
 
 def find_same_patients(part: Cohort, film_ids: Iterable[str], origin: Origin) -> tuple[str, ...]:
-    """Return a sentence if new films have the patient_id of a film that a start has learned from.
+    """Return a sentence if new films have the patient_id of a film that a start was trained on.
 
     That is no proof: two collections may use the same id for two persons. Arguments are
     those of `find_overlap`.
@@ -164,7 +164,7 @@ def find_same_patients(part: Cohort, film_ids: Iterable[str], origin: Origin) ->
     trained_on = origin.ancestors[origin.ancestors["split"] == "train"]
     is_new = ~pd.Series(list(film_ids), dtype=str).isin(known(trained_on["film_id"])).to_numpy()
     is_met = part.table["patient_id"].isin(known_patients(trained_on)).to_numpy() & is_new
-    reason = "have the patient_id of a training film of a run that this one starts from"
+    reason = "have the patient_id of a training film of a run that this run started from"
     return (f"{_count(part, is_met, reason)}. They may show the same patient",) if is_met.any() else ()
 
 

@@ -49,11 +49,11 @@ SCORE_ROUNDING = 1e-6
 """How far a score in scores.csv may be from that of its logit. Our choice: above the rounding of float32."""
 
 NO_MANIFEST = (
-    "the run has no manifest.json, as runs of earlier versions; so it is not known whether its files belong together"
+    "the run has no manifest.json (earlier versions wrote none), so it is not known whether its files belong together"
 )
 NO_FILM_IDS = (
-    "the run is of an earlier version, which did not keep the ids of its films; so copies of its training films under "
-    "other names are not found"
+    "the run is of an earlier version that kept no ids of films, so copies of its training films under other names "
+    "are not found"
 )
 CHOSEN_ON = "Its epoch and its threshold were chosen on them"
 
@@ -146,7 +146,7 @@ class Run:
 
     @cached_property
     def origin(self) -> Origin:
-        """Where the weights come from that the training started from, and what they have learned from."""
+        """Where the weights come from that the training started from, and what they were trained on."""
         return read_origin(self.folder, self.recipe.start)
 
     @cached_property
@@ -392,7 +392,7 @@ class Run:
         first_of = lambda is_one: "".join(f" (first: {path})" for path in table["path"][is_one].head(1))
         renamed = _under_other_names(table[is_chosen_on], chosen_on)
         reasons = (
-            (is_trained_on, f"were trained on{_under_other_names(table[is_trained_on], trained_on)}"),
+            (is_trained_on, f"are training films of the run{_under_other_names(table[is_trained_on], trained_on)}"),
             (is_chosen_on, f"are validation films of the run{renamed}. {CHOSEN_ON}"),
             (is_relabelled, f"had another label in the training{first_of(is_relabelled)}"),
             (is_patient_met, "have the same patient_id as a training film. They may show the same patient"),
