@@ -432,13 +432,15 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
     recorded = recorded.set_index("path")
     others = f"{folder}: was begun with other films than this cohort has"
     if different := recorded.index.symmetric_difference(films.index).tolist():
-        raise InputError(f"{others}: {len(different):,} films are only in one of the two (first: {different[0]})")
+        found = f"{len(different):,} films are only in one of the two (first: {different[0]})"
+        raise InputError(f"{others}: {found}; choose another folder")
     for column, name in {"split": "split", "patient_id": "patient", "label": "label", content: ""}.items():
         if column not in recorded:
             continue
         changed = films.index[films[column] != recorded[column].reindex(films.index)]
         if len(changed) and not name:
-            raise InputError(f"{others}: {len(changed):,} files hold another film now (first: {changed[0]})")
+            found = f"{len(changed):,} files hold another film now (first: {changed[0]})"
+            raise InputError(f"{others}: {found}; choose another folder")
         if len(changed):
             found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
             raise InputError(f"{folder}: was begun with other {name}s: {found}; choose another folder")
