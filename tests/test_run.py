@@ -193,7 +193,7 @@ def test_a_damaged_model(tiny_run, tmp_path):
 
 def test_a_comparison_says_what_either_run_was_trained_on(tiny_run, sim_cohort):
     warnings = overlaps(compare(tiny_run, tiny_run, read_cohort(sim_cohort), split="all"))
-    assert ["trained on" in text for text in warnings] == [True, False] * 2
+    assert ["training films of the run" in text for text in warnings] == [True, False] * 2
     assert ["validation films of the run" in text for text in warnings] == [False, True] * 2
     assert all(text.startswith(f"{tiny_run.folder}: ") for text in warnings)
     assert not overlaps(compare(tiny_run, tiny_run, read_cohort(sim_cohort)))

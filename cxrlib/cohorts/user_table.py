@@ -190,10 +190,11 @@ def _notes_on_words(path: Path, what: str, read: Mapping[str, object]) -> tuple[
 
 
 def read_patients(patients: pd.Series, path: Path) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return patient ids, of which two are equal if they differ only in a way that programs change ids.
+    """Return patient ids, with one spelling for each patient.
 
-    `cxrlib.images.pseudonym.patient_key` says which ways. An id that no other id equals
-    so stays as it is, except for a ".0" at its end.
+    Programs change ids, for example "007" to "7.0". Ids that differ only in such a way
+    become equal (`cxrlib.images.pseudonym.patient_key` lists the ways). All other ids stay
+    as they are, except for a ".0" at the end.
 
     Raises
     ------

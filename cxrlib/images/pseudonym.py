@@ -48,10 +48,10 @@ def whole_number(text: str) -> str:
 
 
 def patient_key(patient_id: str) -> str:
-    r"""Return what all spellings of a patient's identifier have in common that programs make of it.
+    r"""Return one form of a patient's identifier for all the spellings that programs make of it.
 
-    These are upper and lower case, blanks, characters that are not seen, Unicode forms,
-    an apostrophe or ="..." around it, and for numbers zeros before and after it.
+    Programs change upper and lower case, blanks, invisible characters and Unicode forms.
+    They put an apostrophe or ="..." around it, and zeros before or after a number.
 
     Examples
     --------

@@ -1,10 +1,9 @@
 """Read one chest radiograph in DICOM.
 
-When this package is imported, it imports pydicom and its decoders from where packages
-are installed, and from nowhere else. pydicom tries to import decoders that may be
-installed, and python-gdcm tries to import ``dl``, a module of Python 2. A folder of
-such a name beside a notebook is importable, too. Then pydicom would take the folder
-for the decoder and fail.
+This package imports pydicom and its decoders only from where packages are installed.
+pydicom tries to import decoders that may be installed, and python-gdcm tries to import
+``dl``, a module of Python 2. Python would also import a folder of such a name beside a
+notebook. Then pydicom would take the folder for the decoder, and fail.
 """
 
 import site
