@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cxrlib.errors import InputError
 
@@ -61,6 +62,10 @@ class FilmWarning(str):
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         """Return what `__new__` takes, for copy and pickle."""
         return self.kind, str(self)
+
+
+Warn: TypeAlias = Callable[[str, str], None]
+"""``warn(kind, sentence)`` adds a `FilmWarning` to those of a film."""
 
 
 def count_warnings(kinds: Iterable[str]) -> str:

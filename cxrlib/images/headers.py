@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from cxrlib.errors import InputError
 
@@ -169,16 +168,16 @@ def explain_format(name: str) -> str:
     return f"the file is in the format {name}; a film must be PNG, JPEG or DICOM"
 
 
-def check_size(path: Path, columns: int, rows: int) -> None:
+def check_size(columns: int, rows: int) -> None:
     """Refuse a film that declares no pixels, or too many.
 
     Raises
     ------
     InputError
-        A side is not between 1 and `MAX_SIDE` pixels.
+        A side is not between 1 and `MAX_SIDE` pixels. The message does not name the file.
     """
     if not 1 <= min(columns, rows) <= max(columns, rows) <= MAX_SIDE:
-        raise InputError(f"{path}: has {columns}x{rows} pixels; each side must have 1 to {MAX_SIDE:,}")
+        raise InputError(f"has {columns}x{rows} pixels; each side must have 1 to {MAX_SIDE:,}")
 
 
 def read_png(data: bytes, keywords: tuple[str, ...]) -> tuple[Size, dict[str, str], bytes]:

@@ -62,10 +62,12 @@ def decode_picture(
             size = read_jpeg(data)
         else:
             raise ValueError("unknown format")
+        check_size(size.columns, size.rows)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except ValueError as error:
         found = f"{len(data):,} bytes, beginning with {data[:4]!r}"
         raise InputError(f"{path}: not a readable PNG, JPEG or DICOM file ({found}): {error}") from None
-    check_size(path, size.columns, size.rows)
     try:  # OpenCV, because Pillow reduces 16-bit colour to 8 bits
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

@@ -13,7 +13,7 @@ import pydicom
 
 from cxrlib.errors import InputError
 from cxrlib.images.dicom.file import code_words, numbers, small_value
-from cxrlib.images.film_facts import NO_COLOR, FilmWarning
+from cxrlib.images.film_facts import NO_COLOR, Warn
 
 MAX_CHANNEL_SPREAD = 8
 """Channels that differ by at most this many stored gray levels count as equal. It is our choice: the conversion from
@@ -59,9 +59,9 @@ SPACINGS = ("PixelAspectRatio", "ImagerPixelSpacing", "PixelSpacing", "NominalSc
 
 
 def displayed_pixels(
-    dataset: pydicom.Dataset, stored: np.ndarray, photometric: str, *, accept_color: bool
-) -> tuple[np.ndarray, list[FilmWarning]]:
-    """Return the displayed value of each pixel, and what is unusual about it.
+    dataset: pydicom.Dataset, stored: np.ndarray, photometric: str, warn: Warn, *, accept_color: bool
+) -> np.ndarray:
+    """Return the displayed value of each pixel: (H, W), float64. Dense is bright.
 
     The look-up tables are applied once to each gray level between the smallest
     and the largest, because there are fewer levels than pixels.
@@ -73,14 +73,10 @@ def displayed_pixels(
         With three channels: red, green and blue.
     photometric : str
         The photometric interpretation.
+    warn : callable
+        Takes what is unusual.
     accept_color : bool
         Read a picture in colour by its luminance.
-
-    Returns
-    -------
-    pixels : ndarray, (H, W), float64
-        Dense is bright.
-    warnings : list of FilmWarning
 
     Raises
     ------
@@ -88,28 +84,27 @@ def displayed_pixels(
         A picture in colour is not accepted, or has no palette. The message does not
         name the file.
     """
-    warnings: list[FilmWarning] = []
     if stored.ndim == 3:
-        stored = _gray(stored, photometric, accept_color, warnings)
+        stored = _gray(stored, photometric, accept_color, warn)
         photometric = "RGB"
-    opening = _open_shutter(dataset, stored.shape, warnings)
+    opening = _open_shutter(dataset, stored.shape, warn)
     low, high = int(stored.min()), int(stored.max())
     levels = np.arange(low, high + 1)
     # The difference of signed pixels may overflow. If its bits are read as an unsigned number, the number is correct.
     level_index = (stored - stored.dtype.type(low)).view(f"u{stored.dtype.itemsize}")
     counts = cv2.calcHist([level_index], [0], opening, [len(levels)], [0, len(levels)]).ravel()
-    is_padding = _find_padding(dataset, levels, counts, warnings) if photometric.startswith("MONO") else levels < low
+    is_padding = _find_padding(dataset, levels, counts, warn) if photometric.startswith("MONO") else levels < low
     is_used = (counts > 0) & ~is_padding
     if not is_used.any():  # a film of padding alone
         is_padding[:], is_used = False, counts > 0
     if photometric == "PALETTE COLOR":
-        values = _palette_values(dataset, levels, is_used, accept_color, warnings)
+        values = _palette_values(dataset, levels, is_used, accept_color, warn)
     elif photometric == "RGB":
         values = levels.astype(np.float64)
     else:
-        values = _apply_modality_lut(dataset, levels, warnings)
-        values = _apply_window(dataset, values, np.where(is_used, counts, 0), warnings)
-    if _is_inverted(dataset, photometric, warnings):
+        values = _apply_modality_lut(dataset, levels, warn)
+        values = _apply_window(dataset, values, np.where(is_used, counts, 0), warn)
+    if _is_inverted(dataset, photometric, warn):
         values = values[is_used].max() - values
     # Padding is where the beam did not reach. It is shown as dark as the darkest pixel of the film. So padding does not
     # widen the range of the image.
@@ -118,29 +113,27 @@ def displayed_pixels(
     pixels = values[level_index]
     if opening is not None:
         pixels[opening == 0] = darkest
-    return _square(dataset, pixels, warnings), warnings
+    return _square(dataset, pixels, warn)
 
 
-def _gray(stored: np.ndarray, photometric: str, accept_color: bool, warnings: list[FilmWarning]) -> np.ndarray:
+def _gray(stored: np.ndarray, photometric: str, accept_color: bool, warn: Warn) -> np.ndarray:
     """Return one channel (H, W) of three that are equal, or the luminance."""
     spread = stored.max(axis=-1).astype(np.int32) - stored.min(axis=-1)
     is_colored = spread > MAX_CHANNEL_SPREAD
     if not is_colored.any():
         return np.ascontiguousarray(stored[..., 1])
-    _refuse_or_warn_of_color(photometric, float(is_colored.mean()), accept_color, warnings)
+    _refuse_or_warn_of_color(photometric, float(is_colored.mean()), accept_color, warn)
     return np.rint(stored @ np.array(LUMINANCE, np.float32)).astype(stored.dtype)
 
 
-def _refuse_or_warn_of_color(
-    photometric: str, fraction: float, accept_color: bool, warnings: list[FilmWarning]
-) -> None:
+def _refuse_or_warn_of_color(photometric: str, fraction: float, accept_color: bool, warn: Warn) -> None:
     if not accept_color:
         raise InputError(f"a picture in colour ({photometric}); {NO_COLOR}")
-    warnings.append(FilmWarning("color", f"in colour ({fraction:.0%} of the pixels): read as gray, by its luminance"))
+    warn("color", f"in colour ({fraction:.0%} of the pixels): read as gray, by its luminance")
 
 
 def _palette_values(
-    dataset: pydicom.Dataset, levels: np.ndarray, is_used: np.ndarray, accept_color: bool, warnings: list[FilmWarning]
+    dataset: pydicom.Dataset, levels: np.ndarray, is_used: np.ndarray, accept_color: bool, warn: Warn
 ) -> np.ndarray:
     """Return the luminance of each level's colour in the palette (PS3.3, C.7.6.3.1.5 and C.7.6.3.1.6)."""
     try:
@@ -154,7 +147,7 @@ def _palette_values(
     full = 255 if colors.max() < 256 else 65535
     spread = np.ptp(colors, axis=-1) > MAX_CHANNEL_SPREAD * (full // 255)
     if spread[is_used].any():
-        _refuse_or_warn_of_color("PALETTE COLOR", float(spread[is_used].mean()), accept_color, warnings)
+        _refuse_or_warn_of_color("PALETTE COLOR", float(spread[is_used].mean()), accept_color, warn)
     return colors @ np.array(LUMINANCE)
 
 
@@ -188,7 +181,7 @@ def _look_up_in_sequence(dataset: pydicom.Dataset, name: str, values: np.ndarray
     return _look_up(dataset, values, *(small_value(sequence[0], part) for part in ("LUTDescriptor", "LUTData")))
 
 
-def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warnings: list[FilmWarning]) -> np.ndarray:
+def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warn: Warn) -> np.ndarray:
     """Return the levels in units that all devices share: by a table, or by slope and intercept (PS3.3, C.11.1)."""
     plain = levels.astype(np.float64)
     try:
@@ -196,20 +189,18 @@ def _apply_modality_lut(dataset: pydicom.Dataset, levels: np.ndarray, warnings: 
         if looked_up is not None:
             return looked_up
     except Exception:  # pydicom and NumPy raise many kinds of error for a broken table
-        warnings.append(FilmWarning("modality table", "the modality look-up table is left out: it is broken"))
+        warn("modality table", "the modality look-up table is left out: it is broken")
     slope, intercept = (numbers(dataset, name)[:1] for name in ("RescaleSlope", "RescaleIntercept"))
     if not slope and not intercept:
         return plain
     values = plain * (slope or [1])[0] + (intercept or [0])[0]
     if slope != [0] and np.abs(values).max() < MAX_VALUE and (len(values) == 1 or np.ptp(values) > 0):
         return values
-    warnings.append(FilmWarning("rescale", "the rescale slope and intercept are left out: they cannot be right"))
+    warn("rescale", "the rescale slope and intercept are left out: they cannot be right")
     return plain
 
 
-def _apply_window(
-    dataset: pydicom.Dataset, values: np.ndarray, counts: np.ndarray, warnings: list[FilmWarning]
-) -> np.ndarray:
+def _apply_window(dataset: pydicom.Dataset, values: np.ndarray, counts: np.ndarray, warn: Warn) -> np.ndarray:
     """Return the values after the VOI look-up table, or the first window that can be, or unchanged (PS3.3, C.11.2)."""
     reasons = []
     try:
@@ -229,12 +220,11 @@ def _apply_window(
         if not fault:
             values = windowed
             if clipped > MUCH_CLIPPED:
-                sentence = f"the window shows {clipped:.0%} of the pixels as plain black or white"
-                warnings.append(FilmWarning("window", sentence))
+                warn("window", f"the window shows {clipped:.0%} of the pixels as plain black or white")
             break
         reasons.append(fault)
     if reasons:
-        warnings.append(FilmWarning("window", reasons[0]))
+        warn("window", reasons[0])
     return values
 
 
@@ -269,7 +259,7 @@ def _window(
     return windowed, clipped, ""
 
 
-def _is_inverted(dataset: pydicom.Dataset, photometric: str, warnings: list[FilmWarning]) -> bool:
+def _is_inverted(dataset: pydicom.Dataset, photometric: str, warn: Warn) -> bool:
     """Return whether low values are displayed as white.
 
     MONOCHROME1 says so, and so does the Presentation LUT Shape INVERSE, which a file
@@ -279,17 +269,16 @@ def _is_inverted(dataset: pydicom.Dataset, photometric: str, warnings: list[Film
         return False
     is_inverse = code_words(dataset, "PresentationLUTShape") == ["INVERSE"]
     if is_inverse and photometric == "MONOCHROME2":
-        sentence = "its header says MONOCHROME2 and Presentation LUT Shape INVERSE: low values are taken as white"
-        warnings.append(FilmWarning("inversion", sentence))
+        warn(
+            "inversion", "its header says MONOCHROME2 and Presentation LUT Shape INVERSE: low values are taken as white"
+        )
     return is_inverse or photometric == "MONOCHROME1"
 
 
 # Padding, shutter, aspect
 
 
-def _find_padding(
-    dataset: pydicom.Dataset, levels: np.ndarray, counts: np.ndarray, warnings: list[FilmWarning]
-) -> np.ndarray:
+def _find_padding(dataset: pydicom.Dataset, levels: np.ndarray, counts: np.ndarray, warn: Warn) -> np.ndarray:
     """Return which levels are padding: declared (PS3.3, C.7.5.1.1.2), or far from all others."""
     bits, is_signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
     declared = numbers(dataset, "PixelPaddingValue")[:1]
@@ -310,7 +299,7 @@ def _find_padding(
             break
         is_padding[few] = True
         found = f"up to {values[cut - 1]} lie far below" if is_low else f"from {values[cut]} lie far above"
-        warnings.append(FilmWarning("padding", f"pixels {found} all others: taken as padding"))
+        warn("padding", f"pixels {found} all others: taken as padding")
     return is_padding
 
 
@@ -325,7 +314,7 @@ def _as_stored(value: float, bits: int, is_signed: bool) -> int:
     return (number - low) % (1 << 16) + low if bits > 8 else number
 
 
-def _open_shutter(dataset: pydicom.Dataset, shape: tuple[int, ...], warnings: list[FilmWarning]) -> np.ndarray | None:
+def _open_shutter(dataset: pydicom.Dataset, shape: tuple[int, ...], warn: Warn) -> np.ndarray | None:
     """Return 1 where the display shutter is open and 0 elsewhere, or None if there is no shutter (PS3.3, C.7.6.11)."""
     shapes = code_words(dataset, "ShutterShape")
     if not shapes:
@@ -352,12 +341,12 @@ def _open_shutter(dataset: pydicom.Dataset, shape: tuple[int, ...], warnings: li
     except (IndexError, TypeError, ValueError, OverflowError, cv2.error):
         opening[:] = 0
     if opening.mean() < MIN_OPENING:
-        warnings.append(FilmWarning("shutter", "the display shutter is left out: it cannot be right"))
+        warn("shutter", "the display shutter is left out: it cannot be right")
         return None
     return None if opening.all() else opening
 
 
-def _square(dataset: pydicom.Dataset, pixels: np.ndarray, warnings: list[FilmWarning]) -> np.ndarray:
+def _square(dataset: pydicom.Dataset, pixels: np.ndarray, warn: Warn) -> np.ndarray:
     """Resize a film whose pixels are not square. Its longer side does not grow."""
     for name in SPACINGS:
         sizes = numbers(dataset, name)
@@ -367,15 +356,12 @@ def _square(dataset: pydicom.Dataset, pixels: np.ndarray, warnings: list[FilmWar
         if abs(aspect - 1) <= SQUARE_TOLERANCE:
             continue
         if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
-            warnings.append(
-                FilmWarning("pixel shape", "the height and width of a pixel are left out: they cannot be right")
-            )
+            warn("pixel shape", "the height and width of a pixel are left out: they cannot be right")
             continue
         height, width = pixels.shape[0] * aspect, float(pixels.shape[1])
         scale = min(1, max(pixels.shape) / max(height, width))
         shape = max(1, round(width * scale)), max(1, round(height * scale))
-        sentence = f"the pixels are not square (height to width {aspect:.2f}): the film is resized"
-        warnings.append(FilmWarning("pixel shape", sentence))
+        warn("pixel shape", f"the pixels are not square (height to width {aspect:.2f}): the film is resized")
         is_smaller = shape[0] <= pixels.shape[1] and shape[1] <= pixels.shape[0]
         return cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
     return pixels

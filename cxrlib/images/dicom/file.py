@@ -8,7 +8,6 @@ import warnings as python_warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -56,31 +55,29 @@ def silent_pydicom() -> Iterator[None]:
             log.setLevel(level)
 
 
-def parse_file(path: Path, data: bytes) -> pydicom.Dataset:
+def parse_file(data: bytes) -> pydicom.Dataset:
     """Return all data elements of a DICOM file, with or without a preamble.
 
     Parameters
     ----------
-    path : Path
-        Only for messages.
     data : bytes
         The whole file.
 
     Raises
     ------
     InputError
-        The file is not DICOM, or is cut off.
+        The file is not DICOM, or is cut off. The message does not name the file.
     """
     if name_format(data) != "DICOM":
         raise InputError(
-            f"{path}: not a DICOM file ({len(data):,} bytes): it has no letters DICM at byte 128, and does not begin "
+            f"not a DICOM file ({len(data):,} bytes): it has no letters DICM at byte 128, and does not begin "
             "with an element of a DICOM header"
         )
     if DeflatedExplicitVRLittleEndian.encode() in data:
-        return _parse_deflated(path, data)
+        return _parse_deflated(data)
     dataset, tags = _parse(data)
     if "PixelData" not in dataset and PIXEL_DATA in tags:
-        raise InputError(f"{path}: is cut off: its compressed pixels have no end; copy or download it again")
+        raise InputError("is cut off: its compressed pixels have no end; copy or download it again")
     return dataset
 
 
@@ -130,13 +127,13 @@ def _inflated(data: bytes) -> tuple[bytes, bool]:
     return inflater.decompress(data[start:], MAX_INFLATED_BYTES), inflater.eof
 
 
-def _parse_deflated(path: Path, data: bytes) -> pydicom.Dataset:
+def _parse_deflated(data: bytes) -> pydicom.Dataset:
     try:
         inflated, has_end = _inflated(data)
     except ValueError as error:
-        raise InputError(f"{path}: a deflated DICOM file that cannot be read: {error}") from None
+        raise InputError(f"a deflated DICOM file that cannot be read: {error}") from None
     if not has_end:
-        raise InputError(f"{path}: is cut off, or has more than {MAX_INFLATED_BYTES:,} bytes when it is unpacked")
+        raise InputError(f"is cut off, or has more than {MAX_INFLATED_BYTES:,} bytes when it is unpacked")
     dataset, _ = _parse(inflated)
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -21,8 +21,8 @@ from cxrlib.errors import InputError
 from cxrlib.images.dicom.decoder_process import decode_in_child
 from cxrlib.images.dicom.display import PADDING_LEVELS, displayed_pixels
 from cxrlib.images.dicom.file import code_words, known_word, numbers, parse_file, silent_pydicom
-from cxrlib.images.dicom.header import header_warnings, refusal
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.dicom.header import refusal, warn_of_header
+from cxrlib.images.film_facts import FilmWarning, Warn
 from cxrlib.images.headers import MAX_SIDE, check_size, read_jpeg, read_jpeg2000
 from cxrlib.images.pixels import pixel_digest
 
@@ -98,33 +98,26 @@ def decode_dicom(
         The file is not DICOM, is damaged or cut off, has more than one frame, lacks an
         element that cannot be inferred, or is not a chest radiograph.
     """
+    warnings: list[FilmWarning] = []
+    fault = "not a readable DICOM file ("
     with silent_pydicom():
         try:
-            dataset = parse_file(path, data)
-        except InputError:
-            raise
-        except Exception as error:  # pydicom raises many kinds of error for broken files
-            raise InputError(f"{path}: not a readable DICOM file ({type(error).__name__})") from None
-        try:
-            reason = refusal(dataset)
-            if reason and "modality" not in accept:
-                raise InputError(
-                    f"{path}: not a chest film ({reason}); prepare and predict read it all the same with "
-                    "--accept modality"
-                )
-            warnings = header_warnings(dataset)
-            layout = _read_layout(path, dataset, warnings)
-            stored = _stored_pixels(path, dataset, layout, warnings)
+            dataset = parse_file(data)
+            fault = f"cannot be decoded ({_syntax(dataset)}; "
+            if (reason := refusal(dataset)) and "modality" not in accept:
+                needed = "prepare and predict read it all the same with --accept modality"
+                raise InputError(f"not a chest film ({reason}); {needed}")
+            warn = lambda kind, sentence: warnings.append(FilmWarning(kind, sentence))
+            warn_of_header(dataset, warn)
+            layout = _read_layout(dataset, warn)
+            stored = _stored_pixels(dataset, layout, warn)
             dataset.BitsStored, dataset.PixelRepresentation = layout.stored, int(bool(layout.is_signed))
-            try:
-                pixels, more = displayed_pixels(dataset, stored, layout.photometric, accept_color="color" in accept)
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from None
-            return pixels, (*warnings, *more), pixel_digest(stored)
-        except InputError:
-            raise
-        except Exception as error:  # pydicom raises many kinds of error here, too
-            raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {type(error).__name__})") from None
+            pixels = displayed_pixels(dataset, stored, layout.photometric, warn, accept_color="color" in accept)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except Exception as error:  # pydicom raises many kinds of error for broken files
+            raise InputError(f"{path}: {fault}{type(error).__name__})") from None
+    return pixels, tuple(warnings), pixel_digest(stored)
 
 
 def _syntax(dataset: pydicom.Dataset) -> str:
@@ -132,77 +125,76 @@ def _syntax(dataset: pydicom.Dataset) -> str:
     return syntax.name if syntax in pydicom.uid.AllTransferSyntaxes else "unknown transfer syntax"
 
 
-def _whole_number(path: Path, dataset: pydicom.Dataset, name: str) -> int | None:
+def _whole_number(dataset: pydicom.Dataset, name: str) -> int | None:
     """Return the number in an element, or None if the element is missing or empty."""
     values = numbers(dataset, name)
     if not values:
         return None
     if len(values) > 1 or not math.isfinite(values[0]) or values[0] != int(values[0]):
-        raise InputError(f"{path}: cannot be decoded: {name} is not a whole number")
+        raise InputError(f"cannot be decoded: {name} is not a whole number")
     return int(values[0])
 
 
-def _read_layout(path: Path, dataset: pydicom.Dataset, warnings: list[FilmWarning]) -> _Layout:
+def _read_layout(dataset: pydicom.Dataset, warn: Warn) -> _Layout:
     """Check the elements that describe the pixels, and infer what is missing where that is safe."""
     if "PixelData" not in dataset:
-        raise InputError(f"{path}: a DICOM file without an image, or cut off before the pixels; copy it again")
-    number = {name: _whole_number(path, dataset, name) for name in ("NumberOfFrames", "Rows", "Columns")}
+        raise InputError("a DICOM file without an image, or cut off before the pixels; copy it again")
+    number = {name: _whole_number(dataset, name) for name in ("NumberOfFrames", "Rows", "Columns")}
     if (frames := number["NumberOfFrames"] or 1) != 1:
-        raise InputError(f"{path}: has {frames} frames; a chest film has 1")
+        raise InputError(f"has {frames} frames; a chest film has 1")
     for name in ("Rows", "Columns"):
         if number[name] is None:
-            raise InputError(f"{path}: cannot be decoded: {name} is missing")
+            raise InputError(f"cannot be decoded: {name} is missing")
     rows, columns = number["Rows"] or 0, number["Columns"] or 0
-    check_size(path, columns, rows)
+    check_size(columns, rows)
 
     def infer(name: str, value: int | str) -> None:
-        warnings.append(FilmWarning("missing element", f"{name} is missing: taken as {value}"))
+        warn("missing element", f"{name} is missing: taken as {value}")
 
     photometric = known_word(dataset, "PhotometricInterpretation", PHOTOMETRICS)
-    samples = _whole_number(path, dataset, "SamplesPerPixel")
+    samples = _whole_number(dataset, "SamplesPerPixel")
     if samples is None:
         samples = 3 if photometric in COLOR_PHOTOMETRICS else 1
         infer("SamplesPerPixel", samples)
     if samples not in (1, 3) or rows * columns * samples > MAX_SAMPLES:
         raise InputError(
-            f"{path}: has {samples} values for each of {rows * columns:,} pixels; it must have 1 (gray), or 3 (colour) "
+            f"has {samples} values for each of {rows * columns:,} pixels; it must have 1 (gray), or 3 (colour) "
             f"for at most {MAX_SAMPLES // 3:,} pixels"
         )
     if not photometric:
         photometric = _infer_photometric(dataset, samples)
         if not photometric:
             raise InputError(
-                f"{path}: cannot be decoded: PhotometricInterpretation is missing, "
+                "cannot be decoded: PhotometricInterpretation is missing, "
                 "so low values may be black (MONOCHROME2) or white (MONOCHROME1); export the film again"
             )
         infer("PhotometricInterpretation", photometric)
     if samples == 1 and photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):
-        raise InputError(f"{path}: PhotometricInterpretation is {photometric!r}; it must be MONOCHROME1 or MONOCHROME2")
-    stored, high_bit = _whole_number(path, dataset, "BitsStored"), _whole_number(path, dataset, "HighBit")
-    allocated = _whole_number(path, dataset, "BitsAllocated")
+        raise InputError(f"PhotometricInterpretation is {photometric!r}; it must be MONOCHROME1 or MONOCHROME2")
+    stored, high_bit = _whole_number(dataset, "BitsStored"), _whole_number(dataset, "HighBit")
+    allocated = _whole_number(dataset, "BitsAllocated")
     if allocated is None:
-        is_compressed = _is_compressed(path, dataset)
+        is_compressed = _is_compressed(dataset)
         allocated = 0 if is_compressed else 8 * (len(dataset.PixelData) // (rows * columns * samples))
         if allocated not in (8, 16):
-            raise InputError(f"{path}: cannot be decoded: BitsAllocated is missing")
+            raise InputError("cannot be decoded: BitsAllocated is missing")
         infer("BitsAllocated", allocated)
     if allocated not in (8, 16):
-        raise InputError(f"{path}: BitsAllocated is {allocated}; it must be 8 or 16")
+        raise InputError(f"BitsAllocated is {allocated}; it must be 8 or 16")
     if stored is None:
         stored = high_bit + 1 if high_bit is not None and 8 <= high_bit + 1 <= allocated else allocated
         infer("BitsStored", stored)
     if not 1 <= stored <= allocated:
-        raise InputError(f"{path}: cannot be decoded: BitsStored is {stored}; it must be 1 to {allocated}")
+        raise InputError(f"cannot be decoded: BitsStored is {stored}; it must be 1 to {allocated}")
     if high_bit is None:
         high_bit = stored - 1
     elif not stored - 1 <= high_bit < allocated:
-        sentence = f"HighBit {high_bit} cannot be right with BitsStored {stored}: taken as {stored - 1}"
-        warnings.append(FilmWarning("bits", sentence))
+        warn("bits", f"HighBit {high_bit} cannot be right with BitsStored {stored}: taken as {stored - 1}")
         high_bit = stored - 1
-    sign = _whole_number(path, dataset, "PixelRepresentation")
+    sign = _whole_number(dataset, "PixelRepresentation")
     if sign not in (None, 0, 1):
-        raise InputError(f"{path}: cannot be decoded: PixelRepresentation is {sign}; it must be 0 or 1")
-    if samples == 3 and _whole_number(path, dataset, "PlanarConfiguration") is None:
+        raise InputError(f"cannot be decoded: PixelRepresentation is {sign}; it must be 0 or 1")
+    if samples == 3 and _whole_number(dataset, "PlanarConfiguration") is None:
         infer("PlanarConfiguration", 0)
         dataset.PlanarConfiguration = 0
     is_signed = None if sign is None else sign == 1
@@ -219,41 +211,39 @@ def _infer_photometric(dataset: pydicom.Dataset, samples: int) -> str:
     return {"IDENTITY": "MONOCHROME2", "INVERSE": "MONOCHROME1"}.get(shape, "")
 
 
-def _is_compressed(path: Path, dataset: pydicom.Dataset) -> bool:
+def _is_compressed(dataset: pydicom.Dataset) -> bool:
     """Return whether the pixels are compressed. Refuse a file that says the one and holds the other."""
     is_compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
     if is_compressed != dataset.PixelData.startswith(ENCAPSULATED_START) and (
         is_compressed or dataset["PixelData"].is_undefined_length
     ):
         state = "not compressed" if is_compressed else "compressed"
-        raise InputError(f"{path}: its pixels are {state}, and its transfer syntax says otherwise; export it again")
+        raise InputError(f"its pixels are {state}, and its transfer syntax says otherwise; export it again")
     return is_compressed
 
 
-def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnings: list[FilmWarning]) -> np.ndarray:
+def _stored_pixels(dataset: pydicom.Dataset, layout: _Layout, warn: Warn) -> np.ndarray:
     """Return the pixels as they are stored: (H, W) or (H, W, 3), of 8 or 16 bits."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if not _is_compressed(path, dataset):
+    if not _is_compressed(dataset):
         needed = layout.rows * layout.columns * layout.samples * layout.allocated // 8
         found = len(dataset.PixelData)
         if found < needed and "422" not in layout.photometric:  # 4:2:2 stores fewer colour values
-            raise InputError(
-                f"{path}: is probably cut off: it has {found:,} of {needed:,} bytes of pixels; copy it again"
-            )
+            raise InputError(f"is probably cut off: it has {found:,} of {needed:,} bytes of pixels; copy it again")
         pixels = _pixel_dataset(dataset, layout).pixel_array
-        return _values_in_bits(path, dataset, pixels, layout, warnings)
+        return _values_in_bits(dataset, pixels, layout, warn)
     if not _has_decoder(syntax):
-        raise InputError(f"{path}: its compression cannot be read ({_syntax(dataset)}); export it uncompressed")
+        raise InputError(f"its compression cannot be read ({_syntax(dataset)}); export it uncompressed")
     # RLE has no size of its own. Every other compressed image declares a size, and the decoder reserves memory for it.
     if syntax != RLELossless:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
         try:
             size = read_jpeg2000(frame) if syntax in JPEG2000TransferSyntaxes else read_jpeg(frame)
         except ValueError as error:
-            raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}): {error}") from None
+            raise InputError(f"cannot be decoded ({_syntax(dataset)}): {error}") from None
         if (size.columns, size.rows, size.channels) != (layout.columns, layout.rows, layout.samples):
             raise InputError(
-                f"{path}: its compressed image is {size.columns}x{size.rows} with {size.channels} channels, "
+                f"its compressed image is {size.columns}x{size.rows} with {size.channels} channels, "
                 f"but its header says {layout.columns}x{layout.rows} with {layout.samples}"
             )
     encoded = io.BytesIO()
@@ -261,8 +251,8 @@ def _stored_pixels(path: Path, dataset: pydicom.Dataset, layout: _Layout, warnin
     try:
         pixels = decode_in_child(encoded.getvalue())
     except ValueError as error:
-        raise InputError(f"{path}: cannot be decoded ({_syntax(dataset)}; {error})") from None
-    return _values_in_bits(path, dataset, pixels, layout, warnings)
+        raise InputError(f"cannot be decoded ({_syntax(dataset)}; {error})") from None
+    return _values_in_bits(dataset, pixels, layout, warn)
 
 
 def _has_decoder(syntax: pydicom.uid.UID) -> bool:
@@ -296,9 +286,7 @@ def _pixel_dataset(dataset: pydicom.Dataset, layout: _Layout) -> pydicom.Dataset
     return result
 
 
-def _values_in_bits(
-    path: Path, dataset: pydicom.Dataset, pixels: np.ndarray, layout: _Layout, warnings: list[FilmWarning]
-) -> np.ndarray:
+def _values_in_bits(dataset: pydicom.Dataset, pixels: np.ndarray, layout: _Layout, warn: Warn) -> np.ndarray:
     """Return the values that lie in the bits up to the high bit. Bits outside may hold an overlay (PS3.5, 8.1)."""
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if layout.samples == 3:
@@ -308,18 +296,17 @@ def _values_in_bits(
     if layout.is_signed is None:
         if layout.allocated == 16 and unsigned.max() >= 1 << (bits - 1):
             raise InputError(
-                f"{path}: cannot be decoded: PixelRepresentation is missing, "
+                "cannot be decoded: PixelRepresentation is missing, "
                 "so the pixels may be signed or unsigned; export the film again"
             )
-        warnings.append(FilmWarning("missing element", "PixelRepresentation is missing: taken as 0 (no sign)"))
+        warn("missing element", "PixelRepresentation is missing: taken as 0 (no sign)")
     values = pixels.view(f"i{pixels.dtype.itemsize}") if layout.is_signed else unsigned
     low = -(1 << (layout.stored - 1)) if layout.is_signed else 0
     if values.min() < low or values.max() >= low + (1 << layout.stored):  # else HighBit does not count
         is_outside = (values < low) | (values >= low + (1 << layout.stored))
-        values = _without_other_bits(dataset, values, is_outside, layout, warnings)
+        values = _without_other_bits(dataset, values, is_outside, layout, warn)
     if layout.is_signed and _has_wrong_sign(_sampled_rows(values), layout.stored):
-        sentence = "PixelRepresentation is 1 (signed), which cannot be right: the pixels are read as unsigned"
-        warnings.append(FilmWarning("bits", sentence))
+        warn("bits", "PixelRepresentation is 1 (signed), which cannot be right: the pixels are read as unsigned")
         layout.is_signed = False
         return _without_sign(values, layout.stored)
     return values
@@ -342,7 +329,7 @@ def _without_other_bits(
     values: np.ndarray,
     is_outside: np.ndarray,
     layout: _Layout,
-    warnings: list[FilmWarning],
+    warn: Warn,
 ) -> np.ndarray:
     """Return the values in the stored bits, or all bits of the pixels if the header cannot be right about the bits."""
     bits = 8 * values.dtype.itemsize
@@ -355,10 +342,10 @@ def _without_other_bits(
     if _num_levels(unsigned[is_outside]) <= PADDING_LEVELS:
         return values  # they are padding that does not fit the stored bits
     has_jumps = _roughness(_sampled_rows(values)) < _roughness(_sampled_rows(in_bits))  # without the upper bits
-    sentence = f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out"
     if has_jumps:
-        sentence = f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read"
-    warnings.append(FilmWarning("bits", sentence))
+        warn("bits", f"BitsStored {layout.stored} cannot be right: all {bits} bits of the pixels are read")
+    else:
+        warn("bits", f"some pixels have bits above the high bit {layout.high_bit}: these bits are left out")
     return values if has_jumps else in_bits
 
 

@@ -13,7 +13,7 @@ from pydicom import uid
 from pydicom.datadict import tag_for_keyword
 
 from cxrlib.images.dicom.file import code_words, known_word, numbers, parse_header, silent_pydicom, small_value
-from cxrlib.images.film_facts import MAX_AGE, YEARS, FilmHeader, FilmWarning, is_lateral
+from cxrlib.images.film_facts import MAX_AGE, YEARS, FilmHeader, Warn, is_lateral
 from cxrlib.images.pseudonym import pseudonym
 
 CHEST_MODALITIES = ("CR", "DX", "RG")  # computed, digital and film radiography
@@ -188,28 +188,25 @@ def _is_chest(dataset: pydicom.Dataset) -> bool:
     return bool(_CHEST_PART.search(" ".join(code_words(dataset, "BodyPartExamined"))))
 
 
-def header_warnings(dataset: pydicom.Dataset) -> list[FilmWarning]:
-    """Return what is unusual in the header of a chest radiograph."""
-    warnings = []
+def warn_of_header(dataset: pydicom.Dataset, warn: Warn) -> None:
+    """Warn of what is unusual in the header of a chest radiograph."""
     word = modality_word(dataset)
     if word not in CHEST_MODALITIES:
-        sentence = f"its Modality is {word} (usual are {', '.join(CHEST_MODALITIES)}): read as a chest film"
-        warnings.append(FilmWarning("modality", sentence))
+        warn("modality", f"its Modality is {word} (usual are {', '.join(CHEST_MODALITIES)}): read as a chest film")
     if code_words(dataset, "BodyPartExamined") and not _is_chest(dataset):
-        sentence = f"body part examined is {_other_part(dataset) or 'unknown'}, not CHEST"
-        warnings.append(FilmWarning("body part", sentence))
+        warn("body part", f"body part examined is {_other_part(dataset) or 'unknown'}, not CHEST")
     views = _views(dataset)
     if views[:1] == ["LATERAL"]:
         position = known_word(dataset, "ViewPosition", VIEW_WORDS)
         by = f" (view position {position})" if position in VIEW_WORDS else ""
-        warnings.append(FilmWarning("lateral", f"a lateral film{by}; frontal ones are expected"))
+        warn("lateral", f"a lateral film{by}; frontal ones are expected")
     elif "LATERAL" in views:
-        sentence = f"its header calls it {views[0]} in one place and lateral in another: taken as {views[0]}"
-        warnings.append(FilmWarning("view", sentence))
+        warn("view", f"its header calls it {views[0]} in one place and lateral in another: taken as {views[0]}")
     if _is_raw(dataset):
-        sentence = "its pixels are raw (for processing): the contrast may be wrong, or black and white exchanged"
-        warnings.append(FilmWarning("for processing", sentence))
-    return warnings
+        warn(
+            "for processing",
+            "its pixels are raw (for processing): the contrast may be wrong, or black and white exchanged",
+        )
 
 
 def _is_raw(dataset: pydicom.Dataset) -> bool:
