@@ -290,16 +290,16 @@ def remove_partial_files(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def make_once(folder: Path, make: Callable[[], object]) -> Path:
-    """Call ``make()`` if the folder does not exist, and return the folder.
+def make_once(path: Path, make: Callable[[], object]) -> Path:
+    """Call ``make()`` if a folder or file does not exist, and return its path.
 
-    If several processes need the folder, one makes it and the others wait.
+    If several processes need it, one makes it and the others wait.
     """
-    if not folder.exists():
-        with locked(folder.parent, name=f".{folder.name}{LOCK}", wait=True):
-            if not folder.exists():  # another process may have made it while this one waited
+    if not path.exists():
+        with locked(path.parent, name=f".{path.name}{LOCK}", wait=True):
+            if not path.exists():  # another process may have made it while this one waited
                 make()
-    return folder
+    return path
 
 
 # Tables

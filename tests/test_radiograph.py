@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from cxrlib.errors import InputError
 from cxrlib.images import headers
 from cxrlib.images.film_facts import FilmWarning
-from cxrlib.images.headers import name_format
+from cxrlib.images.formats import name_format
 from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
 from cxrlib.images.radiograph import open_radiograph, read_film_id, read_image, read_prepared_facts, write_prepared
 

@@ -22,7 +22,7 @@ from cxrlib.cohorts.source import Source, check_choice
 from cxrlib.cohorts.split import SPLITS, UNKNOWN_PATIENT
 from cxrlib.errors import InputError
 from cxrlib.files import DAMAGED_ARCHIVE, check_declared_size, read_npy_header
-from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
+from cxrlib.images.pixels import NORMALIZATIONS, pixel_digest, resize_to_square
 from cxrlib.images.radiograph import Radiograph
 
 FINDINGS = (
@@ -132,7 +132,7 @@ def read_films(archive: Path, names: Iterable[str]) -> Iterator[np.ndarray]:
 
 def to_radiograph(pixels: np.ndarray, *, size: int, normalize: str = "minmax") -> Radiograph:
     """Return a film of the archive as `open_radiograph` would: (size, size), float32 in [0, 1]."""
-    image = resize_to_square(minmax(pixels) if normalize == "minmax" else percentile(pixels), size)
+    image = resize_to_square(NORMALIZATIONS[normalize](pixels), size)
     return Radiograph(image, film_id=pixel_digest(pixels))
 
 

@@ -189,9 +189,8 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     positive, negative = _find_classes(folder, finding)
     finding = positive.strip().lower()
     films = list_films(folder, (positive, negative))
-    notes = films.notes
     table_file, others = _find_table(folder)
-    notes += tuple(f"{name} is not read; a table must be called {TABLE}" for name in others)
+    notes = films.notes + tuple(f"{name} is not read; a table must be called {TABLE}" for name in others)
     if table_file:
         table, table_notes = _read_table(table_file, films, positive, negative)
         notes += table_notes

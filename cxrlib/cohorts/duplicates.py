@@ -9,7 +9,6 @@ nearest ones. benchmarks/README.md measures how often this is wrong.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from cxrlib.cohorts.cohort import Cohort
 from cxrlib.errors import InputError
 from cxrlib.files import map_in_order
-from cxrlib.images.pixels import as_float
+from cxrlib.images.pixels import as_float, pixel_digest
 
 THUMBNAIL_SIDE, CLOSE_SIDE = 32, 96
 """Sides in pixels of the thumbnails, and of the films that are compared closely. They are our choice."""
@@ -119,10 +118,10 @@ def exact_copies(images: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, int]
     ----------
     images : mapping of split to ndarray, (N, S, S), uint8 or uint16
     """
-    first_with: dict[bytes, tuple[str, int]] = {}
+    first_with: dict[str, tuple[str, int]] = {}
     pairs = []
     for split, films in images.items():
-        for index, digest in enumerate(map_in_order(_digest, films)):
+        for index, digest in enumerate(map_in_order(pixel_digest, films)):
             first = first_with.setdefault(digest, (split, index))
             if first[0] != split:
                 pairs.append((first, (split, index)))
@@ -196,10 +195,6 @@ def agree(signs: np.ndarray, recorded: np.ndarray) -> np.ndarray:
             for view in (films, mirrored):
                 is_copy[first : first + _BLOCK] |= (view @ block).max(axis=1) >= least
     return is_copy
-
-
-def _digest(film: np.ndarray) -> bytes:
-    return blake2b(np.ascontiguousarray(film).data, digest_size=16).digest()
 
 
 def _template(film: np.ndarray, scale: float) -> np.ndarray:

@@ -7,12 +7,12 @@ another disk. Hidden files, trash and thumbnails are never films.
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxrlib.errors import InputError
-from cxrlib.images.headers import FORMAT_BYTES, name_format
+from cxrlib.images.formats import FORMAT_BYTES, name_format
 from cxrlib.images.radiograph import SUFFIXES
 
 _LITTER = frozenset(
@@ -110,9 +110,7 @@ def list_films(folder: Path, within: Iterable[str] = ("",)) -> FilmFiles:
     films = FilmFiles()
     reached: set[tuple[int, int]] = set()
     for start in within:
-        folders: dict[tuple[int, int], str] = {}
-        for place, names in _walk(folder, start, folders, films):
-            films.paths += [f"{place}/{name}" if place else name for name in names]
+        folders = _add_films(folder, start, films)
         films.in_two_classes += [place for key, place in folders.items() if key in reached]
         reached |= folders.keys()
     films.paths.sort()
@@ -122,13 +120,12 @@ def list_films(folder: Path, within: Iterable[str] = ("",)) -> FilmFiles:
     return films
 
 
-def _walk(
-    folder: Path, start: str, folders: dict[tuple[int, int], str], films: FilmFiles
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder below the start with the names of its films. Linked folders come last, and none comes twice.
+def _add_films(folder: Path, start: str, films: FilmFiles) -> dict[tuple[int, int], str]:
+    """Add the films below one of the sub-folders. Linked folders come last, and none comes twice.
 
-    The device and number of each folder are added to `folders`, with its path.
+    Return the path of each folder, by its device and number.
     """
+    folders: dict[tuple[int, int], str] = {}
     plain, linked = [start], list[str]()
     while plain or linked:
         place = plain.pop() if plain else linked.pop(0)
@@ -143,7 +140,6 @@ def _walk(
                 found = sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda each: each.name)
         except OSError as error:
             raise InputError(f"{folder / place}: the folder cannot be read ({error.strerror})") from None
-        names = []
         for entry in found:
             path = f"{place}/{entry.name}" if place else entry.name
             is_link = entry.is_symlink()
@@ -152,10 +148,10 @@ def _walk(
             elif entry.is_dir():
                 (linked if is_link else plain).append(path)
             elif (kind := _kind_of_file(folder, path) if entry.is_file() else _SPECIAL) == _FILM:
-                names.append(entry.name)
+                films.paths.append(path)
             elif kind != _NO_PICTURE:
                 films.passed_over[kind].append(path)
-        yield place, names
+    return folders
 
 
 def _why_not_followed(folder: Path, path: str) -> str:

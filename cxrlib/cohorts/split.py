@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -129,7 +130,7 @@ def patients_from_folders(paths: Iterable[str]) -> list[str]:
         ]
         if below and all(lower.startswith(upper) for upper, lower in below):
             continue  # as in MIMIC-CXR, where p10 holds the patients p10000032, p10000764 and so on
-        in_class = {names[0]: set[str]() for names, name in zip(folders, chosen, strict=True) if name}
+        in_class: dict[str, set[str]] = defaultdict(set)
         for names, name in zip(folders, chosen, strict=True):
             if name:
                 in_class[names[0]].add(name)

@@ -20,7 +20,7 @@ import pandas as pd
 from cxrlib.errors import InputError
 from cxrlib.files import MAX_TABLE_BYTES, csv_rows, read_bytes
 from cxrlib.images.film_facts import MAX_AGE, YEARS
-from cxrlib.images.headers import name_format
+from cxrlib.images.formats import name_format
 from cxrlib.images.pseudonym import patient_key, whole_number
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}

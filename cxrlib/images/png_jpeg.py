@@ -10,7 +10,8 @@ from PIL import Image
 
 from cxrlib.errors import InputError
 from cxrlib.images.film_facts import NO_COLOR, FilmWarning
-from cxrlib.images.headers import check_size, explain_format, name_format, read_jpeg, read_png
+from cxrlib.images.formats import explain_format, name_format
+from cxrlib.images.headers import check_size, read_jpeg, read_png
 from cxrlib.images.pixels import BLOCK_PIXELS
 
 COLOR_SPREAD = 0.1

@@ -16,7 +16,7 @@ from functools import cache
 import platformdirs
 
 from cxrlib.errors import InputError
-from cxrlib.files import atomic, locked
+from cxrlib.files import atomic, make_once
 
 SALT_VARIABLE = "CXR_SALT"
 """Environment variable whose text takes the place of the salt file, so that several computers can share one salt."""
@@ -90,14 +90,14 @@ def pseudonym(patient_id: str) -> str:
 def _salt_of_user() -> bytes:
     """Return the salt of this user of this computer. The first process that needs it draws it."""
     file = platformdirs.user_data_path("cxrlib") / SALT_FILE
+
+    def draw() -> None:
+        with atomic(file) as partial:
+            partial.touch(mode=0o600)  # only the user can read it
+            partial.write_bytes(secrets.token_bytes(SALT_BYTES))
+
     try:
-        if not file.exists():
-            with locked(file.parent, name=f".{SALT_FILE}.lock", wait=True):
-                if not file.exists():  # another process may have drawn it while this one waited
-                    with atomic(file) as partial:
-                        partial.touch(mode=0o600)  # only the user can read it
-                        partial.write_bytes(secrets.token_bytes(SALT_BYTES))
-        salt = file.read_bytes()
+        salt = make_once(file, draw).read_bytes()
     except OSError as error:
         raise InputError(
             f"{file}: the salt of the patients' ids cannot be read or made ({error.strerror}); "

@@ -27,7 +27,8 @@ from cxrlib.errors import InputError
 from cxrlib.files import parse_json
 from cxrlib.images.film_facts import ACCEPTABLE, FilmHeader, FilmWarning, check_accept
 from cxrlib.images.film_source import FilmSource, read_source
-from cxrlib.images.headers import FORMAT_BYTES, JPEG_START, MAX_TEXT, PNG_END, PNG_START, name_format, read_first_texts
+from cxrlib.images.formats import FORMAT_BYTES, name_format
+from cxrlib.images.headers import JPEG_START, MAX_TEXT, PNG_END, PNG_START, read_first_texts
 from cxrlib.images.pixels import NORMALIZATIONS, as_float, pixel_digest, quantize, resize_to_square
 from cxrlib.images.png_jpeg import decode_picture
 

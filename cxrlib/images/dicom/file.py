@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from cxrlib.errors import InputError
-from cxrlib.images.headers import name_format
+from cxrlib.images.formats import name_format
 
 PIXEL_DATA = 0x7FE00010
 """Tag of the element that holds the pixels (PS3.6)."""
