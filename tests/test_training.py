@@ -157,7 +157,7 @@ def test_a_run_does_not_go_on_with_other_films(tiny_run, sim_cohort, tmp_path):
     for column, values in {"label": 1 - cohort.labels, "patient_id": cohort.table["patient_id"] + "0"}.items():
         table = cohort.table.assign(**{column: values})
         name = column.removesuffix("_id")
-        with pytest.raises(InputError, match=f"begun with other {name}s: {len(table)} films had"):
+        with pytest.raises(InputError, match=f"begun with other {name}s than this cohort has: {len(table)} films had"):
             train(replace(cohort, table=table), tiny_run.folder, TINY, resume=True)
 
 

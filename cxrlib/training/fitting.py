@@ -57,14 +57,7 @@ from cxrlib.model.recipe import FINDING_RULE, Recipe, read_recipe, recipe_text
 from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_epoch
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
 from cxrlib.training.manifest import write_manifest
-from cxrlib.training.origin import (
-    Origin,
-    OverlapWarning,
-    find_overlap,
-    find_same_patients,
-    known,
-    write_origin,
-)
+from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, find_same_patients, known, write_origin
 from cxrlib.training.run import OPERATING_POINT, Run, open_run, read_contents
 from cxrlib.training.schedule import make_optimizer
 from cxrlib.training.unusual import write_reference
@@ -430,20 +423,16 @@ def _check_same_films(folder: Path, cohort: Cohort) -> None:
     content = "film_id" if "film_id" in recorded else "bytes"  # in a run of an earlier version
     films = cohort.table.assign(**{content: read_contents(cohort.files, content)}).set_index("path").astype(str)
     recorded = recorded.set_index("path")
-    others = f"{folder}: was begun with other films than this cohort has"
+    advice = "choose another folder"
     if different := recorded.index.symmetric_difference(films.index).tolist():
         found = f"{len(different):,} films are only in one of the two (first: {different[0]})"
-        raise InputError(f"{others}: {found}; choose another folder")
-    for column, name in {"split": "split", "patient_id": "patient", "label": "label", content: ""}.items():
-        if column not in recorded:
-            continue
-        changed = films.index[films[column] != recorded[column].reindex(films.index)]
-        if len(changed) and not name:
-            found = f"{len(changed):,} files hold another film now (first: {changed[0]})"
-            raise InputError(f"{others}: {found}; choose another folder")
-        if len(changed):
+        raise InputError(f"{folder}: was begun with other films than this cohort has: {found}; {advice}")
+    for column, name in {"split": "split", "patient_id": "patient", "label": "label", content: "film"}.items():
+        if column in recorded and len(changed := films.index[films[column] != recorded[column].reindex(films.index)]):
             found = f"{len(changed):,} films had another {name} (first: {changed[0]})"
-            raise InputError(f"{folder}: was begun with other {name}s: {found}; choose another folder")
+            if column == content:
+                found = f"{len(changed):,} files hold another film now (first: {changed[0]})"
+            raise InputError(f"{folder}: was begun with other {name}s than this cohort has: {found}; {advice}")
 
 
 def _checked_parts(cohort: Cohort) -> dict[str, Cohort]:

@@ -60,13 +60,7 @@ HINTS = {
 TEMPLATE_SIDE = SIDE - 2 * EDGE - 2 * SHIFT
 """Side of the template that `cxrlib.images.likeness.make_template` returns, in pixels."""
 
-LIMITS = {
-    "template": (0, 1),
-    "likeness": (-1, 1),
-    "mean": (0, 1),
-    "contrast": (0, 0.5),
-    "sharpness": (-20, 20),
-}
+LIMITS = {"template": (0, 1), "likeness": (-1, 1), "mean": (0, 1), "contrast": (0, 0.5), "sharpness": (-20, 20)}
 """What the numbers of a `Reference` can be. The standard deviation of values in [0, 1] is at most 0.5. The Laplacian is
 at most 8, so with `EPSILON` the sharpness is between -14 and 16."""
 

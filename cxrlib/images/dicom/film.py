@@ -325,11 +325,7 @@ def _has_wrong_sign(values: np.ndarray, stored: int) -> bool:
 
 
 def _without_other_bits(
-    dataset: pydicom.Dataset,
-    values: np.ndarray,
-    is_outside: np.ndarray,
-    layout: _Layout,
-    warn: Warn,
+    dataset: pydicom.Dataset, values: np.ndarray, is_outside: np.ndarray, layout: _Layout, warn: Warn
 ) -> np.ndarray:
     """Return the values in the stored bits, or all bits of the pixels if the header cannot be right about the bits."""
     bits = 8 * values.dtype.itemsize
