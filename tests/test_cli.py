@@ -193,7 +193,7 @@ def test_train_starts_from_another_run(tiny_run, sim_cohort, tmp_path):
     small = ("--epochs", 1, "--width", 4, "--size", 48)
     refused = cxr("train", sim_cohort, tmp_path / "run", *small, "--start", tiny_run.folder, check=False)
     assert refused.returncode == 2
-    assert "they must agree" in refused.stderr
+    assert "change the recipe" in refused.stderr
 
 
 @pytest.fixture

@@ -69,5 +69,5 @@ def test_a_constant_image_is_like_nothing(template):
 def test_a_warning_needs_a_lead():
     values = {UPRIGHT: 0.5, INVERTED: 0.3, UPSIDE_DOWN: 0.59, TURNED: 0.2}
     assert orientation_warning(values) is None
-    warning = "looks upside down: if so, turn it (its likeness to a chest film is 0.50, 0.61 then)"
+    warning = "looks upside down: if so, turn it (its likeness to a chest film is 0.50, and then 0.61)"
     assert orientation_warning(values | {UPSIDE_DOWN: 0.61}) == warning

@@ -224,7 +224,7 @@ def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, 
 def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path):
     for change in ({"width": 6}, {"standardize": False}):
         recipe = replace(TINY, start=str(tiny_run.folder), **change)
-        with pytest.raises(InputError, match="they must agree, or begin from scratch"):
+        with pytest.raises(InputError, match="change the recipe, or begin from scratch"):
             train(sim_cohort, tmp_path / "other", recipe)
         assert not (tmp_path / "other").exists()
 

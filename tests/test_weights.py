@@ -85,7 +85,7 @@ def test_default_begins_from_it_and_its_network_fits():
 
 
 def test_a_network_of_another_shape_is_told_to_begin_from_scratch(fresh, tmp_path):
-    with pytest.raises(InputError, match=r"simulated: its network .*they must agree, or begin from scratch"):
+    with pytest.raises(InputError, match=r"simulated: its network .*change the recipe, or begin from scratch"):
         train(fresh, tmp_path / "run", replace(DEFAULT, width=8))
 
 

@@ -125,7 +125,7 @@ def likeness_warnings(image: np.ndarray) -> tuple[FilmWarning, ...]:
     likeness = likenesses(thumbnail_of(image), shipped_template())
     best = max(likeness.values())
     if best < MIN_LIKENESS:
-        sentence = f"does not look like a chest film (its likeness to one is at most {best:.2f})"
+        sentence = f"does not look like a chest film (its likeness to one is {best:.2f})"
         return (FilmWarning("unlike", sentence),)
     warning = orientation_warning(likeness)
     return (warning,) if warning else ()
@@ -149,5 +149,5 @@ def orientation_warning(likeness: dict[str, float]) -> FilmWarning | None:
     upright, changed = likeness["upright"], likeness[look]
     if changed <= upright + LEAD:
         return None
-    sentence = f"looks {WARNINGS[look]} (its likeness to a chest film is {upright:.2f}, {changed:.2f} then)"
+    sentence = f"looks {WARNINGS[look]} (its likeness to a chest film is {upright:.2f}, and then {changed:.2f})"
     return FilmWarning(look, sentence)

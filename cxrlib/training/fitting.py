@@ -314,7 +314,7 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
             f"{recipe.start}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
             f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
             f"{len(needed.layers)} layers, {needed.count_params():,} weights); "
-            "they must agree, or begin from scratch (--start scratch)"
+            "change the recipe, or begin from scratch (--start scratch)"
         )
     return model.get_weights()
 

@@ -112,20 +112,19 @@ class Reference:
         """
         thumbnail = thumbnail_of(image)
         if np.ptp(thumbnail) == 0:
-            raise InputError(f"{name}: constant image; a chest radiograph is needed")
+            raise InputError(f"{name}: constant image; a chest film is needed")
         likeness = likenesses(thumbnail, np.array(self.template))
         best = max(likeness.values())
         needed = min(MIN_LIKENESS, self.likeness)  # never more than what 99.5 % of the training films have
-        found = f"its likeness to the training films is at most {best:.2f}"
+        found = f"its likeness to the training films is {best:.3f}"
         if best < needed and not accept:
             raise InputError(
-                f"{name}: does not look like a chest film: {found}, and at least {needed:.2f} is needed; "
+                f"{name}: does not look like a chest film: {found}, and at least {needed:.3f} is needed; "
                 "give a frontal chest film, or score it all the same with --accept unlike"
             )
         warnings = []
         if best < self.likeness:
-            theirs = f"theirs is at least {self.likeness:.2f}"
-            sentence = f"looks little like a chest film: {found}; {theirs}. Look at the image"
+            sentence = f"looks little like a chest film: {found}, below {self.likeness:.3f}. Look at the film"
             warnings.append(FilmWarning("unlike", sentence))
         if warning := orientation_warning(likeness):
             warnings.append(warning)
