@@ -95,7 +95,7 @@ def read_user_table(
     missing = [column for column in needed if column not in names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(names)})")
-    for number, cells in enumerate(rows, start=1):
+    for number, cells in [row for row in enumerate(rows, start=1) if len(row[1]) != len(names)]:
         if any(cell.strip() for cell in cells[len(names) :]):
             found = f"row {number} has {len(cells)} cells, and the heading has {len(names)}"
             raise InputError(f"{path}: {found}; put quotes around a cell that holds a separator")
