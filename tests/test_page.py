@@ -152,7 +152,7 @@ def test_what_comes_from_files_is_escaped(copy, tmp_path):
     scores["logit"] = np.where(scores["label"] == 0, 5.0, scores["logit"])
     scores["score"] = score(scores["logit"], copy.weight)
     scores.to_csv(copy.folder / "scores.csv", index=False)
-    scores.assign(film=scores["path"]).to_csv(copy.folder / "split.csv", index=False)
+    scores.assign(film_id=scores["path"]).to_csv(copy.folder / "split.csv", index=False)
     (copy.folder / "environment.json").write_text(json.dumps({"cohort": evil, evil: [evil], "odd": "\u202e"}))
     run = replace(copy, finding='<img src="http://e.x/y.png">')
     page = BeautifulSoup(write_page(run, tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
