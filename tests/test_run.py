@@ -15,6 +15,7 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
 from cxrlib.evaluation.roc_auc import auc
+from cxrlib.files import write_csv
 from cxrlib.images.film_facts import count_warnings
 from cxrlib.images.pixels import minmax
 from cxrlib.images.radiograph import read_image
@@ -437,3 +438,12 @@ def test_films_that_another_program_has_changed_are_known_by_their_looks(tiny_ru
     assert copies >= 0.9 * len(train)
     new = simulate(tmp_path / "new", films=60, prevalence=0.5, size=64, seed=77)
     assert not any("copies" in text for text in tiny_run.evaluate(read_cohort(new), split="all").warnings)
+
+
+@pytest.mark.parametrize("column", ["path", "patient_id", "split", "label", "film_id"])
+def test_a_split_table_that_lacks_a_column_is_refused(tiny_run, tmp_path, column):
+    copy = shutil.copytree(tiny_run.folder, tmp_path / "copy")
+    (copy / MANIFEST).unlink()
+    write_csv(copy / "split.csv", tiny_run.split.drop(columns=column))
+    with pytest.raises(InputError, match=rf"split\.csv: .*column {column}"):
+        _ = open_run(copy).split

@@ -135,6 +135,8 @@ class Run:
         """
         path = self.folder / "split.csv"
         table = read_csv(path, needed=("path", "patient_id", "split"), may_be_empty=True)
+        if "film_id" in table and "label" not in table:
+            raise InputError(f"{path}: is damaged; it must have a column label")
         if "film_id" not in table:
             if "bytes" not in table:
                 raise InputError(f"{path}: is damaged; it must have a column film_id")
