@@ -64,14 +64,11 @@ class Radiograph:
         32 hexadecimal digits by which the film is known again under any name. They are
         the `pixel_digest` of the pixels in the file. A prepared copy has the digits of its
         original, whatever the size of the copy.
-    is_prepared : bool
-        Whether the file is a copy that `write_prepared` wrote.
     """
 
     image: np.ndarray
     warnings: tuple[FilmWarning, ...] = ()
     film_id: str = ""
-    is_prepared: bool = False
 
 
 def open_radiograph(
@@ -134,7 +131,7 @@ def open_radiograph(
             sentence = f"enlarged from {image.shape[1]}x{image.shape[0]} to {size} px: detail is missing"
             warnings += (FilmWarning("enlarged", sentence),)
         image = resize_to_square(image, size)
-    return Radiograph(image, warnings, digest, is_prepared=mark is not None)
+    return Radiograph(image, warnings, digest)
 
 
 def _decode(
