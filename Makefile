@@ -66,7 +66,7 @@ alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORI
 weights: $(READY) ## train the weights that come with the library, on simulated films alone (half an hour)
 	$(BIN)/python data/make_weights.py
 
-contact: $(READY) ## twelve simulated films beside twelve real ones (CXR_REAL_DATA)
+contact: $(READY) ## simulated films beside real ones (CXR_REAL_DATA), and how well simple classifiers tell them apart
 	$(BIN)/python benchmarks/contact_sheet.py build/contact_sheet.png
 
 clean: ## remove the environment and all that was made
