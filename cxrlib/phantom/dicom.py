@@ -60,7 +60,7 @@ def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     rows, columns = film.pixels.shape
     data.Rows, data.Columns = rows, columns
     spacing = round(film.geometry.field * 10 / columns, 5)
-    data.ImagerPixelSpacing = [spacing, spacing]
+    data.ImagerPixelSpacing = [spacing, round(spacing * film.geometry.aspect, 5)]  # of rows, of columns
     data.SamplesPerPixel, data.PixelRepresentation = 1, 0
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
     data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, vessels
+from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, trunk, vessels
 from cxrlib.phantom.body.devices import DEVICES, draw_devices
 from cxrlib.phantom.body.patient import Patient, displace, draw_geometry, draw_patient
 from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose
@@ -225,7 +225,9 @@ def fit_volume(order: Order) -> float:
 
 def _pose(order: Order) -> tuple[Patient, Geometry]:
     """Return an order's patient, with look-alikes but without the finding, and the geometry of the film."""
-    patient = look_alikes.with_look_alikes(draw_patient(order.patient, visit=order.visit, seed=order.seed))
+    patient = look_alikes.with_look_alikes(
+        draw_patient(order.patient, visit=order.visit, seed=order.seed, view=order.view)
+    )
     return patient, draw_geometry(patient, order.view)
 
 
@@ -263,9 +265,8 @@ def _body_attenuation(
     rays: Rays, patient: Patient, geometry: Geometry, inner: chest.Cavity, lungs: _Lungs
 ) -> np.ndarray:
     """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
-    torso, fat = _trunk_thickness(rays, patient)
-    arms = np.maximum(bones.shoulder_thickness(rays, patient) - torso, 0)
-    total = SOFT * (torso + arms) + (FAT - SOFT) * fat
+    body = trunk.body_thickness(rays, patient, geometry.view)
+    total = SOFT * body + (FAT - SOFT) * trunk.fat_thickness(patient, body)
     rng = patient.rng("lung")
     total += _lung_attenuation(rays, patient, lungs, rng)
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
@@ -274,29 +275,13 @@ def _body_attenuation(
     prominence = rng.uniform(1.3, 2.8)
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
     total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
-    total -= vessels.airway_thickness(rays, patient) * (SOFT - AIR) * np.clip(torso / 8, 0, 1) * 0.6
+    total -= vessels.airway_thickness(rays, patient) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
     total -= look_alikes.bowel_gas_thickness(rays, patient) * SOFT
     outer = chest.cross_wall(rays, patient, beyond=RIB_CAGE)
     skeleton = bones.bone_attenuation(rays, patient, geometry, inner, outer)
-    total += skeleton * np.clip(torso + arms, 0, 4) / 4  # no bones outside the body
+    total += skeleton * np.clip(body, 0, 4) / 4  # no bones outside the body
     total += look_alikes.soft_tissue_attenuation(rays, patient)
     return np.maximum(total, MIN_ATTENUATION)
-
-
-def _trunk_thickness(rays: Rays, patient: Patient) -> tuple[np.ndarray, np.ndarray]:
-    """Return the path lengths (H, W), in cm, through trunk and neck, and through the fat under the skin of the trunk.
-
-    Sizes are by eye.
-    """
-    trunk = path_length(rays, chest.cross_trunk(rays, patient))
-    lean = path_length(rays, chest.cross_trunk(rays, patient, less=patient.fat))
-    x, z = rays.at_depth(0.0)
-    # the line from the neck down to the shoulder: below it is the trunk, with a border that is rounded over 10 cm
-    line = patient.apex + 4.0 - 0.42 * np.maximum(np.abs(x) - 4, 0)
-    below = np.sqrt(np.clip((line - z) / 10, 0, 1))
-    neck_width = 5.5 + 0.12 * np.clip(patient.apex + 7 - z, 0, 6) ** 2
-    neck = np.sqrt(np.clip(1 - (x / neck_width) ** 2, 0, 1)) * 15.5
-    return np.maximum(trunk * below, np.minimum(neck, trunk)), (trunk - lean) * below
 
 
 def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator) -> np.ndarray:

@@ -57,7 +57,7 @@ def lateral_angle(film: Film, side: str) -> np.ndarray:
     if not len(columns):
         raise InputError(f"no lung is seen on the {side} of this film, so it has no costophrenic angle there")
     wall = columns.min() if side == "right" else columns.max()
-    beside_wall = dark & (np.abs(np.arange(dark.shape[1]) - wall) * pixel <= ANGLE_WIDTH)
+    beside_wall = dark & (np.abs(np.arange(dark.shape[1]) - wall) * pixel * film.geometry.aspect <= ANGLE_WIDTH)
     tip = np.flatnonzero(beside_wall.any(axis=1)).max()
     height = (tip - np.arange(dark.shape[0])) * pixel
     return beside_wall & ((height >= 0) & (height <= ANGLE_HEIGHT))[:, None]

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from cxrlib.phantom.body.chest import Cavity
-from cxrlib.phantom.body.patient import TYPICAL_WIDTH, Patient
+from cxrlib.phantom.body.patient import Patient
+from cxrlib.phantom.body.trunk import place_arm
 from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
 from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry, Rays
@@ -72,7 +73,7 @@ def _spine(rays: Rays, patient: Patient) -> np.ndarray:
     x, z = rays.at_depth(0.72 * patient.depth)
     up = z / 12
     x = x - bend * (1 - up * up) - tilt * z
-    width = 1.75 * patient.width / TYPICAL_WIDTH * (1.08 - 0.16 * up)  # narrower upwards
+    width = 1.75 * patient.scale * (1.08 - 0.16 * up)  # narrower upwards
     body = np.sqrt(np.clip(1 - (x / width) ** 2, 0, 1)) * 3.2
     row = z / (0.98 * patient.rib_spacing) + rng.random()  # a vertebra for each rib
     row = row - np.floor(row)
@@ -128,18 +129,18 @@ def _shoulder_shapes(
     patient_rng, visit_rng = patient.rng("shoulders"), patient.rng("shoulders", same_every_visit=False)
     clavicle_z, clavicle_y = patient.apex - 1.0, -0.62 * patient.depth
     slope = patient_rng.normal(0.10, 0.06) + visit_rng.normal(0, 0.05)
-    arm_x, arm_slope = place_arms(patient)
     # on a PA film the arms are brought forward, which turns the blades outwards
     out = patient_rng.uniform(0.2, 3.2) - (0 if view == "PA" else 2.8)
     blades, tubes = [], []
     for side in (-1, 1):
+        arm_x, arm_slope = place_arm(patient, view, side)
         lift = visit_rng.normal(0, 0.4)
         t = np.linspace(0, 1, 24)
         x = 1.6 + t * (patient.width + patient.muscle - 1.0)
         wave = np.array([sin(6.28 * v) for v in t])  # NumPy's own sine differs between processors in its last bits
         z = clavicle_z - 1.4 + slope * x + 0.7 * wave + lift  # an S, thicker at its ends
         tubes.append((np.stack([side * x, clavicle_y + 0.5 * x, z], -1), 0.58 + 0.18 * (2 * t - 1) ** 2, 1.1))
-        blade = BLADE * (patient.width / TYPICAL_WIDTH) + (out, patient.apex - 11.0 + lift)
+        blade = BLADE * (patient.scale) + (out, patient.apex - 11.0 + lift)
         corners = np.column_stack([side * blade[:, 0], np.full(len(blade), 0.75 * patient.depth), blade[:, 1]])
         blades.append(corners)
         tubes.append((corners[1:5], np.full(4, 0.32), 0.5))  # the thick lateral border of the blade
@@ -148,32 +149,3 @@ def _shoulder_shapes(
         tubes.append((shaft, np.full(2, 1.1), 1.0))
         tubes.append((np.concatenate([head, head + 0.01]), np.full(2, 2.1), 1.6))  # so short a line is drawn as a disc
     return blades, tubes
-
-
-def shoulder_thickness(rays: Rays, patient: Patient) -> np.ndarray:
-    """Return the path length (H, W), in cm, through the soft tissue of the shoulders beside the trunk."""
-    arm_x, arm_slope = place_arms(patient)
-    x, z = rays.at_depth(0.0)
-    below = patient.apex - 5.0 - z
-    radius = np.float32(7.5 + 0.9 * patient.fat)  # float32, because its square below must be rounded to it
-    middle = arm_x + arm_slope * np.maximum(below, 0)
-    over = np.minimum(below, 0)  # round at the top
-    square = radius * radius - (np.abs(x) - middle) ** 2 - over * over
-    inner = np.abs(x) < middle  # towards the trunk the shoulder is filled
-    filled = (radius * radius - over * over) * np.clip((5 - below) / 6, 0, 1)
-    square = np.where(inner, np.maximum(square, filled), square)
-    return 2 * np.sqrt(np.maximum(square, 0))
-
-
-def place_arms(patient: Patient) -> tuple[float, float]:
-    """Return where the arms are on this film.
-
-    Returns
-    -------
-    x : float, cm
-        From the midline to the middle of an arm, at the shoulder.
-    slope : float
-        How far the arm moves away from the trunk, in cm for each cm downwards.
-    """
-    rng = patient.rng("arms", same_every_visit=False)
-    return patient.width + 0.6 * patient.flank + 3.0, float(max(rng.normal(0.2, 0.25), -0.05))

@@ -1,7 +1,7 @@
 """The two lungs along every ray, and the pleural spaces that fluid or gas may fill.
 
-The chest cavity is an elliptic cylinder that narrows to the apex. The shapes that
-press into it are cut out: the diaphragm's domes, the heart, the great vessels, the
+The chest cavity has elliptic sections that narrow upwards. The shapes that press into it
+are cut out: the two tops, the diaphragm's domes, the heart, the great vessels, the
 mediastinum. Each ray is sampled between the two points where it crosses the wall.
 Within a cell the boundary is interpolated, so that thicknesses are smooth. They differ
 by less than 0.2 cm (root mean square) from thicknesses that samples 32 times finer give.
@@ -21,7 +21,7 @@ from cxrlib.phantom.physics.rays import Chord, Rays, ellipsoid, solve_chord
 CELLS = 16
 """Cells along each ray, from wall to wall."""
 
-TYPICAL_HEART = 6.8
+TYPICAL_HEART = 6.5
 """Half the length of an average heart, in cm. The vessels beside a heart are scaled by its length over this one."""
 
 FAR = 1e3  # cm: farther than anything in the chest
@@ -56,10 +56,8 @@ class Pleura:
         Above 0 in the pleural space, and near enough to linear for interpolation.
     x, y, z : ndarray, (CELLS + 1, H, W), cm
         Position of each sample.
-    width : ndarray, (H, W), cm
-        Half-width of the cavity where the ray crosses it.
-    depth_to_width : float
-        Depth of the cavity over its width.
+    wall : Wall
+        The wall of the cavity where each ray crosses it.
     left : ndarray, (CELLS + 1, H, W), bool
         Which samples lie on the patient's left.
     cell : ndarray, (H, W), cm
@@ -70,8 +68,7 @@ class Pleura:
     x: np.ndarray
     y: np.ndarray
     z: np.ndarray
-    width: np.ndarray
-    depth_to_width: float
+    wall: "Wall"
     left: np.ndarray
     cell: np.ndarray
 
@@ -83,14 +80,20 @@ class Pleura:
         about f over the length of f's gradient.
         """
         # arrays are reused, because these are the largest of a film
-        across, deep = self.x / self.width, self.y / (self.width * np.float32(self.depth_to_width))
+        across, deep = self.x - self.wall.middle_x, self.y - self.wall.middle_y
+        across /= self.wall.width
+        deep /= self.wall.depth
         across *= across
         deep *= deep
-        gradient = np.sqrt(across + deep * np.float32(1 / self.depth_to_width**2))
-        gradient *= 2
-        gradient += np.float32(1e-3)  # the gradient is 0 on the axis
-        gap = self.width * (1 - across - deep)
-        gap /= gradient
+        gap = 1 - across
+        gap -= deep
+        across *= 1 / (self.wall.width * self.wall.width)
+        deep *= 1 / (self.wall.depth * self.wall.depth)
+        across += deep
+        np.sqrt(across, out=across)
+        across *= 2
+        across += np.float32(1e-4)  # the gradient is 0 on the axis
+        gap /= across
         return np.maximum(gap, 0, out=gap)
 
     def thickness(self, within: np.ndarray) -> np.ndarray:
@@ -118,45 +121,60 @@ def cell_fractions(within: np.ndarray) -> np.ndarray:
     return np.clip(fraction, 0, 1, out=fraction)
 
 
-def half_width(patient: Patient, z: np.ndarray) -> np.ndarray:
-    """Return the half-width (H, W), in cm, of the cavity at height z. It narrows to nothing at the apex."""
-    start = patient.base + 2.0
-    up = np.clip((z - start) / (patient.apex - start), 0, 1)
-    narrow = np.sqrt(np.maximum(1 - up * up * np.sqrt(up) * (0.4 + 0.6 * up), 1e-4))  # a rounded top, by eye
-    return patient.width * narrow.astype(np.float32)
+@dataclass(frozen=True)
+class Wall:
+    """The elliptic section of the cavity at some heights.
+
+    Attributes
+    ----------
+    width, depth : ndarray, (H, W), cm
+        Its half-axes.
+    middle_x : float, cm
+    middle_y : ndarray, (H, W), cm
+        Its middle. The back is upright and the front leans back, so the middle moves back towards the top.
+    """
+
+    width: np.ndarray
+    depth: np.ndarray
+    middle_x: float
+    middle_y: np.ndarray
+
+
+def wall_at(patient: Patient, z: np.ndarray, *, beyond: float = 0.0) -> Wall:
+    """Return the wall of the cavity at height z (H, W), in cm, or a wall that lies `beyond` cm outside it.
+
+    Towards the apex the width falls to 0.46 of its largest value, and the depth to 0.55 (by eye).
+    """
+    up = np.clip((z - np.float32(patient.base)) / np.float32(patient.apex - patient.base), 0, 1)
+    square = up * up
+    width = np.float32(patient.width) * (1 - np.float32(0.54) * square * up)
+    narrower = np.float32(0.45 * patient.depth) * square
+    depth = np.float32(patient.depth) - narrower
+    return Wall(width + np.float32(beyond), depth + np.float32(beyond), patient.middle, np.float32(0.6) * narrower)
 
 
 def cross_wall(rays: Rays, patient: Patient, *, beyond: float = 0.0) -> Cavity:
     """Return where the rays cross the wall of the cavity, or a wall that lies `beyond` cm outside it."""
-    ratio = patient.depth / patient.width
     ends = []
     for sign in (-1, 1):
         y = np.zeros_like(rays.x0)
-        for _ in range(2):  # the crossing depends on the width at its own height; the second pass corrects the first
-            width = half_width(patient, rays.z0 + rays.dz * y) + beyond
-            chord = _cross_cylinder(rays, width, width * ratio + beyond * (1 - ratio))
+        for _ in range(2):  # the crossing depends on the wall at its own height; the second pass corrects the first
+            chord = _cross_section(rays, wall_at(patient, rays.z0 + rays.dz * y, beyond=beyond))
             y = chord.middle + sign * chord.half
         ends.append(y)
     front, back = ends
     return Cavity(np.minimum(front, back), np.maximum(back, front))
 
 
-def _cross_cylinder(rays: Rays, width: np.ndarray, depth: np.ndarray) -> Chord:
-    """Return the part of each ray that lies in an upright elliptic cylinder with these half-axes."""
-    inverse = 1 / (width * width)
+def _cross_section(rays: Rays, wall: Wall) -> Chord:
+    """Return the part of each ray that lies in an upright elliptic cylinder with this section."""
+    across, deep = 1 / (wall.width * wall.width), 1 / (wall.depth * wall.depth)
+    x = rays.x0 - np.float32(wall.middle_x)
     return solve_chord(
-        rays.dx * rays.dx * inverse + 1 / (depth * depth),
-        rays.x0 * rays.dx * inverse,
-        rays.x0 * rays.x0 * inverse - 1,
+        rays.dx * rays.dx * across + deep,
+        x * rays.dx * across - wall.middle_y * deep,
+        x * x * across + wall.middle_y * wall.middle_y * deep - 1,
     )
-
-
-def cross_trunk(rays: Rays, patient: Patient, *, less: float = 0.0) -> Chord:
-    """Return the part of each ray that lies in the trunk without its outermost `less` cm."""
-    ones = np.ones_like(rays.x0)
-    width = patient.width + patient.flank - less  # at the sides the back's muscles are thick
-    depth = patient.depth + patient.muscle + patient.fat - less
-    return _cross_cylinder(rays, ones * width, ones * depth)
 
 
 def heart_shapes(rays: Rays, patient: Patient) -> list[Chord]:
@@ -164,28 +182,40 @@ def heart_shapes(rays: Rays, patient: Patient) -> list[Chord]:
     bulk, (x, y, z) = patient.heart[0] / TYPICAL_HEART, patient.heart_centre
     return [
         ellipsoid(rays, (x, y, z), patient.heart, lean=patient.heart_lean),
-        ellipsoid(rays, (patient.shift - 1.5 * bulk, y + 1.5, z + 0.8), (3.6 * bulk, 4.8, 5.2 * bulk)),
+        ellipsoid(rays, (patient.shift - 1.2 * bulk, y + 1.2, z + 0.6 * bulk), (3.0 * bulk, 4.2 * bulk, 5.0 * bulk)),
     ]
 
 
 def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
     """Return the parts of each ray that lie in what presses into the lungs: heart, great vessels, spine, domes."""
-    shift, base, apex = patient.shift, patient.base, patient.apex
+    shift, base, apex, size = patient.shift, patient.base, patient.apex, patient.scale
     old = max(patient.age - 40, 0) / 50  # 0 up to 40 years, 1 at 90: the vessels widen
     bulk, (heart_x, _, heart_z) = patient.heart[0] / TYPICAL_HEART, patient.heart_centre
+    aorta = size * (1.25 + 0.45 * old)  # radius in cm
     shapes = [
         *heart_shapes(rays, patient),
         # the spine, and what lies in front of it
-        ellipsoid(rays, (0.0, 0.66 * patient.depth, 0.0), (2.2, 4.2, LONG)),
+        ellipsoid(rays, (0.0, 0.72 * patient.depth, 0.0), (1.9 * size, 0.4 * patient.depth, LONG)),
         # the descending aorta on the left, wider with age, and its arch
-        ellipsoid(rays, (1.6 + 0.5 * old + 0.5 * shift, 0.5 * patient.depth, 0.0), (1.5 + 0.3 * old, 1.6, LONG)),
-        ellipsoid(rays, (shift + 1.7 + 0.5 * old, 1.5, apex - 7.0), (1.9 + 0.5 * old, 3.2, 1.9 + 0.4 * old)),
-        # the great vessels above the heart
-        ellipsoid(rays, (shift + 0.9, 0.0, apex - 11.0), (3.7 * bulk, 3.8, 8.5)),
-        # the left border of the heart, up to the great vessels
-        ellipsoid(rays, (shift + 1.4 * bulk, -1.0, heart_z + 3.5 * bulk), (8.0 * bulk, 4.2, 4.4 * bulk), lean=1.05),
-        # the upper mediastinum, on the right
-        ellipsoid(rays, (shift - 0.9, 0.5, apex - 5.5), (2.6, 3.4, 10.0)),
+        ellipsoid(rays, (size * (1.3 + 0.4 * old) + 0.5 * shift, 0.45 * patient.depth, 0.0), (aorta, aorta, LONG)),
+        ellipsoid(
+            rays,
+            (shift + size * (1.3 + 0.6 * old), 1.0, apex - 7.2 * size),
+            (1.75 * size + 0.5 * old, 3.0 * size, 1.7 * size + 0.3 * old),
+        ),
+        # the trunk of the great vessels above the heart: it leans from the right atrium to the left of the arch
+        ellipsoid(
+            rays, (shift + 0.3 * bulk, -0.5, heart_z + 6.0 * bulk), (2.7 * bulk, 3.2 * bulk, 6.0 * bulk), lean=0.12
+        ),
+        # the left border of the heart, up to the trunk of the pulmonary artery
+        ellipsoid(
+            rays,
+            (shift + 1.6 * bulk, -1.0, heart_z + 3.8 * bulk),
+            (6.4 * bulk, 3.6 * bulk, 3.0 * bulk),
+            lean=1.0,
+        ),
+        # the vena cava and the upper mediastinum, on the right
+        ellipsoid(rays, (shift - 0.8 * size, 0.0, apex - 6.0 * size), (1.8 * size, 2.6 * size, 8.0 * size)),
         # the middle of the diaphragm, between the domes
         ellipsoid(
             rays, (0.0, -0.1 * patient.depth, base), (0.55 * patient.width, patient.depth, 0.95 * min(patient.domes))
@@ -212,7 +242,7 @@ def _cross_dome(rays: Rays, patient: Patient, side: int, dome: float) -> Chord:
     dome : float, cm
         Height above the rim.
     """
-    cx, ax = side * 0.43 * patient.width, 0.605 * patient.width
+    cx, ax = patient.middle + side * 0.43 * patient.width, 0.605 * patient.width
     cy, ay = -0.08 * patient.depth, patient.depth
     x = rays.x0 - cx
     h, dh = (rays.z0 - patient.base) / dome, (rays.dz + patient.rim_slope) / dome
@@ -261,14 +291,14 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     # `border` is the distance from the middle at which a lung begins.
     inside = np.abs(from_middle)
     border = y * y  # the mediastinum is narrower in front and behind, where the lungs nearly meet
-    border *= np.float32(-0.5 * patient.mediastinum / patient.depth**2)
+    border *= np.float32(-0.8 * patient.mediastinum / patient.depth**2)
     border += np.float32(patient.mediastinum)
     inside -= border
     below_dome = np.subtract(patient.base + min(patient.domes), z, out=border)
     np.maximum(below_dome, 0, out=below_dome)
     below_dome *= np.float32(0.6)
     inside -= below_dome  # beside the spine and the crura the lower edge slants outwards
-    np.minimum(inside, patient.apex - z, out=inside)
+    np.minimum(inside, _below_tops(patient, from_middle, y, z), out=inside)
     for chord in shapes_in_cavity(rays, patient):
         hit = chord.half > 0
         if not hit.any():
@@ -281,12 +311,30 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
         np.minimum(inside[:, rows, columns], outside, out=inside[:, rows, columns])
     rim = (patient.base - rays.z0) / (patient.rim_slope + rays.dz)
     np.minimum(inside, y - rim, out=inside)
-    width = np.maximum(half_width(patient, rays.z0), np.float32(0.5))
     left, cell = from_middle > 0, span * rays.length / CELLS
-    pleura = Pleura(inside, x, y, z, width, patient.depth / patient.width, left, cell)
+    pleura = Pleura(inside, x, y, z, wall_at(patient, rays.z0), left, cell)
     if any(patient.pleural_thickening):  # over the lower half; it fades out over 6 cm
         lower = np.clip((np.float32((patient.apex + 2 * patient.base) / 3) - z) / 6, 0, 1)
         right_cm, left_cm = patient.pleural_thickening
         thickening = np.where(left, np.float32(left_cm), np.float32(right_cm))
         np.minimum(inside, pleura.gap - lower * thickening, out=inside)
     return pleura
+
+
+def _below_tops(patient: Patient, from_middle: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Return how far (CELLS + 1, H, W), in cm, points lie below the rounded tops of the lungs.
+
+    A top lies beside the midline and rather to the back. Towards the front it falls, as the first rib does.
+    """
+    size = patient.scale
+    off = np.abs(from_middle)
+    off -= np.float32(4.3 * size)
+    off *= off
+    off *= np.float32(-0.13 / size)
+    off += np.float32(patient.apex)
+    off -= z
+    forward = np.float32(2.0 * size) - y
+    np.maximum(forward, 0, out=forward)
+    forward *= np.float32(0.4)
+    off -= forward
+    return off

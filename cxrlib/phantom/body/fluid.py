@@ -179,7 +179,7 @@ def _cell_volumes(rays: Rays, pleura: Pleura, geometry: Geometry) -> np.ndarray:
     c, s = np.float32(cos(radians(geometry.yaw))), np.float32(sin(radians(geometry.yaw)))
     depth = (rays.x0 + rays.dx * y) * s + y * c  # along the beam: the patient is turned, the beam is not
     width = rays.pixel * geometry.narrowing(depth)
-    return width * width * (step * (rays.dx * s + c))
+    return (width * width * rays.aspect) * (step * (rays.dx * s + c))
 
 
 def _volume(inside: np.ndarray, weights: np.ndarray) -> float:

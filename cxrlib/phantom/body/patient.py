@@ -8,7 +8,7 @@ allows. Where a range has a source, a comment names it.
 """
 
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, log
 
 import numpy as np
 
@@ -19,14 +19,58 @@ PA_DISTANCE = 183.0
 AP_DISTANCES = (127.0, 152.0)
 """Centimetres from source to detector on an AP film with a mobile unit."""
 
-TYPICAL_WIDTH = 13.5
-"""Half-width of the chest, in cm, for which the shapes of bones and airways are written down."""
+DETECTORS = {
+    "PA": ((0.55, 42.7, 1.0), (0.27, 35.0, 1.22), (0.18, 42.7, 0.82)),
+    "AP": ((0.06, 42.7, 1.0), (0.94, 35.0, 1.22)),
+}
+"""The detectors of a view: probability, height in cm, width over height.
+
+Most originals of ChestX-ray14 have 2992 x 2991, 2500 x 2048 or 2048 x 2500 pixels of 0.14 to 0.17 mm. NIH squeezed each
+into a square, and so are the films here. The probabilities are near those of the 794 originals at hand.
+"""
+
+TYPICAL_TLC = 6.9
+"""Total lung capacity, in L, of a man of 45 years and 176 cm. The shapes of the chest are written down for him."""
+
+ADULT_HEIGHTS = {"F": (163.0, 6.5), "M": (176.0, 7.0)}
+"""Mean and standard deviation of the height, in cm."""
+
+CHILD_PROBABILITY = 0.10
+"""A tenth of the real films at hand are of people under 18. The youngest patient here is 5 years old."""
+
+CHILD_HEIGHTS = {"F": (108, 128, 145, 160, 163), "M": (109, 128, 144, 164, 175)}
+"""Heights in cm at 5, 8, 11, 14 and 17 years: medians of the CDC growth charts (2000), rounded."""
 
 TAKEN_UP_ML = 500
 """Millilitres of fluid or gas that a lung makes way for by itself, before anything else moves."""
 
 MAX_SHIFT = 4.0
 """Centimetres by which the mediastinum moves at most: the lung and the ribs of the opposite side resist."""
+
+RIBS_GIVE = 0.6
+"""Centimetres by which the ribs of a side move outwards for each litre beyond `TAKEN_UP_ML`. Chosen."""
+
+
+def total_lung_capacity(sex: str, age: float, height: float) -> float:
+    """Return the median total lung capacity, in L.
+
+    Parameters
+    ----------
+    sex : {"F", "M"}
+    age : float, years
+    height : float, cm
+
+    Notes
+    -----
+    The reference values of the Global Lung Function Initiative (Hall et al., Eur Respir J 2021;57:2000289).
+
+    Examples
+    --------
+    >>> round(total_lung_capacity("M", 45, 176), 1), round(total_lung_capacity("F", 45, 163), 1)
+    (6.9, 5.1)
+    """
+    a, b, c = (-10.1128, 0.1062, 2.2259) if sex == "F" else (-10.5861, 0.1433, 2.3155)
+    return exp(a + b * log(age) + c * log(height))
 
 
 @dataclass(frozen=True)
@@ -39,8 +83,13 @@ class Patient:
         The three numbers that the patient is drawn from.
     sex : {"F", "M"}
     age : int, years
+    height : float, cm
+    scale : float
+        Size of the chest over that of a man with a total lung capacity of `TYPICAL_TLC`.
     width, depth : float, cm
         Half-axes of the chest cavity where it is widest: about 7:5.
+    middle : float, cm
+        Where the middle of the cavity lies, to the patient's left. It moves if the ribs of one side give way.
     apex, base : float, cm
         Heights of the top of the lungs and of the lateral costophrenic angle.
     domes : (right, left), cm
@@ -48,8 +97,10 @@ class Patient:
         higher, unless the left one is raised.
     rim_slope : float
         Fall of the rim of the diaphragm, in cm for each cm towards the back.
-    muscle, fat, breast : float, cm
+    muscle, fat : float, cm
         Thicknesses in front and behind.
+    breast : float, cm
+        Thickness of a breast; 0 for none.
     flank : float, cm
         Thickness of the wall at the sides, with the muscles of back and armpit.
     heart : (x, y, z), cm
@@ -85,6 +136,8 @@ class Patient:
     seed: int
     sex: str
     age: int
+    height: float
+    scale: float
     width: float
     depth: float
     apex: float
@@ -105,6 +158,7 @@ class Patient:
     recoil_pressure: float
     half_yield: float
     compliance: float
+    middle: float = 0.0
     shift: float = 0.0
     pleural_thickening: tuple[float, float] = (0.0, 0.0)
     fat_pads: tuple[float, float] = (0.0, 0.0)
@@ -129,17 +183,19 @@ class Patient:
         return (
             0.36 * self.heart[0] + self.shift,
             -0.25 * self.depth,
-            self.base + 0.7 * min(self.domes) + 0.95 * self.heart[2],
+            self.base + 0.9 * min(self.domes) + 0.75 * self.heart[2],
         )
 
 
-def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
+def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA") -> Patient:
     """Draw a patient at a visit.
 
     Parameters
     ----------
     number, visit, seed : int
         The same three numbers give the same patient with the same depth of breath.
+    view : {"PA", "AP"}
+        At the bedside (AP) the breath is shallower.
 
     Returns
     -------
@@ -148,23 +204,33 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
     patient_rng = np.random.default_rng([seed, number, 0, *b"patient"])
     visit_rng = np.random.default_rng([seed, number, 1 + visit, *b"patient"])
     # near ChestX-ray14, where 48,780 of 112,120 films are of women (43.5 %) and the median age is 49
-    sex, age = ("F" if patient_rng.random() < 0.45 else "M"), int(np.clip(patient_rng.normal(50, 17), 18, 95))
+    sex = "F" if patient_rng.random() < 0.45 else "M"
+    mean, spread = ADULT_HEIGHTS[sex]
+    age, height = int(np.clip(patient_rng.normal(50, 16), 18, 95)), patient_rng.normal(mean, spread)
+    if patient_rng.random() < CHILD_PROBABILITY:
+        age = int(patient_rng.integers(5, 18))
+        height *= float(np.interp(age, (5, 8, 11, 14, 17), CHILD_HEIGHTS[sex])) / mean
     female, old = sex == "F", np.clip((age - 40) / 50, 0, 1)
-    build = (0.91 if female else 1.0) * patient_rng.normal(1.0, 0.045)  # scale of the skeleton
-    habitus = float(np.clip(patient_rng.gamma(3.0, 0.33), 0.15, 3.5))  # 1 is average, more is stout
-    width = 13.7 * build * patient_rng.normal(1.0, 0.03)
-    depth = width * (np.clip(patient_rng.normal(0.70, 0.05), 0.56, 0.85) + 0.04 * old)  # AP to transverse: about 5:7
-    full = patient_rng.normal(28.0, 1.4) * build  # from base to apex, in full inspiration
-    # cm of a breath deeper than average; a quarter of the films catch a shallow one
-    breath = visit_rng.normal(0.0, 1.0) - 2.5 * (visit_rng.random() < 0.25) - 0.5 * (habitus - 1)
-    right = np.clip(patient_rng.normal(4.5, 0.7) - 0.3 * breath, 2.0, 7)
+    grown = float(np.clip((height - 100) / 60, 0.3, 1))  # of muscle, fat and breasts
+    habitus = float(np.clip(patient_rng.gamma(3.0, 0.33), 0.15, 3.5)) * grown  # 1 is average, more is stout
+    capacity = total_lung_capacity(sex, min(age, 80), height) * exp(patient_rng.normal(0, 0.11))
+    scale = float((capacity / TYPICAL_TLC) ** (1 / 3))
+    broad = exp(patient_rng.normal(0, 0.05))  # a broad chest is short
+    flat = float(np.clip(patient_rng.normal(0.70, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
+    width = 14.6 * scale * broad * (0.71 / flat) ** 0.5
+    depth = width * flat
+    full = 29.5 * scale / broad  # from base to apex, in full inspiration
+    # cm by which the base stays above that of full inspiration; a quarter of the films catch a shallow breath
+    shallow = visit_rng.uniform(0.0, 1.6) + visit_rng.uniform(1.5, 4.0) * (visit_rng.random() < 0.25)
+    bedside = visit_rng.uniform(0.5, 6.0) + 0.8 * habitus
+    lost = scale * (shallow + (bedside if view == "AP" else 0.0) + 0.3 * max(habitus - 1, 0))
+    right = scale * np.clip(patient_rng.normal(4.6, 0.6), 3.0, 6.5) + 0.12 * lost
     drop = patient_rng.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
-    left = right - drop
+    left = right - drop * min(scale, 1)
     if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
-        lift = patient_rng.uniform(1.5, 4.0)
+        lift = patient_rng.uniform(1.5, 4.0) * scale
         right, left = (right + lift, left) if patient_rng.random() < 0.6 else (right, left + lift)
-    large = patient_rng.random() < 0.12  # an enlarged heart
-    bulk = build * (patient_rng.normal(1.0, 0.07) + 0.10 * old + (patient_rng.uniform(0.1, 0.35) if large else 0))
+    bulk = scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
     # the order of the draws below is part of the films: keep it
     return Patient(
         number=number,
@@ -172,23 +238,25 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0) -> Patient:
         seed=seed,
         sex=sex,
         age=age,
+        height=float(height),
+        scale=scale,
         width=float(width),
         depth=float(depth),
         apex=float(full / 2),
-        base=float(-full / 2 - 0.8 * breath),
-        domes=(float(right), float(max(left, 1.5))),
+        base=float(-full / 2 + lost),
+        domes=(float(right), float(max(left, 1.5 * scale))),
         rim_slope=float(patient_rng.uniform(0.46, 0.68)),
-        muscle=float((1.2 if female else 1.6) * patient_rng.uniform(0.8, 1.3)),
-        flank=float(patient_rng.uniform(2.5, 5.0) + 1.3 * habitus),
-        fat=float(1.1 * habitus),
-        breast=float((patient_rng.uniform(0.8, 2.6) + 0.6 * habitus) if female else 0.35 * max(habitus - 1, 0)),
-        heart=(float(6.8 * bulk), float(5.6 * bulk), float(5.0 * bulk * patient_rng.normal(1, 0.04))),
-        heart_lean=float(patient_rng.uniform(0.55, 0.9)),
-        mediastinum=float(1.2 * build * patient_rng.uniform(0.6, 1.5)),
-        # inflated lung: 0.04 to 0.06 in the tables; more air at a deeper breath
-        lung_attenuation=float(np.clip(0.047 * exp(patient_rng.normal(0, 0.13)) * (1 - 0.04 * breath), 0.03, 0.08)),
-        bone_density=float(np.clip(patient_rng.normal(0.85, 0.15) - 0.25 * old, 0.35, 1.2)),
-        rib_spacing=float(2.55 * build * patient_rng.uniform(0.94, 1.08)),
+        muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
+        flank=float(patient_rng.uniform(1.8, 2.8) * scale + 1.3 * habitus),
+        fat=float(0.9 * habitus),
+        breast=float((patient_rng.uniform(1.5, 4.5) + 1.2 * habitus) if female and age > 13 else 0.0),
+        heart=(float(6.5 * bulk), float(4.9 * bulk), float(4.8 * bulk * patient_rng.normal(1, 0.04))),
+        heart_lean=float(patient_rng.uniform(0.50, 0.85)),
+        mediastinum=float(1.5 * scale * patient_rng.uniform(0.8, 1.25)),
+        # inflated lung: 0.04 to 0.06 in the tables; less air at a shallow breath
+        lung_attenuation=float(np.clip(0.042 * exp(patient_rng.normal(0, 0.13)) * (1 + 0.03 * lost), 0.03, 0.08)),
+        bone_density=float(np.clip(patient_rng.normal(0.9, 0.13) - 0.25 * old, 0.4, 1.2)),
+        rib_spacing=float(2.6 * scale * patient_rng.uniform(0.94, 1.08)),
         rib_slope=float(patient_rng.uniform(0.42, 0.72)),
         recoil_pressure=float(exp(patient_rng.normal(1.8, 0.3))),
         half_yield=float(exp(patient_rng.normal(0.4, 0.4))),
@@ -213,29 +281,34 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     rng = patient.rng("geometry", same_every_visit=False)
     portable = view == "AP"
     chest_wall = patient.depth + patient.muscle + patient.fat
-    spread = 1.6 if portable else 1.0  # of the errors of position
-    # fractions of the film's side that the lungs fill, in width and in height
-    filled_width, filled_height = rng.uniform((0.58, 0.58), (0.86, 0.84)) * (0.82 if portable else 1.0)
-    field = max(2 * patient.width / filled_width, (patient.apex - patient.base) / filled_height)
-    middle = (patient.apex + patient.base) / 2 + (0.02 if portable else -0.03) * field
+    spread = 1.8 if portable else 1.0  # of the errors of position
+    probabilities, heights, aspects = zip(*DETECTORS[view], strict=True)
+    kind = int(np.searchsorted(np.cumsum(probabilities), rng.random()))
+    # the beam is narrowed to a small patient, and some films are trimmed to the lungs
+    part = min(1.0, rng.uniform(1.45, 1.75) * 2 * patient.width / 42.7) * (1 - 0.16 * max(rng.random() - 0.4, 0) / 0.6)
+    field, aspect = heights[kind] * part, aspects[kind]
+    # the upper edge of the film lies a few cm above the lungs
+    above = rng.uniform(2.0, 6.5) + (rng.uniform(0, 4) if portable else 0)
+    middle = patient.apex + above * patient.scale - field / 2
     return Geometry(
         view=view,
         source_to_detector=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,
         origin_to_detector=float(chest_wall + (rng.uniform(2.0, 4.0) if portable else rng.uniform(0.5, 2.0))),
-        field=float(np.clip(field, 26, 54)),
-        centre=(float(rng.normal(0, 0.7 * spread)), float(middle + rng.normal(0, 1.1 * spread))),
+        field=float(field),
+        aspect=aspect,
+        centre=(float(rng.normal(0, 0.8 * spread)), float(middle)),
         source_height=float(rng.normal(-4.0 if portable else 0.0, 7.0 if portable else 2.0)),
-        yaw=float(rng.normal(0, 3.0 * spread)),
+        yaw=float(rng.normal(0, 2.5 * spread)),
         roll=float(rng.normal(0, 1.3 * spread)),
     )
 
 
 def displace(patient: Patient, right_ml: float, left_ml: float) -> Patient:
-    """Return the patient with mediastinum and diaphragm moved by what fills the pleural spaces.
+    """Return the patient with mediastinum, diaphragm and ribs moved by what fills the pleural spaces.
 
     A lung makes way for the first half litre by itself. Beyond it, the mediastinum
     moves with the difference between the two sides, by 4 cm at most. Each side also
-    presses down its own dome.
+    presses down its own dome, and its ribs outwards.
 
     Parameters
     ----------
@@ -243,10 +316,18 @@ def displace(patient: Patient, right_ml: float, left_ml: float) -> Patient:
     right_ml, left_ml : float, mL
         Fluid or gas on each side.
     """
-    excess = (max(right_ml - TAKEN_UP_ML, 0) - max(left_ml - TAKEN_UP_ML, 0)) / 1000
-    shift = float(np.clip(patient.compliance * excess, -MAX_SHIFT, MAX_SHIFT))
+    right_l, left_l = (max(ml - TAKEN_UP_ML, 0) / 1000 for ml in (right_ml, left_ml))
+    shift = float(np.clip(patient.compliance * (right_l - left_l), -MAX_SHIFT, MAX_SHIFT))
     right, left = (
-        max(dome - 0.8 * patient.compliance * max(ml - TAKEN_UP_ML, 0) / 1000, 1.0)
-        for dome, ml in zip(patient.domes, (right_ml, left_ml), strict=True)
+        max(dome - 0.8 * patient.compliance * litres, 1.0)
+        for dome, litres in zip(patient.domes, (right_l, left_l), strict=True)
     )
-    return replace(patient, shift=patient.shift + shift, domes=(float(right), float(left)))
+    # one side moves outwards: the cavity is wider by half of it, and its middle lies that much to this side
+    outwards = RIBS_GIVE * min(right_l, 3.0), RIBS_GIVE * min(left_l, 3.0)
+    return replace(
+        patient,
+        shift=patient.shift + shift,
+        domes=(float(right), float(left)),
+        width=patient.width + (outwards[0] + outwards[1]) / 2,
+        middle=patient.middle + (outwards[1] - outwards[0]) / 2,
+    )

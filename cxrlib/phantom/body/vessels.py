@@ -5,7 +5,7 @@ Numbers are chosen by eye. Lengths are in cm.
 
 import numpy as np
 
-from cxrlib.phantom.body.patient import TYPICAL_WIDTH, Patient
+from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.physics.drawing import canvas_side, draw_lines, shrink
 from cxrlib.phantom.physics.rays import Geometry, Rays
 
@@ -79,7 +79,7 @@ def airway_thickness(rays: Rays, patient: Patient) -> np.ndarray:
     x, z = rays.at_depth(0.18 * patient.depth)
     carina = patient.apex - 8.6  # height of the fork
     x = x - (patient.shift + 0.25)
-    radius = 0.78 * patient.width / TYPICAL_WIDTH  # of the trachea
+    radius = 0.78 * patient.scale  # of the trachea
     inside = np.sqrt(np.clip(1 - (x / radius) ** 2, 0, 1)) * np.clip((z - carina) * 2, 0, 1)
     for side, steepness in ((-1, 1.5), (1, 0.8)):  # the right bronchus falls more steeply than the left
         below = np.float32(carina) + np.float32(0.3) - z  # added in float32: the films depend on its rounding

@@ -139,7 +139,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     """
     system, size, portable = SITES[site], attenuation.shape[0], geometry.view == "AP"
     pixel = geometry.field / size
-    quanta = QUANTA * pixel**2 * exp(rng.normal(0.0, 1.0))  # exposures differ from film to film
+    quanta = QUANTA * pixel**2 * geometry.aspect * exp(rng.normal(0.0, 1.0))  # exposures differ from film to film
     scatter = system.scatter * rng.uniform(0.6, 1.4) * (NO_GRID if portable else 1.0)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
     # focus, motion and screen blur the film by 0.03 to 0.12 cm; less than 0.2 of a pixel is not seen

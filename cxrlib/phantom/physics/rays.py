@@ -30,7 +30,9 @@ class Rays:
     length : ndarray, (H, W), float32
         Centimetres along the ray for each centimetre of y.
     pixel : float, cm
-        Side of a pixel on the detector.
+        Height of a pixel on the detector.
+    aspect : float
+        Width of a pixel over its height.
     """
 
     x0: np.ndarray
@@ -39,13 +41,14 @@ class Rays:
     dz: np.ndarray
     length: np.ndarray
     pixel: float
+    aspect: float = 1.0
 
     def __getitem__(self, part: tuple[slice, slice]) -> "Rays":
         """Return the rays of some rows and columns."""
         x0, dx, z0, dz, length = (
             np.ascontiguousarray(array[part]) for array in (self.x0, self.dx, self.z0, self.dz, self.length)
         )
-        return Rays(x0, dx, z0, dz, length, self.pixel)
+        return Rays(x0, dx, z0, dz, length, self.pixel, self.aspect)
 
     def at_depth(self, y: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return x and z (H, W), in cm, where the rays reach depth y."""
@@ -64,7 +67,9 @@ class Geometry:
     source_to_detector, origin_to_detector : float, cm
         Distances from the detector.
     field : float, cm
-        Side of the square detector.
+        Height of the detector.
+    aspect : float
+        Width of the detector over its height. The film is square all the same: it is squeezed.
     centre : (x, z), cm
         The point of the patient in front of the middle of the detector.
     source_height : float, cm
@@ -77,6 +82,7 @@ class Geometry:
     source_to_detector: float = 183.0
     origin_to_detector: float = 12.0
     field: float = 38.0
+    aspect: float = 1.0
     centre: tuple[float, float] = (0.0, 0.0)
     source_height: float = 0.0
     yaw: float = 0.0
@@ -104,7 +110,7 @@ class Geometry:
         """Return the rays to the (size, size) pixels."""
         pixel = self.field / size
         ticks = (np.arange(size) + 0.5) * pixel - self.field / 2
-        across, down = ticks[None, :], -ticks[:, None]
+        across, down = self.aspect * ticks[None, :], -ticks[:, None]
         turn = radians(self.roll)
         u = self.centre[0] + across * cos(turn) - down * sin(turn)
         v = self.centre[1] + across * sin(turn) + down * cos(turn)
@@ -121,10 +127,14 @@ class Geometry:
             dz=turned_dz.astype(np.float32),
             length=np.sqrt(1 + turned_dx**2 + turned_dz**2).astype(np.float32),
             pixel=pixel,
+            aspect=self.aspect,
         )
 
     def project(self, points: ArrayLike) -> np.ndarray:
-        """Return where points (..., 3) fall on the detector, (..., 2): column and row in cm from its upper left."""
+        """Return where points (..., 3) fall on the squeezed film, (..., 2): column and row from its upper left.
+
+        They are counted so that the film is `field` high and wide: in cm of the detector's height.
+        """
         points = np.asarray(points, float)
         c, s = cos(radians(self.yaw)), sin(radians(self.yaw))
         x = points[..., 0] * c - points[..., 1] * s
@@ -135,7 +145,7 @@ class Geometry:
         v = (points[..., 2] - self.centre[1] - self.source_height) * reach + self.source_height
         turn = radians(self.roll)
         across, down = u * cos(turn) + v * sin(turn), -u * sin(turn) + v * cos(turn)
-        return np.stack([across + self.field / 2, self.field / 2 - down], axis=-1)
+        return np.stack([across / self.aspect + self.field / 2, self.field / 2 - down], axis=-1)
 
 
 class Chord(NamedTuple):
