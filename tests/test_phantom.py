@@ -10,7 +10,7 @@ from cxrlib.errors import InputError
 from cxrlib.phantom.body.chest import cross_wall, trace_pleura
 from cxrlib.phantom.body.fluid import draw_unevenness, fill, filled_ml, pleural_space_ml
 from cxrlib.phantom.body.heart import cardiothoracic_ratio, heart_shadow
-from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient
+from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient, total_lung_capacity
 from cxrlib.phantom.film import Film, Order, fit_volume, take_film
 from cxrlib.phantom.physics.detector import detect
 from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
@@ -87,6 +87,7 @@ def test_the_heart_is_larger_on_ap_by_chons_formula():
             roll=0.0,
             source_height=0.0,
             field=50.0,
+            aspect=1.0,
         )
         rays = geometry.cast(800)
         columns = np.flatnonzero(heart_shadow(rays, patient).any(axis=0))
@@ -102,9 +103,27 @@ def test_the_heart_is_larger_on_ap_by_chons_formula():
         assert np.mean(ratios) == pytest.approx(0.00099 * distance + 0.79, rel=0.03)
 
 
-def test_lungs_are_as_large_as_lungs():
-    volumes = [sum(pleural_space_ml(p, draw_geometry(p, "PA"))) for p in map(draw_patient, range(60))]
-    assert 3800 < np.median(volumes) < 4800  # CT, lying: 4.1 to 4.5 L
+def test_lungs_have_the_total_capacity_of_their_height_age_and_sex():
+    assert total_lung_capacity("M", 45, 176) == pytest.approx(6.9, abs=0.05)
+    assert total_lung_capacity("F", 45, 163) == pytest.approx(5.1, abs=0.05)
+    ratios = []
+    for patient in map(draw_patient, range(80)):
+        capacity = total_lung_capacity(patient.sex, min(patient.age, 80), patient.height)
+        deep = replace(patient, base=-patient.apex)  # as after a full breath
+        ratios.append(sum(pleural_space_ml(deep, draw_geometry(deep, "PA"))) / 1000 / capacity)
+    assert np.median(ratios) == pytest.approx(1, abs=0.05)
+    assert np.quantile(ratios, 0.05) > 0.75
+    assert np.quantile(ratios, 0.95) < 1.3
+
+
+def test_hearts_are_narrower_than_half_the_chest():
+    ratios = []
+    for number in range(80):
+        patient = draw_patient(number)
+        rays = draw_geometry(patient, "PA").cast(192)
+        ratios.append(cardiothoracic_ratio(rays, patient, cross_wall(rays, patient)))
+    assert 0.40 < np.median(ratios) < 0.48
+    assert np.mean(np.array(ratios) > 0.5) < 0.1
 
 
 def test_the_right_dome_is_higher_by_one_or_two_cm_in_most():
@@ -227,7 +246,7 @@ def test_gas_rises_and_is_dark():
 def test_a_nodule_has_its_size():
     for diameter in (1.5, 4.0):
         film = take_film(Order(patient=4, finding="nodule", amount=diameter), size=512)
-        width = film.mask.any(axis=0).sum() * film.geometry.field / 512
+        width = film.mask.any(axis=0).sum() * film.geometry.field * film.geometry.aspect / 512
         assert width == pytest.approx(diameter * film.geometry.magnification(0.0), rel=0.12)
 
 

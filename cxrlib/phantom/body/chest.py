@@ -143,12 +143,12 @@ class Wall:
 def wall_at(patient: Patient, z: np.ndarray, *, beyond: float = 0.0) -> Wall:
     """Return the wall of the cavity at height z (H, W), in cm, or a wall that lies `beyond` cm outside it.
 
-    Towards the apex the width falls to 0.46 of its largest value, and the depth to 0.55 (by eye).
+    Towards the apex the width falls to 0.52 of its largest value, and the depth to 0.45 (by eye).
     """
     up = np.clip((z - np.float32(patient.base)) / np.float32(patient.apex - patient.base), 0, 1)
     square = up * up
-    width = np.float32(patient.width) * (1 - np.float32(0.54) * square * up)
-    narrower = np.float32(0.45 * patient.depth) * square
+    width = np.float32(patient.width) * (1 - np.float32(0.48) * square * square)
+    narrower = np.float32(0.55 * patient.depth) * square
     depth = np.float32(patient.depth) - narrower
     return Wall(width + np.float32(beyond), depth + np.float32(beyond), patient.middle, np.float32(0.6) * narrower)
 
@@ -182,7 +182,7 @@ def heart_shapes(rays: Rays, patient: Patient) -> list[Chord]:
     bulk, (x, y, z) = patient.heart[0] / TYPICAL_HEART, patient.heart_centre
     return [
         ellipsoid(rays, (x, y, z), patient.heart, lean=patient.heart_lean),
-        ellipsoid(rays, (patient.shift - 1.2 * bulk, y + 1.2, z + 0.6 * bulk), (3.0 * bulk, 4.2 * bulk, 5.0 * bulk)),
+ellipsoid(rays, (patient.shift - 1.2 * bulk, y + 0.5, z + 0.4 * bulk), (3.0 * bulk, 3.0 * bulk, 5.4 * bulk)),
     ]
 
 
@@ -205,7 +205,7 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ),
         # the trunk of the great vessels above the heart: it leans from the right atrium to the left of the arch
         ellipsoid(
-            rays, (shift + 0.3 * bulk, -0.5, heart_z + 6.0 * bulk), (2.7 * bulk, 3.2 * bulk, 6.0 * bulk), lean=0.12
+            rays, (shift + 0.3 * bulk, -1.0, heart_z + 6.0 * bulk), (2.8 * bulk, 3.0 * bulk, 6.5 * bulk), lean=0.12
         ),
         # the left border of the heart, up to the trunk of the pulmonary artery
         ellipsoid(
@@ -215,7 +215,7 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
             lean=1.0,
         ),
         # the vena cava and the upper mediastinum, on the right
-        ellipsoid(rays, (shift - 0.8 * size, 0.0, apex - 6.0 * size), (1.8 * size, 2.6 * size, 8.0 * size)),
+        ellipsoid(rays, (shift - 0.9 * size, 0.0, apex - 5.0 * size), (2.2 * size, 2.6 * size, 9.0 * size)),
         # the middle of the diaphragm, between the domes
         ellipsoid(
             rays, (0.0, -0.1 * patient.depth, base), (0.55 * patient.width, patient.depth, 0.95 * min(patient.domes))
@@ -243,7 +243,7 @@ def _cross_dome(rays: Rays, patient: Patient, side: int, dome: float) -> Chord:
         Height above the rim.
     """
     cx, ax = patient.middle + side * 0.43 * patient.width, 0.605 * patient.width
-    cy, ay = -0.08 * patient.depth, patient.depth
+    cy, ay = -0.12 * patient.depth, 0.95 * patient.depth
     x = rays.x0 - cx
     h, dh = (rays.z0 - patient.base) / dome, (rays.dz + patient.rim_slope) / dome
     a = dh * dh + rays.dx * rays.dx / ax**2 + 1 / ay**2

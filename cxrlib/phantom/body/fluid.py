@@ -31,7 +31,7 @@ POSTURES = {"upright": (0.0, 1.0), "supine": (-1.0, 0.12), "semi-erect": (-0.6, 
 
 SIDES = ("right", "left", "both")
 
-ROUGHNESS = (0.3, 1.6)
+ROUGHNESS = (0.1, 0.8)
 """Centimetres by which the filling order varies from place to place, because no lung is the same everywhere. By eye."""
 
 AIRLESS = 3.0
@@ -76,7 +76,7 @@ class Filling:
 def draw_unevenness(patient: Patient, size: int) -> np.ndarray:
     """Return by how many cm (size, size) the filling order varies over the film: the same at each visit."""
     rng = patient.rng("adhesions")
-    return np.float32(rng.uniform(*ROUGHNESS)) * grain(rng, size, coarsest=5, octaves=3)
+    return np.float32(rng.uniform(*ROUGHNESS)) * grain(rng, size, coarsest=4, octaves=2)
 
 
 def filling_order(

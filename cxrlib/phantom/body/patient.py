@@ -183,7 +183,7 @@ class Patient:
         return (
             0.36 * self.heart[0] + self.shift,
             -0.25 * self.depth,
-            self.base + 0.9 * min(self.domes) + 0.75 * self.heart[2],
+            self.base + 0.75 * min(self.domes) + 0.75 * self.heart[2],
         )
 
 
@@ -217,20 +217,20 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     scale = float((capacity / TYPICAL_TLC) ** (1 / 3))
     broad = exp(patient_rng.normal(0, 0.05))  # a broad chest is short
     flat = float(np.clip(patient_rng.normal(0.70, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
-    width = 14.6 * scale * broad * (0.71 / flat) ** 0.5
+    width = 14.8 * scale * broad * (0.71 / flat) ** 0.5
     depth = width * flat
-    full = 29.5 * scale / broad  # from base to apex, in full inspiration
+    full = 30.0 * scale / broad  # from base to apex, in full inspiration
     # cm by which the base stays above that of full inspiration; a quarter of the films catch a shallow breath
     shallow = visit_rng.uniform(0.0, 1.6) + visit_rng.uniform(1.5, 4.0) * (visit_rng.random() < 0.25)
-    bedside = visit_rng.uniform(0.5, 6.0) + 0.8 * habitus
+    bedside = visit_rng.uniform(1.5, 7.5) + 0.8 * habitus
     lost = scale * (shallow + (bedside if view == "AP" else 0.0) + 0.3 * max(habitus - 1, 0))
-    right = scale * np.clip(patient_rng.normal(4.6, 0.6), 3.0, 6.5) + 0.12 * lost
+    right = scale * np.clip(patient_rng.normal(5.2, 0.6), 3.5, 7.0) + 0.12 * lost
     drop = patient_rng.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
     left = right - drop * min(scale, 1)
     if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
         lift = patient_rng.uniform(1.5, 4.0) * scale
         right, left = (right + lift, left) if patient_rng.random() < 0.6 else (right, left + lift)
-    bulk = scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
+    bulk = 1.03 * scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
     # the order of the draws below is part of the films: keep it
     return Patient(
         number=number,
@@ -245,14 +245,14 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
         apex=float(full / 2),
         base=float(-full / 2 + lost),
         domes=(float(right), float(max(left, 1.5 * scale))),
-        rim_slope=float(patient_rng.uniform(0.46, 0.68)),
+        rim_slope=float(patient_rng.uniform(0.48, 0.64)),
         muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
-        flank=float(patient_rng.uniform(1.8, 2.8) * scale + 1.3 * habitus),
+        flank=float(patient_rng.uniform(1.7, 2.5) * scale + 1.0 * habitus),
         fat=float(0.9 * habitus),
         breast=float((patient_rng.uniform(1.5, 4.5) + 1.2 * habitus) if female and age > 13 else 0.0),
         heart=(float(6.5 * bulk), float(4.9 * bulk), float(4.8 * bulk * patient_rng.normal(1, 0.04))),
         heart_lean=float(patient_rng.uniform(0.50, 0.85)),
-        mediastinum=float(1.5 * scale * patient_rng.uniform(0.8, 1.25)),
+        mediastinum=float(1.7 * scale * patient_rng.uniform(0.8, 1.25)),
         # inflated lung: 0.04 to 0.06 in the tables; less air at a shallow breath
         lung_attenuation=float(np.clip(0.042 * exp(patient_rng.normal(0, 0.13)) * (1 + 0.03 * lost), 0.03, 0.08)),
         bone_density=float(np.clip(patient_rng.normal(0.9, 0.13) - 0.25 * old, 0.4, 1.2)),
@@ -286,10 +286,12 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     kind = int(np.searchsorted(np.cumsum(probabilities), rng.random()))
     # the beam is narrowed to a small patient, and some films are trimmed to the lungs
     part = min(1.0, rng.uniform(1.45, 1.75) * 2 * patient.width / 42.7) * (1 - 0.16 * max(rng.random() - 0.4, 0) / 0.6)
-    field, aspect = heights[kind] * part, aspects[kind]
     # the upper edge of the film lies a few cm above the lungs
-    above = rng.uniform(2.0, 6.5) + (rng.uniform(0, 4) if portable else 0)
-    middle = patient.apex + above * patient.scale - field / 2
+    above = (rng.uniform(2.0, 6.5) + (rng.uniform(0, 4) if portable else 0)) * patient.scale
+    field, aspect = heights[kind] * part, aspects[kind]
+    if field < 1.1 * (patient.apex - patient.base) + above:  # the lungs would not fit: the detector is turned upright
+        field, aspect = 42.7 * max(part, 0.9), 0.82
+    middle = patient.apex + above - field / 2
     return Geometry(
         view=view,
         source_to_detector=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,

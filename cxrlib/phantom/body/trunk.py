@@ -48,7 +48,7 @@ def _torso(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """From the neck the line of the shoulders falls outwards; below the armpits there is only the trunk."""
+    """Return the thickness (H, W) of the shoulders: their line falls outwards from the neck, down to the armpits."""
     size, fat, rng = patient.scale, patient.fat, patient.rng("shoulder line")
     slope, high = rng.uniform(0.18, 0.42), rng.uniform(2.0, 4.5)
     reach = patient.width + (4.5 * size + fat)
@@ -56,10 +56,11 @@ def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     line = np.float32(patient.apex + high * size) - np.float32(slope) * (out - np.float32(5 * size))
     end = np.clip((np.float32(reach) - out) / np.float32(5 * size), 0, 1)
     below = np.clip((line - z) / np.float32(5 * size), 0, 1)
-    armpit = np.float32(patient.apex - 10.5 * size) + np.float32(0.25) * np.maximum(out - np.float32(patient.width), 0)
-    above = np.clip((z - armpit) / np.float32(3.5 * size), 0, 1)
-    deep = np.float32(13.5 * size + 1.6 * fat) - np.float32(0.16) * out
-    return deep * np.sqrt(below * above * np.sqrt(end))
+    # the fold of the armpit hangs from the arm down to the trunk
+    armpit = np.float32(patient.apex - 13.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
+    above = np.clip((z - armpit) / np.float32(9.0 * size), 0, 1)
+    deep = np.float32(12.5 * size + 1.6 * fat) - np.float32(0.12) * out
+    return deep * above * np.sqrt(below * np.sqrt(end))
 
 
 def _arms(patient: Patient, x: np.ndarray, z: np.ndarray, view: str) -> np.ndarray:
@@ -106,7 +107,7 @@ def _neck(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _head(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The chin, which is low at the bedside and often turned to a side."""
+    """Return the thickness (H, W) of the head. The chin is low at the bedside."""
     rng, size = patient.rng("head", same_every_visit=False), patient.scale
     low, aside = patient.apex + rng.uniform(3.0, 11.0) * size, rng.normal(0, 2.0)
     across = (x - np.float32(aside)) / np.float32(6.8 * size)
