@@ -216,12 +216,9 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ),
         # the vena cava and the upper mediastinum, on the right
         ellipsoid(rays, (shift - 0.9 * size, 0.0, apex - 5.0 * size), (2.2 * size, 2.6 * size, 9.0 * size)),
-        # the middle of the diaphragm, between the domes
-        ellipsoid(
-            rays, (0.0, -0.1 * patient.depth, base), (0.55 * patient.width, patient.depth, 0.95 * min(patient.domes))
-        ),
     ]
-    for side, dome in zip((-1, 1), patient.domes, strict=True):
+    right, left = patient.domes
+    for side, dome in ((-1, right), (0, 0.95 * min(right, left)), (1, left)):  # 0: the diaphragm's middle, under the heart
         shapes.append(_cross_dome(rays, patient, side, dome))
     for side, radius in zip((-1, 1), patient.fat_pads, strict=True):
         if radius:
@@ -237,13 +234,14 @@ def _cross_dome(rays: Rays, patient: Patient, side: int, dome: float) -> Chord:
     ----------
     rays : Rays
     patient : Patient
-    side : {-1, 1}
-        Right or left.
+    side : {-1, 0, 1}
+        Right, between the two, or left.
     dome : float, cm
         Height above the rim.
     """
-    cx, ax = patient.middle + side * 0.43 * patient.width, 0.605 * patient.width
-    cy, ay = -0.12 * patient.depth, 0.95 * patient.depth
+    cx, ax = patient.middle + side * 0.43 * patient.width, (0.63 if side else 0.55) * patient.width
+    # the dome ends well before the wall of the back: behind it lies a deep pocket of the pleural space
+    cy, ay = -0.25 * patient.depth, 0.85 * patient.depth
     x = rays.x0 - cx
     h, dh = (rays.z0 - patient.base) / dome, (rays.dz + patient.rim_slope) / dome
     a = dh * dh + rays.dx * rays.dx / ax**2 + 1 / ay**2
@@ -296,7 +294,7 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     inside -= border
     below_dome = np.subtract(patient.base + min(patient.domes), z, out=border)
     np.maximum(below_dome, 0, out=below_dome)
-    below_dome *= np.float32(0.6)
+    below_dome *= np.float32(0.35)
     inside -= below_dome  # beside the spine and the crura the lower edge slants outwards
     np.minimum(inside, _below_tops(patient, from_middle, y, z), out=inside)
     for chord in shapes_in_cavity(rays, patient):

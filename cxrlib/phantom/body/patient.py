@@ -245,7 +245,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
         apex=float(full / 2),
         base=float(-full / 2 + lost),
         domes=(float(right), float(max(left, 1.5 * scale))),
-        rim_slope=float(patient_rng.uniform(0.48, 0.64)),
+        rim_slope=float(patient_rng.uniform(0.40, 0.54)),
         muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
         flank=float(patient_rng.uniform(1.7, 2.5) * scale + 1.0 * habitus),
         fat=float(0.9 * habitus),
