@@ -90,9 +90,9 @@ def test_a_row_of_a_cohort_gives_its_film_again(sim_cohort):
 
 def test_volumes_patients_and_views_are_as_stated():
     table = draw_roster(4000, prevalence=0.5)
-    volumes = table.loc[table["label"] == 1, "volume_ml"]
-    assert np.median(volumes) == pytest.approx(500, rel=0.06)
-    np.testing.assert_allclose(np.quantile(volumes, [0.05, 0.95]), [120, 2000], rtol=0.12)
+    volumes = table.loc[(table["label"] == 1) & (table["age"] >= 18), "volume_ml"]
+    assert np.median(volumes) == pytest.approx(350, rel=0.06)
+    np.testing.assert_allclose(np.quantile(volumes, [0.05, 0.95]), [70, 1800], rtol=0.12)
     check_split(table, "drawn")
     assert 1.1 < len(table) / table["patient_id"].nunique() < 1.8
     assert (table["view"] == "AP").mean() == pytest.approx(0.4, abs=0.03)
@@ -107,6 +107,19 @@ def test_without_a_shortcut_nothing_but_the_film_tells():
         fractions = table.groupby(table[column].astype(str))["label"].mean()
         assert fractions.between(0.46, 0.54).all(), fractions
     assert table.groupby("label")["devices"].apply(lambda d: (d != "").mean()).diff().abs().max() < 0.04
+
+
+def test_comorbidity_is_from_independent_to_as_nih_files_it():
+    for comorbidity, without, present in ((0.0, 0.45, 0.45), (0.5, 0.225, 0.65), (1.0, 0.0, 0.85)):
+        table = draw_roster(4000, prevalence=0.5, comorbidity=comorbidity, seed=1)
+        sick = table.groupby("label")["sick"].mean()
+        assert sick.tolist() == pytest.approx([without, present], abs=0.03)
+        # the other columns stay independent of the label, but the sick have more devices
+        assert table.groupby("label")["view"].apply(lambda view: (view == "AP").mean()).diff().abs().max() < 0.04
+        devices = table.groupby("sick")["devices"].apply(lambda devices: (devices != "").mean())
+        assert devices[1] > devices[0] + 0.05
+    row = table[table["sick"] == 1].iloc[0].to_dict()
+    assert order_of(row).sick
 
 
 def test_a_shortcut_decides_view_site_and_devices():
@@ -183,6 +196,7 @@ REFUSED = [
     ({"label_noise": (0.2, 1.2)}, r"label_noise \(nofinding\) is 1.2"),
     ({"label_noise": (0.2,)}, "two fractions are needed"),
     ({"shortcut": -0.1}, "shortcut is -0.1"),
+    ({"comorbidity": 2.0}, "comorbidity is 2.0; it must lie between 0 and 1"),
     ({"size": 8}, "size is 8; it must be 32 to 1024"),
     ({"format": "jpeg"}, "format is 'jpeg'; it must be one of png, dicom"),
     ({"seed": -1}, "seed is -1"),
@@ -204,7 +218,7 @@ def test_a_later_visit_is_of_the_same_patients_with_the_same_findings(tmp_path):
     assert set(first["path"]).isdisjoint(later["path"])
     assert (later["volume_ml"] <= 1.2 * first["volume_ml"]).all()  # a breath changes what a chest can hold
     folder = simulate(tmp_path / "later", films=4, prevalence=0.5, size=32, later_visit=True)
-    assert json.loads((folder / "simulation.json").read_text())["again"] is True
+    assert json.loads((folder / "simulation.json").read_text())["later_visit"] is True
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):

@@ -127,6 +127,12 @@ def simulate(
     shortcut: Annotated[
         float, typer.Option(help="Fraction of films whose view, site and devices the label decides.")
     ] = 0.0,
+    comorbidity: Annotated[
+        float,
+        typer.Option(
+            help="How closely other diseases go with the label, from 0 (not at all) to 1 (as in ChestX-ray14)."
+        ),
+    ] = 0.0,
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
     format: Annotated[options.FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = options.FilmFormat.png,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -144,6 +150,7 @@ def simulate(
         prevalence=prevalence,
         label_noise=label_noise,
         shortcut=shortcut,
+        comorbidity=comorbidity,
         size=size,
         format=format.value,
         seed=seed,

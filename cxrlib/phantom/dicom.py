@@ -59,8 +59,9 @@ def write_dicom(path: Path, film: Film, row: dict[str, Any]) -> None:
     data.SeriesNumber = data.InstanceNumber = 1
     rows, columns = film.pixels.shape
     data.Rows, data.Columns = rows, columns
-    spacing = round(film.geometry.field * 10 / columns, 5)
-    data.ImagerPixelSpacing = [spacing, round(spacing * film.geometry.aspect, 5)]  # of rows, of columns
+    if film.geometry.aspect == 1:  # a film that was squeezed into a square, as NIH's are, has no true spacing any more
+        spacing = round(film.geometry.field * 10 / columns, 5)
+        data.ImagerPixelSpacing = [spacing, spacing]
     data.SamplesPerPixel, data.PixelRepresentation = 1, 0
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
     data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"

@@ -46,6 +46,8 @@ class Order:
         A nodule is on one side.
     site : int
         0, 1 or 2: the hospital. It decides the scatter grid and the look-up curve.
+    sick : bool
+        Whether lungs and heart show other diseases: see `cxrlib.phantom.body.look_alikes`.
     devices : tuple of str
         Out of "leads", "tube", "line", "port", "pacemaker", "drain" and "portable".
 
@@ -64,6 +66,7 @@ class Order:
     amount: float = 0.0
     side: str = "right"
     site: int = 0
+    sick: bool = False
     devices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -19,17 +19,29 @@ MEASURES = {"effusion": "volume_ml", "pneumothorax": "volume_ml", "cardiomegaly"
 FILMS, PREVALENCE = 1107, 107 / 1107
 """107 films with an effusion and 1,000 without: as many as in the tutorial that the course grew from."""
 
-MEDIAN_ML, SPREAD, MIN_ML, MAX_ML = 500.0, 0.855, 20.0, 4000.0
-"""Volumes are log-normal: 5 to 95 % of them lie between about 120 and 2,000 mL."""
+MEDIAN_ML, SPREAD, MIN_ML, MAX_ML = 350.0, 1.0, 20.0, 4000.0
+"""Volumes of adults are log-normal: 5 to 95 % of them lie between about 70 and 1,800 mL, 3 in 10 below 200 mL."""
 
 ALWAYS_FITS_ML = 450.0
-"""Each side of every patient's chest holds this much."""
+"""Each side of every adult's chest holds this much."""
+
+SICK_PROBABILITY = 0.45
+"""Probability that lungs and heart are diseased, in either class, if that has nothing to do with the label."""
+
+SICK_WITH_FINDING = 0.85
+"""The same for films with the finding at a comorbidity of 1. Films without it then show healthy lungs and hearts."""
+
+SICK_DEVICES, HEALTHY_DEVICES = 1.4, 0.6
+"""Factors of the probability of a device. Chosen: the sick have more lines and cables."""
 
 AP_PROBABILITY = 0.4
 """As in ChestX-ray14, where 44,810 of 112,120 films are AP."""
 
 RETURN_PROBABILITY = 0.25
 """Probability that a patient comes back."""
+
+ADULT = 18
+"""Years."""
 
 LATER_VISIT = 500
 """Number of the visit from which later visits are counted: no patient has so many films in the roster itself."""
@@ -54,6 +66,7 @@ def draw_roster(
     prevalence: float = PREVALENCE,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
+    comorbidity: float = 0.0,
     later_visit: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -71,6 +84,11 @@ def draw_roster(
     shortcut : float in [0, 1]
         Fraction of the films whose view, site and devices follow from the label. At 0
         they have nothing to do with the label. At 1 the label decides all of them.
+    comorbidity : float in [0, 1]
+        How closely other diseases of lungs and heart go with the label. At 0 they have
+        nothing to do with it: 45 % of the films of either class show them. At 1 they are as
+        ChestX-ray14 files them: 85 % of the films with the finding show other diseases, and
+        no film without it does, because its No Finding excludes 13 other labels, too.
     later_visit : bool
         Draw the same patients at a later visit: with another breath, another framing and
         another exposure. The findings are the same, but a volume that the chest cannot
@@ -89,7 +107,7 @@ def draw_roster(
     InputError
         The finding is unknown, a fraction lies outside [0, 1], or a class has no films.
     """
-    _check_options(finding, prevalence, label_noise, shortcut, seed)
+    _check_options(finding, prevalence, label_noise, shortcut, comorbidity, seed)
     positives = round(films * prevalence)
     if not 0 < positives < films:
         raise InputError(
@@ -107,7 +125,12 @@ def draw_roster(
     sides = _draw_sides(rng, finding, true_labels)
     sites = _draw_sites(rng, labels, by_label)
     postures = np.where(views == "AP", rng.choice(list(POSTURES_AP), films, p=list(POSTURES_AP.values())), "upright")
-    devices = _draw_devices(rng, views, labels, by_label)
+    sick = rng.random(films) < np.where(
+        labels == 1,
+        SICK_PROBABILITY + comorbidity * (SICK_WITH_FINDING - SICK_PROBABILITY),
+        SICK_PROBABILITY * (1 - comorbidity),
+    )
+    devices = _draw_devices(rng, views, labels, by_label, sick)
 
     patient_ids = [f"{patient:05d}" for patient in patients]
     folders = np.where(labels == 1, finding, NOFINDING)
@@ -128,10 +151,13 @@ def draw_roster(
             "side": sides,
             "site": sites,
             "posture": postures,
+            "sick": sick.astype(int),
             "devices": devices,
         }
     )
     if MEASURES[finding] == "volume_ml":
+        sizes = np.array([person.scale**3 if person.age < ADULT else 1.0 for person in people])
+        table["volume_ml"] = np.ceil(table["volume_ml"] * sizes)  # a child's effusion is as small as its chest
         _fit_volumes(table, finding, seed)
     return table.sort_values("path", ignore_index=True)
 
@@ -165,12 +191,13 @@ def order_of(row: dict[str, Any], *, finding: str = "effusion", seed: int = 0) -
         amount=float(row[MEASURES[finding]]),
         side=row.get("side") or "right",  # an empty column may have been left out
         site=int(row["site"]),
+        sick=bool(int(row.get("sick") or 0)),
         devices=tuple(row.get("devices", "").split()),
     )
 
 
 def _check_options(
-    finding: str, prevalence: float, label_noise: tuple[float, float], shortcut: float, seed: int
+    finding: str, prevalence: float, label_noise: tuple[float, float], shortcut: float, comorbidity: float, seed: int
 ) -> None:
     if finding not in FINDINGS:
         raise InputError(f"finding is {finding!r}; it must be one of {', '.join(FINDINGS)}")
@@ -178,7 +205,7 @@ def _check_options(
         raise InputError(f"seed is {seed}; it must be at least 0 and below 2**32")
     if len(label_noise) != 2:
         raise InputError(f"label_noise is {label_noise!r}; two fractions are needed: for {finding}, for {NOFINDING}")
-    fractions = {"prevalence": prevalence, "shortcut": shortcut}
+    fractions = {"prevalence": prevalence, "shortcut": shortcut, "comorbidity": comorbidity}
     fractions |= {"label_noise (finding)": label_noise[0], "label_noise (nofinding)": label_noise[1]}
     for name, fraction in fractions.items():
         if not 0 <= fraction <= 1:
@@ -232,11 +259,14 @@ def _draw_sites(rng: np.random.Generator, labels: np.ndarray, by_label: np.ndarr
     return np.where(by_label, sites_by_label, rng.integers(3, size=films))
 
 
-def _draw_devices(rng: np.random.Generator, views: np.ndarray, labels: np.ndarray, by_label: np.ndarray) -> list[str]:
+def _draw_devices(
+    rng: np.random.Generator, views: np.ndarray, labels: np.ndarray, by_label: np.ndarray, sick: np.ndarray
+) -> list[str]:
     """Draw the devices of each film, as one text of names."""
     names = (*DEVICES, "portable")
     result = []
-    for draws, view, label, decided in zip(rng.random((len(views), len(names))), views, labels, by_label, strict=True):
+    draws_of_films = rng.random((len(views), len(names))) / np.where(sick, SICK_DEVICES, HEALTHY_DEVICES)[:, None]
+    for draws, view, label, decided in zip(draws_of_films, views, labels, by_label, strict=True):
         if decided:
             devices = SHORTCUT_DEVICES if label == 1 else []
         else:
@@ -249,8 +279,7 @@ def _draw_devices(rng: np.random.Generator, views: np.ndarray, labels: np.ndarra
 def _fit_volumes(table: pd.DataFrame, finding: str, seed: int) -> None:
     """Lower the volumes that a patient's chest cannot hold, in place."""
     volume_per_side = table["volume_ml"] / np.where(table["side"] == "both", 2, 1)
-    for index in table.index[
-        volume_per_side > ALWAYS_FITS_ML
-    ]:  # only large volumes: to look into every chest would take long
+    is_doubtful = (volume_per_side > ALWAYS_FITS_ML) | ((table["age"] < ADULT) & (volume_per_side > 0))
+    for index in table.index[is_doubtful]:  # to look into every chest would take long
         order = order_of(table.loc[index].to_dict(), finding=finding, seed=seed)
         table.loc[index, "volume_ml"] = float(np.floor(fit_volume(order)))

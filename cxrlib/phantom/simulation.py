@@ -19,7 +19,7 @@ from cxrlib.errors import InputError
 from cxrlib.phantom.film import check_size, take_film
 from cxrlib.phantom.roster import FILMS, PREVALENCE, draw_roster, order_of
 
-VERSION = 2
+VERSION = 3
 """Version of the films that a seed gives. It changes when the films do."""
 
 FORMATS = ("png", "dicom")
@@ -36,6 +36,7 @@ def simulate(
     prevalence: float = PREVALENCE,
     label_noise: tuple[float, float] = (0.0, 0.0),
     shortcut: float = 0.0,
+    comorbidity: float = 0.0,
     later_visit: bool = False,
     size: int = 128,
     format: str = "png",
@@ -52,7 +53,7 @@ def simulate(
     ----------
     out : path-like
         A new or empty folder.
-    films, finding, prevalence, label_noise, shortcut, later_visit, seed
+    films, finding, prevalence, label_noise, shortcut, comorbidity, later_visit, seed
         As in `draw_roster`. The same seed gives the same films on every processor that was tried.
     size : int, pixels
         Side of the films, 32 to 1024.
@@ -82,13 +83,13 @@ def simulate(
     check_size(size)
     if format not in FORMATS:
         raise InputError(f"format is {format!r}; it must be one of {', '.join(FORMATS)}")
-    options: dict[str, Any] = dict(finding=finding, prevalence=prevalence, label_noise=label_noise, shortcut=shortcut)
+    options: dict[str, Any] = dict(finding=finding, prevalence=prevalence, label_noise=label_noise)
+    options |= dict(shortcut=shortcut, comorbidity=comorbidity)
     table = draw_roster(films, **options, later_visit=later_visit, seed=seed)
     if format == "dicom":
         table["path"] = table["path"].str.replace(".png", ".dcm")
     settings = {"version": VERSION, "films": films} | options
-    # older folders have `later_visit` under the name "again", and a call must recognise them
-    settings |= {"again": later_visit, "size": size, "format": format, "seed": seed}
+    settings |= {"later_visit": later_visit, "size": size, "format": format, "seed": seed}
     settings_text, work = json.dumps(settings, indent=2) + "\n", out.with_name(f".{out.name}.simulating")
     files.refuse_link(work)
     if (out / SIMULATION).is_file() and files.read_bytes(out / SIMULATION) == settings_text.encode():
