@@ -247,7 +247,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
         domes=(float(right), float(max(left, 1.5 * scale))),
         rim_slope=float(patient_rng.uniform(0.40, 0.54)),
         muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
-        flank=float(patient_rng.uniform(1.7, 2.5) * scale + 1.0 * habitus),
+        flank=float(patient_rng.uniform(2.0, 3.0) * scale + 1.0 * habitus),
         fat=float(0.9 * habitus),
         breast=float((patient_rng.uniform(1.5, 4.5) + 1.2 * habitus) if female and age > 13 else 0.0),
         heart=(float(6.5 * bulk), float(4.9 * bulk), float(4.8 * bulk * patient_rng.normal(1, 0.04))),

@@ -54,17 +54,17 @@ def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     reach = patient.width + (4.5 * size + fat)
     out = np.abs(x)
     line = np.float32(patient.apex + high * size) - np.float32(slope) * (out - np.float32(5 * size))
-    end = np.clip((np.float32(reach) - out) / np.float32(5 * size), 0, 1)
-    below = np.clip((line - z) / np.float32(5 * size), 0, 1)
+    end = np.clip((np.float32(reach) - out) / np.float32(4 * size), 0, 1)
+    below = np.clip((line - z) / np.float32(4 * size), 0, 1)
     # the fold of the armpit hangs from the arm down to the trunk
-    armpit = np.float32(patient.apex - 13.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
-    above = np.clip((z - armpit) / np.float32(9.0 * size), 0, 1)
-    deep = np.float32(12.5 * size + 1.6 * fat) - np.float32(0.12) * out
+    armpit = np.float32(patient.apex - 17.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
+    above = np.clip((z - armpit) / np.float32(10.0 * size), 0, 1)
+    deep = np.float32(15.0 * size + 1.8 * fat) - np.float32(0.14) * out
     return deep * above * np.sqrt(below * np.sqrt(end))
 
 
 def _arms(patient: Patient, x: np.ndarray, z: np.ndarray, view: str) -> np.ndarray:
-    radius = np.float32(4.0 * patient.scale + 0.9 * patient.fat)
+    radius = np.float32(4.5 * patient.scale + 1.0 * patient.fat)
     total = np.zeros_like(x)
     for side in (-1, 1):
         joint, slope = place_arm(patient, view, side)
