@@ -24,7 +24,6 @@ MAX_NODULE = 15
 """Centimetres. Chosen: a lung hardly has space for so large a nodule."""
 
 BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
-RIB_CAGE = 0.75  # cm from the inner to the outer surface of the rib cage
 MIN_ATTENUATION = 0.01  # of every ray: also beside the patient, and where rounding would give less than 0
 
 
@@ -192,7 +191,7 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     inner = chest.cross_wall(rays, patient)
     lungs = _trace_lungs(rays, patient, geometry, inner, filling)
     nodule = _nodule_thickness(rays, patient, order, lungs.lung)
-    attenuation = _body_attenuation(rays, patient, geometry, inner, lungs)
+    attenuation = _body_attenuation(rays, patient, geometry, lungs)
     attenuation += nodule * (SOFT - patient.lung_attenuation)
     attenuation += draw_devices(patient, geometry, order.devices, size)
     if order.finding == "cardiomegaly":
@@ -265,7 +264,7 @@ def _trace_lungs(
 
 
 def _body_attenuation(
-    rays: Rays, patient: Patient, geometry: Geometry, inner: chest.Cavity, lungs: _Lungs
+    rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs
 ) -> np.ndarray:
     """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
     body = trunk.body_thickness(rays, patient, geometry.view)
@@ -275,13 +274,12 @@ def _body_attenuation(
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
     # vessels show where there is lung around them, and less where the lung is thin; patients differ in their prominence
     aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 3, 0, 1)
-    prominence = rng.uniform(1.3, 2.8)
+    prominence = rng.uniform(0.8, 1.4)
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
     total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
-    total -= vessels.airway_thickness(rays, patient) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
+    total -= vessels.airway_thickness(patient, geometry, rays.x0.shape[0]) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
     total -= look_alikes.bowel_gas_thickness(rays, patient) * SOFT
-    outer = chest.cross_wall(rays, patient, beyond=RIB_CAGE)
-    skeleton = bones.bone_attenuation(rays, patient, geometry, inner, outer)
+    skeleton = bones.bone_attenuation(patient, geometry, rays.x0.shape[0])
     total += skeleton * np.clip(body, 0, 4) / 4  # no bones outside the body
     total += look_alikes.soft_tissue_attenuation(rays, patient)
     return np.maximum(total, MIN_ATTENUATION)

@@ -49,8 +49,8 @@ def _torso(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return the thickness (H, W) of the shoulders: their line falls outwards from the neck, down to the armpits."""
-    size, fat, rng = patient.scale, patient.fat, patient.rng("shoulder line")
-    slope, high = rng.uniform(0.18, 0.42), rng.uniform(2.0, 4.5)
+    size, fat = patient.scale, patient.fat
+    high, slope = shoulder_line(patient)
     reach = patient.width + (4.5 * size + fat)
     out = np.abs(x)
     line = np.float32(patient.apex + high * size) - np.float32(slope) * (out - np.float32(5 * size))
@@ -74,6 +74,13 @@ def _arms(patient: Patient, x: np.ndarray, z: np.ndarray, view: str) -> np.ndarr
         away = (x * side - middle) / np.float32((1 + slope * slope) ** 0.5)
         np.maximum(total, 2 * np.sqrt(np.maximum(radius * radius - away * away - over * over, 0)), out=total)
     return total
+
+
+def shoulder_line(patient: Patient) -> tuple[float, float]:
+    """Return the line of the shoulders: its height over the lungs' tops at 5 cm, for `scale` 1, and its fall outwards."""
+    rng = patient.rng("shoulder line")
+    slope, high = rng.uniform(0.18, 0.42), rng.uniform(2.0, 4.5)
+    return float(high), float(slope)
 
 
 def place_arm(patient: Patient, view: str, side: int) -> tuple[float, float]:

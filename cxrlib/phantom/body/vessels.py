@@ -1,18 +1,48 @@
-"""The lungs' own markings: a tree of vessels in each lung, and the airways.
+"""The lungs' own markings: arteries and veins that fill each lung, and the air in trachea and main bronchi.
 
-Numbers are chosen by eye. Lengths are in cm.
+Each trunk at the hilum feeds a cloud of end points in its part of the lung. A vessel runs
+to the middle of its cloud, the cloud is cut in two, and so on: the vessels curve, taper and
+reach all of the lung. (The idea is that of Wang, Bassingthwaighte et al. 1992, and of Kitaoka et al. 1999 for airways.)
+
+Lengths are in cm, for a man with `patient.scale` 1. Numbers without a source are chosen by eye.
 """
 
+import cv2
 import numpy as np
 
+from cxrlib.phantom.body.chest import wall_at
 from cxrlib.phantom.body.patient import Patient
-from cxrlib.phantom.physics.drawing import canvas_side, draw_lines, shrink
-from cxrlib.phantom.physics.rays import Geometry, Rays
+from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, draw_bands, shrink
+from cxrlib.phantom.physics.rays import Geometry
 
-GENERATIONS = 7
-FIRST_RADIUS = 0.5  # cm, of the vessels that enter a lung
-NARROWING = 0.75  # radius after a fork over the radius before it
-DIRECTIONS = (80, 50, 15, -15, -45, -65, -85)  # degrees above the horizontal, of the vessels that enter a lung
+GENERATIONS = 6
+ENDS = 2**GENERATIONS  # of one tree
+NARROWING = 0.77  # radius after a fork over the radius before it
+
+RIGHT_HILUM = 12.0
+"""How far the right hilum lies below the top of the lung. The left hilum is 1 cm higher (Radiopaedia, "hilum")."""
+
+INTERLOBAR_RADIUS = (0.70, 0.55)
+"""At its beginning and its end. The right interlobar artery is 1.0 to 1.6 cm wide (Chang, Am J Roentgenol 1962;87:929)."""
+
+TREES = np.array(
+    # root: from the midline, above the hilum, y; course: outwards, upwards; cloud: from the mediastinum (0) to the
+    # wall (1), from the diaphragm (0) to the top (1), from front (-1) to back (1); radius; one row for each trunk
+    [
+        # arteries
+        (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.26),  # to the top
+        (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.26),  # upper lobe, in front
+        (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.26),  # top of the lower lobe
+        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.31),  # middle lobe or lingula
+        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.38),  # base, outwards
+        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.38),  # base, inwards
+        # veins: they run lateral to the arteries above, and more level below, to the left atrium
+        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.31),
+        (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.26),
+        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.31),
+        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.31),
+    ]
+)
 
 PROFILE = ((1.0, 1.2), (0.6, 1.8))
 """A vessel's round section in two steps: width over the diameter, and thickness over the radius.
@@ -22,41 +52,105 @@ Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 
+TRACHEA_WIDTH = 1.8
+"""Men 1.3 to 2.5 cm, women 1.0 to 2.1 cm from side to side (Breatnach et al., Am J Roentgenol 1984;142:903)."""
 
-def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray, float]]:
+CARINA = 8.8  # cm below the top of the lungs
+
+
+def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     """Grow the trees of both lungs.
 
     Returns
     -------
-    list of (starts, stops, radius)
-        One entry for each generation: points (N, 3) in cm, and the radius of its vessels.
-        At each fork a vessel divides into two, which have 0.75 of its radius.
+    list of (curves, radii)
+        One entry for each generation: curves (N, 5, 3) of 5 points in cm, and the radius (N,) of each.
+        At each fork a vessel divides into two, which have 0.77 of its radius.
     """
     rng = patient.rng("vessels")
-    roots, root_courses = [], []
-    for side in (-1, 1):
-        hilum = np.array([patient.shift + side * 2.2, 0.5, patient.apex - 10.2 + 0.5 * side])  # the left is higher
-        for direction in DIRECTIONS:
-            angle = np.radians(direction + rng.normal(0, 8))
-            course = np.array([side * np.cos(angle), rng.normal(0, 0.45), np.sin(angle)])
-            roots.append(hilum + rng.normal(0, 0.4, 3))
-            root_courses.append(course / np.linalg.norm(course))
-    starts, courses = np.array(roots), np.array(root_courses)
-    radius, generations = FIRST_RADIUS * rng.uniform(0.75, 1.2), []
+    sides = np.repeat((-1.0, 1.0), len(TREES))
+    trees = np.concatenate([TREES, TREES])
+    trees[:, :5] += rng.normal(0, (0.2, 0.35, 0.2, 0.2, 0.2), (len(trees), 5))
+    clouds = _end_points(patient, rng.random((len(trees), ENDS, 3)), trees[:, 5:11], sides)
+    hilum = patient.apex - (RIGHT_HILUM - np.where(sides > 0, 1.0, 0.0)) * patient.scale
+    starts = np.stack(
+        [
+            patient.shift + sides * trees[:, 0] * patient.scale,
+            trees[:, 2] * patient.scale,
+            hilum + trees[:, 1] * patient.scale,
+        ],
+        axis=-1,
+    )
+    courses = np.stack([sides * trees[:, 3], np.zeros(len(trees)), trees[:, 4]], axis=-1)
+    radii = trees[:, 11] * (patient.scale * rng.uniform(0.85, 1.15))
+    grown = []
     for level in range(GENERATIONS):
-        # the first vessels are the longest; each later generation is 7 % shorter
-        reach = (3.6 if level == 0 else 2.6) * rng.uniform(0.6, 1.25, (len(starts), 1)) * 0.93**level
-        stops = starts + courses * reach
-        generations.append((starts, stops, radius))
+        # runs 0.4 to 0.6 of the way to the middle of its cloud; the last vessels reach their end
+        middles = clouds.sum(axis=1) * (1 / clouds.shape[1])
+        ways = rng.uniform(0.35, 0.6, (len(starts), 1)) if level < GENERATIONS - 1 else 1.0
+        stops = starts + ways * (middles - starts)
+        across = stops - starts
+        reach = np.sqrt((across * across).sum(axis=1, keepdims=True))
+        norm = np.sqrt((courses * courses).sum(axis=1, keepdims=True))
+        bends = starts + courses * (0.45 * reach / norm)  # a parabola that leaves along the course of its parent
+        curves = np.stack([_along(starts, bends, stops, t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)], axis=1)
+        grown.append((curves, radii))
+        radii = np.repeat(radii * NARROWING, 2)
+        courses = np.repeat(stops - bends, 2, axis=0)
         starts = np.repeat(stops, 2, axis=0)
-        courses = np.repeat(courses, 2, axis=0) + rng.normal(0, 0.33, (len(starts), 3))
-        courses /= np.linalg.norm(courses, axis=1, keepdims=True)
-        kept = (np.abs(starts[:, 0]) < patient.width) & (
-            np.abs(starts[:, 2]) < 15
-        )  # roughly the chest: vessels outside it are left out
-        starts, courses = starts[kept], courses[kept]
-        radius *= NARROWING
-    return generations
+        clouds = _cut_in_two(clouds)
+    return grown
+
+
+def _along(start: np.ndarray, bend: np.ndarray, stop: np.ndarray, t: float) -> np.ndarray:
+    """Return the points of parabolas that leave `start` towards `bend` and reach `stop` from there."""
+    return start * ((1 - t) * (1 - t)) + bend * (2 * t * (1 - t)) + stop * (t * t)
+
+
+def _end_points(patient: Patient, drawn: np.ndarray, cloud: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Return where vessels end (T, N, 3), in cm, for numbers in [0, 1] drawn for each: 0.8 cm or more from the wall."""
+    low, high = cloud[:, None, 0::2], cloud[:, None, 1::2]
+    across, up, back = np.moveaxis(low + (high - low) * drawn, -1, 0)
+    floor = patient.base + 0.35 * min(patient.domes)
+    z = floor + up * (patient.apex - 1.2 * patient.scale - floor)
+    wall = wall_at(patient, z.astype(np.float32))
+    inner = 1.6 * patient.scale
+    x = inner + across * (wall.width - 0.8 - inner)
+    from_middle = x / wall.width
+    deep = wall.depth * np.sqrt(np.maximum(1 - from_middle * from_middle, 0))
+    y = wall.middle_y + 0.85 * back * deep
+    return np.stack([patient.middle + sides[:, None] * x, y, z], axis=-1)
+
+
+def _cut_in_two(clouds: np.ndarray) -> np.ndarray:
+    """Cut each cloud (G, N, 3) in two halves (2 G, N / 2, 3), across the direction in which it is longest."""
+    x, y, z = np.moveaxis(clouds, -1, 0)
+    directions = np.stack([x, 0.7 * y, z, 0.7 * (x + z), 0.7 * (x - z)])
+    longest = np.ptp(directions, axis=2).argmax(axis=0)
+    along = directions[longest, np.arange(len(clouds))]
+    order = np.argsort(along, axis=1, kind="stable")
+    return np.take_along_axis(clouds, order[:, :, None], axis=1).reshape(-1, clouds.shape[1] // 2, 3)
+
+
+def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the arteries of both hila, as (points (N, 3), radii (N,)) in cm.
+
+    The right one leaves the mediastinum, bends down beside the bronchus and descends. The
+    left one arches over its bronchus, 1 cm higher, and descends behind the heart.
+    """
+    rng, size = patient.rng("hila"), patient.scale
+    arteries = []
+    for side, higher in ((-1, 0.0), (1, 1.0)):
+        hilum = patient.apex - (RIGHT_HILUM - higher) * size
+        wide = size * rng.uniform(0.85, 1.15)
+        out, tilt = rng.normal(0.0, 0.2), rng.normal(0.0, 0.25)
+        x = np.array([1.8, 3.0, 3.9, 4.4, 4.6 + 0.5 * tilt, 4.6 + tilt]) + out
+        z = np.array([0.2, 0.1, -0.5, -1.8, -3.4, -5.4]) + (0.3 if side > 0 else 0.0)
+        y = np.array([-0.5, 0.0, 0.4, 0.7, 0.9, 1.1])
+        points = np.stack([patient.shift + side * x * size, y * size, hilum + z * size], axis=-1)
+        first, last = INTERLOBAR_RADIUS
+        arteries.append((points, wide * np.array([first, 1.1 * first, 1.05 * first, first, 0.9 * first, last])))
+    return arteries
 
 
 def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
@@ -64,26 +158,51 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     side = canvas_side(size)
     canvas = np.zeros((side, side), np.uint8)
     per_cm = side / geometry.field * geometry.magnification(0.0)
-    for starts, stops, radius in reversed(
-        grow_vessels(patient)
-    ):  # the large vessels are drawn last, over the small ones
-        lines = np.stack([starts, stops], axis=1)
+    generations = grow_vessels(patient)
+    lines = canvas_points(geometry, np.concatenate([curves for curves, _ in generations]), side)
+    radii = np.concatenate([radii for _, radii in generations])
+    for radius in np.unique(radii):  # the large vessels are drawn last, over the small ones
+        group = list(lines[radii == radius])
         for width, thickness in PROFILE:
-            pixels, gray = 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM
-            draw_lines(canvas, lines, width=pixels, brightness=gray, geometry=geometry)
+            _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
+    for points, radii in hilar_arteries(patient):
+        for width, thickness in PROFILE:
+            draw_bands(canvas, geometry, [points], [radii * width], thickness * float(radii[3]) * GRAY_PER_CM)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
-def airway_thickness(rays: Rays, patient: Patient) -> np.ndarray:
-    """Return the path length (H, W), in cm, through the air of the trachea and the main bronchi."""
-    x, z = rays.at_depth(0.18 * patient.depth)
-    carina = patient.apex - 8.6  # height of the fork
-    x = x - (patient.shift + 0.25)
-    radius = 0.78 * patient.scale  # of the trachea
-    inside = np.sqrt(np.clip(1 - (x / radius) ** 2, 0, 1)) * np.clip((z - carina) * 2, 0, 1)
-    for side, steepness in ((-1, 1.5), (1, 0.8)):  # the right bronchus falls more steeply than the left
-        below = np.float32(carina) + np.float32(0.3) - z  # added in float32: the films depend on its rounding
-        off = (x - side * below / steepness) / 0.95
-        along = np.clip(below * 2, 0, 1) * np.clip((3.2 - below) * 2, 0, 1)
-        inside = np.maximum(inside, np.sqrt(np.clip(1 - off * off, 0, 1)) * along * 0.8)
-    return inside * (2 * radius)
+def _draw_lines(canvas: np.ndarray, lines: list[np.ndarray], width: float, brightness: float) -> None:
+    """Draw lines that are `width` pixels wide. OpenCV draws 1, 3, 5, ... pixels, so the brightness makes up for the rest."""
+    drawn = 1 if width < 2 else 1 + 2 * round((width - 1) / 2)
+    gray = brightness * (min(1.0, width) if drawn == 1 else width / drawn)
+    cv2.polylines(canvas, lines, False, gray, max(1, drawn - 1), cv2.LINE_8, FRACTION_BITS)
+
+
+def airway_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
+    """Return the path length (H, W), in cm, through the air of larynx, trachea and main bronchi."""
+    rng, scale = patient.rng("airways"), patient.scale
+    radius = 0.5 * TRACHEA_WIDTH * scale * rng.uniform(0.85, 1.15)
+    aside = patient.shift - rng.uniform(0.1, 0.6) * scale  # the aortic arch pushes it to the right
+    carina = patient.apex - CARINA * scale
+    top = patient.apex + rng.uniform(2.5, 6.0) * scale  # the vocal cords
+    middle = np.array([0.0, 0.0, 0.0, 0.0, 0.3 * aside, 0.9 * aside, aside, 0.7 * aside])
+    z = np.array([top + 3, top + 1.5, top, top - 1.5, patient.apex, patient.apex - 4.5, carina + 1.5, carina])
+    tubes = [
+        (
+            np.stack([middle, np.array([-2.5, -2.5, -2.5, -2.2, -1.5, 0.0, 1.0, 1.4]) * scale, z], -1),
+            radius * np.array([1.2, 1.2, 0.35, 0.95, 1, 1, 1.05, 1.0]),
+        )
+    ]
+    for side, out, down, wide in ((-1, 2.9, 3.2, 0.75), (1, 4.2, 3.0, 0.66)):  # the right bronchus is steeper and wider
+        t = np.array([0.0, 0.35, 0.7, 1.0])
+        x = middle[-1] + side * out * scale * t
+        y = np.full(4, 1.2 * scale)
+        points = np.stack([x, y, carina + 0.5 * scale - down * scale * t * (0.75 + 0.25 * t)], -1)
+        tubes.append((points, radius * wide * np.array([1.0, 1.0, 0.95, 0.6])))
+    side_ = canvas_side(size)
+    canvas = np.zeros((side_, side_), np.uint8)
+    # an air column is as deep as it is wide: four steps of a circle
+    for width, thickness in ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85)):
+        for points, radii in tubes:
+            draw_bands(canvas, geometry, [points], [radii * width], thickness * float(radii[1:].max()) * GRAY_PER_CM)
+    return shrink(canvas, size) / GRAY_PER_CM
