@@ -8,7 +8,7 @@ from cxrlib.errors import InputError
 from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, trunk, vessels
 from cxrlib.phantom.body.devices import DEVICES, draw_devices
 from cxrlib.phantom.body.patient import Patient, displace, draw_geometry, draw_patient
-from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose
+from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose, frame
 from cxrlib.phantom.physics.materials import AIR, FAT, SOFT, WATER
 from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path_length
 from cxrlib.phantom.physics.texture import grain
@@ -197,8 +197,9 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     else:
         mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
     shown = expose(attenuation, patient.rng("exposure", same_every_visit=False), order.site, geometry)
+    shown = frame(shown, patient.rng("frame", same_every_visit=False), order.view)
     markers = patient.rng("markers", same_every_visit=False)
-    pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices)
+    pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices, posture=order.posture)
     ctr = heart.cardiothoracic_ratio(rays, patient, inner)
     return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
 
@@ -276,11 +277,11 @@ def _body_attenuation(
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
     total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
     total -= vessels.airway_thickness(rays, patient) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
-    total -= look_alikes.bowel_gas_thickness(rays, patient) * SOFT
+    total -= look_alikes.bowel_gas_thickness(rays, patient, geometry.view) * SOFT
     outer = chest.cross_wall(rays, patient, beyond=RIB_CAGE)
     skeleton = bones.bone_attenuation(rays, patient, geometry, inner, outer)
     total += skeleton * np.clip(body, 0, 4) / 4  # no bones outside the body
-    total += look_alikes.soft_tissue_attenuation(rays, patient)
+    total += look_alikes.soft_tissue_attenuation(rays, patient, geometry.view)
     return np.maximum(total, MIN_ATTENUATION)
 
 
