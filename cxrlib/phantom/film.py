@@ -8,7 +8,7 @@ from cxrlib.errors import InputError
 from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, trunk, vessels
 from cxrlib.phantom.body.devices import DEVICES, draw_devices
 from cxrlib.phantom.body.patient import Patient, displace, draw_geometry, draw_patient
-from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose
+from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose, frame
 from cxrlib.phantom.physics.materials import AIR, FAT, SOFT, WATER
 from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path_length
 from cxrlib.phantom.physics.texture import grain
@@ -199,8 +199,9 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     else:
         mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
     shown = expose(attenuation, patient.rng("exposure", same_every_visit=False), order.site, geometry)
+    shown = frame(shown, patient.rng("frame", same_every_visit=False), order.view)
     markers = patient.rng("markers", same_every_visit=False)
-    pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices)
+    pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices, posture=order.posture)
     ctr = heart.cardiothoracic_ratio(rays, patient, inner)
     return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
 
@@ -263,14 +264,12 @@ def _trace_lungs(
     return _Lungs(lung - filled, filled, squeezed, density, gas, volume)
 
 
-def _body_attenuation(
-    rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs
-) -> np.ndarray:
+def _body_attenuation(rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs) -> np.ndarray:
     """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
     body = trunk.body_thickness(rays, patient, geometry.view)
     total = SOFT * body + (FAT - SOFT) * trunk.fat_thickness(patient, body)
     rng = patient.rng("lung")
-    total += _lung_attenuation(rays, patient, lungs, rng)
+    total += _lung_attenuation(rays, patient, lungs, rng, sick=sick)
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
     # vessels show where there is lung around them, and less where the lung is thin; patients differ in their prominence
     aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 3, 0, 1)
@@ -278,20 +277,22 @@ def _body_attenuation(
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
     total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
     total -= vessels.airway_thickness(patient, geometry, rays.x0.shape[0]) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
-    total -= look_alikes.bowel_gas_thickness(rays, patient) * SOFT
+    total -= look_alikes.bowel_gas_thickness(rays, patient, geometry.view) * SOFT
     skeleton = bones.bone_attenuation(patient, geometry, rays.x0.shape[0])
     total += skeleton * np.clip(body, 0, 4) / 4  # no bones outside the body
-    total += look_alikes.soft_tissue_attenuation(rays, patient)
+    total += look_alikes.soft_tissue_attenuation(rays, patient, geometry.view)
     return np.maximum(total, MIN_ATTENUATION)
 
 
-def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator) -> np.ndarray:
+def _lung_attenuation(
+    rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator, *, sick: bool
+) -> np.ndarray:
     """Return -ln T of the lung minus -ln T of the same thickness of soft tissue: (H, W), below 0."""
     _, z = rays.at_depth(0.0)
     texture = 1 + 0.05 * grain(rng, rays.x0.shape[0], coarsest=12, octaves=4, persistence=0.9)
     downwards = 1 - 0.012 * z  # the lung is denser towards its base, by 1.2 % for each cm (by eye)
     squeezed_fraction = rng.uniform(0.1, 0.6)  # of the lung near the fluid that holds no air
-    airless = look_alikes.airless_thickness(rays, patient, lungs.lung) + squeezed_fraction * lungs.squeezed
+    airless = look_alikes.airless_thickness(rays, patient, lungs.lung, sick=sick) + squeezed_fraction * lungs.squeezed
     airless = np.minimum(airless, 0.95 * lungs.lung)
     tissue = patient.lung_attenuation * lungs.density * texture * downwards
     return (np.minimum(tissue, SOFT) - SOFT) * (lungs.lung - airless)

@@ -134,7 +134,9 @@ def _draw_spine(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> Non
     height = 0.98 * patient.rib_spacing
     bodies, borders, pedicles, processes, spines = [], [], [], [], []
     for number in range(-5, 14):
-        z = patient.apex - 0.3 * size - 0.75 * height - number * height  # the rib meets the upper border of its vertebra
+        z = (
+            patient.apex - 0.3 * size - 0.75 * height - number * height
+        )  # the rib meets the upper border of its vertebra
         up = float(np.clip(z / (14 * size), -1.3, 1.3))
         middle = bend * (1 - up * up) + tilt * z
         wide = size * (1.75 - 0.28 * up)
@@ -176,7 +178,9 @@ def _draw_spine(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> Non
     top = patient.apex - 4.8 * size
     wall = wall_at(patient, np.array([top], np.float32))
     front = float(wall.middle_y[0] - wall.depth[0]) - 1.0
-    corners = np.array([(-2.6, 0), (-1.0, -0.4), (1.0, -0.4), (2.6, 0), (2.9, -1.2), (1.5, -4.6), (-1.5, -4.6), (-2.9, -1.2)])
+    corners = np.array(
+        [(-2.6, 0), (-1.0, -0.4), (1.0, -0.4), (2.6, 0), (2.9, -1.2), (1.5, -4.6), (-1.5, -4.6), (-2.9, -1.2)]
+    )
     corners = corners * size + (patient.shift * 0.2, top)
     points = np.column_stack([corners[:, 0], np.full(len(corners), front), corners[:, 1]])
     manubrium = np.zeros_like(canvas)
@@ -256,7 +260,14 @@ def _shoulder_shapes(
         medial, medial_z = 2.3 * size, patient.apex - 4.6 * size + 0.4 * lift
         lateral, lateral_z = arm_x - 1.0 * size, joint + 2.7 * size
         front = -0.62 * patient.depth
-        ways = ((0.0, 0.0, 0.0), (0.12, 0.05, 0.0), (0.38, 0.36, -0.05), (0.68, 0.80, 0.2), (0.88, 0.97, 0.6), (1, 1, 0.8))
+        ways = (
+            (0.0, 0.0, 0.0),
+            (0.12, 0.05, 0.0),
+            (0.38, 0.36, -0.05),
+            (0.68, 0.80, 0.2),
+            (0.88, 0.97, 0.6),
+            (1, 1, 0.8),
+        )
         points = [
             (medial + t * (lateral - medial), front + deep * patient.depth, medial_z + rise * (lateral_z - medial_z))
             for t, rise, deep in ways
@@ -301,6 +312,13 @@ def _shoulder_shapes(
         fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 14.0, 24.0]
         start = joint + 2.3 * size
         arm = [(arm_x - 0.3 * size + arm_slope * max(f - 2, 0) * size, 1.0, start - f * size) for f in fall]
-        tubes.append(tube(arm, [0.9 * size, 2.0 * size, 2.3 * size, 2.0 * size, 1.4 * size, 1.2 * size, 1.1 * size, 1.1 * size], 48, 92))
+        tubes.append(
+            tube(
+                arm,
+                [0.9 * size, 2.0 * size, 2.3 * size, 2.0 * size, 1.4 * size, 1.2 * size, 1.1 * size, 1.1 * size],
+                48,
+                92,
+            )
+        )
         shapes.append((corners, tubes))
     return shapes

@@ -182,7 +182,7 @@ def heart_shapes(rays: Rays, patient: Patient) -> list[Chord]:
     bulk, (x, y, z) = patient.heart[0] / TYPICAL_HEART, patient.heart_centre
     return [
         ellipsoid(rays, (x, y, z), patient.heart, lean=patient.heart_lean),
-ellipsoid(rays, (patient.shift - 1.2 * bulk, y + 0.5, z + 0.4 * bulk), (3.0 * bulk, 3.0 * bulk, 5.4 * bulk)),
+        ellipsoid(rays, (patient.shift - 1.2 * bulk, y + 0.5, z + 0.4 * bulk), (3.0 * bulk, 3.0 * bulk, 5.4 * bulk)),
     ]
 
 
@@ -218,7 +218,11 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ellipsoid(rays, (shift - 0.9 * size, 0.0, apex - 5.0 * size), (2.2 * size, 2.6 * size, 9.0 * size)),
     ]
     right, left = patient.domes
-    for side, dome in ((-1, right), (0, 0.95 * min(right, left)), (1, left)):  # 0: the diaphragm's middle, under the heart
+    for side, dome in (
+        (-1, right),
+        (0, 0.95 * min(right, left)),
+        (1, left),
+    ):  # 0: the diaphragm's middle, under the heart
         shapes.append(_cross_dome(rays, patient, side, dome))
     for side, radius in zip((-1, 1), patient.fat_pads, strict=True):
         if radius:

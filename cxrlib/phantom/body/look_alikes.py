@@ -1,16 +1,27 @@
-"""Shadows that may be taken for the finding: scars, consolidation, fat pads, skin folds and more.
+"""Shadows that may be taken for the finding: diseased lungs, breasts, fat pads, skin folds, gas and more.
 
-Scars, thickened pleura and fat pads belong to the patient. Consolidation, collapse and
-skin folds differ between visits. None of them depends on the label, so both classes
-have them. Without these shadows the two classes would be too easy to tell apart, and a
-specificity measured on the films would mean nothing.
+Without these shadows the two classes would be too easy to tell apart, and a
+specificity measured on the films would mean nothing. None of them depends on the label.
 
-Probabilities, sizes (in cm) and densities are chosen by eye.
+Lungs and hearts that are not `sick` are what "No Finding" means: clear lungs and a normal
+heart. If a patient is sick, most films show some of these: consolidation (60 %), collapse
+or bands near the base (50 %), haze as in oedema (60 %), scars (30 %), thickened pleura
+with an old blunting of the angle (12 % on each side), a raised dome with collapse above it
+(20 %), and an enlarged heart (40 %).
+
+On all films, sick or not: fat pads, breasts, skin folds, muscles, gas in stomach and
+bowel. `patient` adds raised domes without disease and shallow breaths. `detector` adds
+borders and lead shields.
+
+Scars, thickened pleura, fat pads, breasts and the heart's size belong to the patient. The
+rest differs between visits. Probabilities, sizes (in cm) and densities are chosen by eye.
 """
 
 from dataclasses import replace
 from math import cos, sin
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from cxrlib.phantom.body.patient import Patient
@@ -21,25 +32,53 @@ from cxrlib.phantom.physics.texture import grain
 MAX_AIRLESS = 0.9
 """Fraction of a ray's path through lung that look-alikes can take: some air always stays."""
 
+BREAST_SIDE = 256  # pixels: on larger films the breasts are computed at this size and enlarged
 
-def with_look_alikes(patient: Patient) -> Patient:
-    """Return the patient with some of these: thickened pleura, fat pads beside the heart, a raised dome."""
-    # the string "company" is an old name of this module. It is part of the seed, so it must not change.
-    patient_rng, visit_rng = patient.rng("company"), patient.rng("company", same_every_visit=False)
+
+class _RaisedDome(NamedTuple):
+    is_left: bool
+    rise: float  # cm
+
+
+def with_look_alikes(patient: Patient, *, sick: bool = False) -> Patient:
+    """Return the patient with fat pads beside the heart, and with what disease does to pleura, domes and heart.
+
+    Parameters
+    ----------
+    patient : Patient
+    sick : bool
+        Whether pleura may be thickened, a dome raised and the heart enlarged.
+    """
+    rng = patient.rng("look-alikes")
 
     def on_a_side(probability: float, low: float, high: float) -> float:
-        return float(patient_rng.uniform(low, high)) if patient_rng.random() < probability else 0.0
+        size = float(rng.uniform(low, high))
+        return size if rng.random() < probability else 0.0
 
-    thickening = on_a_side(0.12, 0.3, 1.2), on_a_side(0.12, 0.3, 1.2)
     pads = on_a_side(0.20, 1.2, 2.8), on_a_side(0.20, 1.2, 2.8)
+    patient = replace(patient, fat_pads=pads)
+    if not sick:
+        return patient
+    thickening = on_a_side(0.12, 0.3, 1.2), on_a_side(0.12, 0.3, 1.2)
+    larger = float(rng.uniform(1.1, 1.4)) if rng.random() < 0.4 else 1.0
+    x, y, z = patient.heart
     right, left = patient.domes
-    if visit_rng.random() < 0.12:  # part of a lung has collapsed, and the dome below it has risen
-        is_left, rise = visit_rng.random() < 0.55, visit_rng.uniform(1.0, 3.0)
-        right, left = (right, left + rise) if is_left else (right + rise, left)
-    return replace(patient, pleural_thickening=thickening, fat_pads=pads, domes=(right, left))
+    raised = _raised_dome(patient)
+    if raised:
+        right, left = (right, left + raised.rise) if raised.is_left else (right + raised.rise, left)
+    return replace(
+        patient, pleural_thickening=thickening, heart=(x * larger, y * larger, z * larger), domes=(right, left)
+    )
 
 
-def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray) -> np.ndarray:
+def _raised_dome(patient: Patient) -> _RaisedDome | None:
+    """Return the dome that has risen because the lung above it has collapsed, or None: of a patient who is sick."""
+    rng = patient.rng("raised dome", same_every_visit=False)
+    raised = _RaisedDome(rng.random() < 0.55, float(rng.uniform(1.0, 3.0)))
+    return raised if rng.random() < 0.20 else None
+
+
+def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray, *, sick: bool = False) -> np.ndarray:
     """Return the part (H, W), in cm, of the path through lung that is airless: consolidation, collapse, scars, haze.
 
     Parameters
@@ -48,27 +87,63 @@ def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray) -> np.ndar
     patient : Patient
     lung : ndarray, (H, W), cm
         Path length through the lungs. The result is at most 0.9 of it.
+    sick : bool
+        Whether the lungs are diseased. Lungs that are not sick are clear: the result is 0.
     """
     total = np.zeros_like(lung)
-    # scars are the same at every visit, and faint; patches differ between visits
-    for rng, densest, probability in (
-        (patient.rng("scars"), 0.25, 0.25),
-        (patient.rng("patches", same_every_visit=False), 0.8, 0.30),
-    ):
-        while rng.random() < probability:
-            total += _draw_patch(rays, patient, lung, rng, densest)
+    if not sick:
+        return total
+    scars = patient.rng("scars")  # the same at every visit, and faint
+    if scars.random() < 0.3:
+        for _ in range(scars.integers(1, 4)):
+            total += _draw_patch(rays, patient, lung, scars, densest=0.25)
+    rng = patient.rng("patches", same_every_visit=False)
+    if rng.random() < 0.6:
+        for _ in range(min(rng.geometric(0.55), 5)):
+            total += _draw_patch(rays, patient, lung, rng, densest=0.8)
     rng = patient.rng("bands", same_every_visit=False)
-    while rng.random() < 0.3:
-        total += _draw_band(rays, patient, lung, rng)
-    if rng.random() < 0.25:  # a haze of water in the tissue, denser towards the hila and the bases
-        amount = rng.gamma(1.5, 0.03)
-        x, z = rays.at_depth(0.0)
-        near = 1 / (1 + (x / 6) ** 2 + ((z - (patient.apex - 12)) / 8) ** 2)
-        total += lung * amount * (0.4 + 1.2 * near)
+    raised = _raised_dome(patient)
+    if rng.random() < 0.5:
+        if rng.random() < 0.6:
+            total += _draw_basal_collapse(rays, patient, lung, rng, is_left=rng.random() < 0.6)
+        for _ in range(rng.integers(0, 4)):
+            total += _draw_band(rays, patient, lung, rng)
+    if raised:
+        total += _draw_basal_collapse(rays, patient, lung, rng, is_left=raised.is_left)
+    rng = patient.rng("haze", same_every_visit=False)
+    if rng.random() < 0.6:
+        total += _draw_haze(rays, patient, lung, rng)
     return np.minimum(total, MAX_AIRLESS * lung)
 
 
-def _draw_patch(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator, densest: float) -> np.ndarray:
+def _draw_haze(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return water in the tissue (H, W), in cm: from a trace to oedema, denser towards the hila and the bases."""
+    amount = min(rng.gamma(1.3, 0.06), 0.35)
+    x, z = rays.at_depth(0.0)
+    below_hila = z - np.float32(patient.apex - rng.uniform(10, 16) * patient.scale)
+    near = 1 / (1 + (x * x) / 49 + (below_hila * below_hila) / 81)
+    low = np.clip(0.5 - below_hila * np.float32(0.04), 0, 1)
+    cloudy = 1 + 0.4 * grain(rng, lung.shape[0], coarsest=6, octaves=4)
+    return lung * np.float32(amount) * (0.25 + near + np.float32(rng.uniform(0, 0.8)) * low) * np.clip(cloudy, 0.2, 2)
+
+
+def _draw_basal_collapse(
+    rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, is_left: bool
+) -> np.ndarray:
+    """Return collapsed lung above a dome (H, W), in cm. Its upper border is soft, and it may lie behind the heart."""
+    x, z = rays.at_depth(0.0)
+    out = x * np.float32(1 if is_left else -1)
+    top = patient.base + patient.domes[is_left] + rng.uniform(0.0, 4.0) * patient.scale
+    slope, soft = rng.uniform(-0.45, 0.25), rng.uniform(0.8, 3.0)  # below 0, it is highest beside the spine
+    depth = np.float32(top) + np.float32(slope) * (out - np.float32(6 * patient.scale)) - z
+    fraction = np.clip(0.5 + depth / np.float32(soft), 0, 1) * np.clip(out + 1, 0, 1)
+    uneven = np.clip(1 + 0.3 * grain(rng, lung.shape[0], coarsest=10, octaves=3), 0.3, 1.6)
+    return fraction * uneven * np.float32(rng.uniform(0.2, 0.75)) * np.minimum(lung, 7)
+
+
+def _draw_patch(
+    rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, densest: float
+) -> np.ndarray:
     """Return one consolidation (H, W), in cm: a cluster of blots with soft borders, uneven inside."""
     x, z = rays.at_depth(0.0)
     side = rng.choice([-1, 1])
@@ -96,42 +171,144 @@ def _draw_band(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Ge
     return shape * rng.uniform(0.4, 2.0) * np.clip(lung / 3, 0, 1)
 
 
-def soft_tissue_attenuation(rays: Rays, patient: Patient) -> np.ndarray:
-    """Return what breasts, folds of skin, and the muscles of chest and back add to -ln T: (H, W)."""
-    patient_rng, visit_rng = patient.rng("soft parts"), patient.rng("soft parts", same_every_visit=False)
+def soft_tissue_attenuation(rays: Rays, patient: Patient, view: str) -> np.ndarray:
+    """Return what breasts, folds of skin, and the muscles of chest and back add to -ln T: (H, W).
+
+    Parameters
+    ----------
+    rays : Rays
+    patient : Patient
+    view : {"PA", "AP"}
+        On AP films breasts fall to the sides, and folds of skin are common.
+    """
+    rng = patient.rng("muscles")
+    size = rays.x0.shape[0]
+    muscle = patient.rng("muscles", same_every_visit=False).uniform(0.0, 0.2)  # -ln T of the muscles, which are uneven
+    added = np.float32(muscle) * np.clip(1 + 0.5 * grain(rng, size, coarsest=3, octaves=2), 0, 3)
+    added += _breasts(rays, patient, view)
+    added += _skin_folds(rays, patient, view)
+    return added
+
+
+def _breasts(rays: Rays, patient: Patient, view: str) -> np.ndarray:
+    """Return -ln T of the breasts (H, W): flat domes with a sharp lower border, which fade out upwards.
+
+    The lower border is the fold. It lies over the base of the lung or the dome below, lower in the old.
+    The breast reaches from beside the sternum to the side of the chest or beyond.
+    """
+    size, rng, visit_rng = rays.x0.shape[0], patient.rng("breasts"), patient.rng("breasts", same_every_visit=False)
+    full = patient.breast if patient.sex == "F" else 0.9 * max(patient.fat - 1.0, 0.0)  # stout men
+    if patient.age < 14 or full < 0.5:
+        return np.zeros_like(rays.x0)
+    side = min(size, BREAST_SIDE)
+    x, z = (
+        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
+        for part in rays.at_depth(-(patient.depth + patient.muscle + 0.5 * full))
+    )
+    scale, old = patient.scale, min(max(patient.age - 35, 0) / 45, 1.0)
+    sag = 2.5 * old + 0.35 * full
+    fold = patient.base + rng.uniform(0.5, 5.5) * scale - sag  # height of the lower border
+    width = (rng.uniform(0.36, 0.44) + 0.012 * full) * patient.width
+    height = (rng.uniform(5.0, 7.0) + 0.4 * full) * scale
+    apart = rng.uniform(0.52, 0.60) * patient.width
+    if view == "AP":
+        apart, width, fold, full = 1.16 * apart, 1.1 * width, fold + 1.0 * scale, 0.75 * full
+    removed = rng.choice([-1, 1]) if rng.random() < 0.03 and patient.sex == "F" else 0
+    wired, nipples = visit_rng.random() < (0.06 if view == "PA" else 0.02), visit_rng.random() < 0.06
+    added = np.zeros((side, side), np.float32)
+    for sign in (-1, 1):
+        larger, lower, wider = _near_1(rng), rng.normal(0, 0.6), _near_1(rng)
+        if sign == removed:
+            continue
+        u = (x * np.float32(sign) - np.float32(apart)) * np.float32(1 / (width * wider))
+        v = (z - np.float32(fold + lower + height)) * np.float32(1 / height)
+        np.multiply(v, np.float32(0.6), out=v, where=v > 0)  # the upper half is longer
+        square = u * u + v * v
+        heavy = np.float32(0.5) - np.float32(0.5) * v  # 1 at the fold, 0 at the upper border
+        added += np.sqrt(np.maximum(1 - square, 0)) * heavy * np.float32(full * larger * 0.75 * (FAT + SOFT))
+        if wired and patient.sex == "F":  # along the fold, 0.2 cm wide or as wide as a pixel
+            from_fold = (np.sqrt(square) - np.float32(0.97)) * np.float32(width)
+            thick = max(0.1, 0.5 * rays.pixel * size / side)
+            near = np.maximum(1 - (from_fold / np.float32(thick)) ** 2, 0) * np.clip(-2 * v - np.float32(0.3), 0, 1)
+            added += near * np.float32(0.6 * 0.1 / thick)
+        if nipples:
+            out, up = u - np.float32(0.1), v + np.float32(0.62)
+            disc = 1 - (out * out * np.float32(width**2) + up * up * np.float32(height**2)) / np.float32(0.55**2)
+            added += np.clip(3 * disc, 0, 1) * np.float32(0.13)
+    return added if side == size else cv2.resize(added, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _near_1(rng: np.random.Generator) -> float:
+    """Return a factor near 1, 0.8 to 1.2."""
+    return float(np.clip(rng.normal(1, 0.08), 0.8, 1.2))
+
+
+def _skin_folds(rays: Rays, patient: Patient, view: str) -> np.ndarray:
+    """Return -ln T of folds of skin (H, W): a long oblique line with a step, which fades towards one side."""
+    rng = patient.rng("skin folds", same_every_visit=False)
     added = np.zeros_like(rays.x0)
-    front = -(patient.depth + patient.muscle + 0.7 * patient.fat)
-    low = patient.base + patient_rng.uniform(-3.0, 4.5)
-    width, height = patient_rng.uniform(5.0, 7.5) + 0.4 * patient.fat, patient_rng.uniform(4.0, 6.5) + 0.3 * patient.fat
-    if patient.breast > 0.5:
-        for side in (-1, 1):
-            if patient_rng.random() < 0.02:
-                continue  # this breast was removed
-            middle = side * patient_rng.normal(0.56, 0.03) * patient.width
-            centre = (middle, front, low + height + patient_rng.normal(0, 0.5))
-            breast = path_length(rays, ellipsoid(rays, centre, (width, patient.breast, height)))
-            added += (0.5 * (FAT + SOFT) / 2) * breast
-    x, z = rays.at_depth(0.0)
-    while visit_rng.random() < 0.12:  # a fold of skin: a line with a step on one side, which fades on the opposite side
-        turn, place = visit_rng.uniform(-0.5, 0.5), visit_rng.uniform(-11, 11)
-        across = (x - place) * cos(turn) + z * sin(turn)
-        fade = np.clip(1 - across / visit_rng.uniform(1.5, 5), 0, 1) * (across > 0)
-        added += fade * visit_rng.uniform(0.05, 0.2)
-    muscle = visit_rng.uniform(0.0, 0.25)  # -ln T of the muscles, which are uneven
-    return added + muscle * np.clip(1 + 0.5 * grain(patient_rng, rays.x0.shape[0], coarsest=3, octaves=2), 0, 3)
+    for _ in range(2):
+        turn, place, fade = rng.uniform(-0.6, 0.6), rng.uniform(4, 12) * rng.choice([-1, 1]), rng.uniform(1.5, 5)
+        bend, middle, reach, step = (
+            rng.uniform(-0.02, 0.02),
+            rng.uniform(-8, 4),
+            rng.uniform(6, 14),
+            rng.uniform(0.06, 0.22),
+        )
+        if rng.random() > (0.15 if view == "AP" else 0.015):
+            continue
+        x, z = rays.at_depth(float(patient.depth) if view == "AP" else -float(patient.depth))
+        along = z - np.float32(middle)
+        across = (x - np.float32(place)) * np.float32(cos(turn)) + along * np.float32(sin(turn))
+        across += np.float32(bend) * along * along
+        across *= np.float32(np.sign(place))
+        inside = np.clip(1 - across / np.float32(fade), 0, 1) * np.clip(across / np.float32(rays.pixel) + 0.5, 0, 1)
+        added += inside * np.clip((np.float32(reach) - np.abs(along)) / 3, 0, 1) * np.float32(step)
+    return added
 
 
-def bowel_gas_thickness(rays: Rays, patient: Patient) -> np.ndarray:
-    """Return the path length (H, W), in cm, through gas in stomach and bowel, all of it below the left dome."""
-    rng = patient.rng("bowel", same_every_visit=False)
+def bowel_gas_thickness(rays: Rays, patient: Patient, view: str) -> np.ndarray:
+    """Return the path length (H, W), in cm, through gas in stomach and bowel. It stays below the domes.
+
+    Parameters
+    ----------
+    rays : Rays
+    patient : Patient
+    view : {"PA", "AP"}
+        The patient stands on PA films, so there the stomach's gas ends in a level of fluid below it.
+    """
+    rng, scale = patient.rng("bowel", same_every_visit=False), patient.scale
     gas = np.zeros_like(rays.x0)
-    dome = patient.base + patient.domes[1]
-    if rng.random() < 0.4:  # the stomach's bubble
-        height = rng.uniform(0.6, 1.6)
-        place = (0.45 * patient.width + rng.normal(0, 1), -1.0, dome - 0.9 - height)
-        bubble = ellipsoid(rays, place, (rng.uniform(1.5, 3.2), rng.uniform(1.5, 3.5), height))
-        gas += path_length(rays, bubble)
-    while rng.random() < 0.35:
-        place = (rng.uniform(2, 11), rng.uniform(-5, 3), dome - rng.uniform(3, 7))
-        gas += path_length(rays, ellipsoid(rays, place, tuple(rng.uniform(0.8, 2.0, 3))))
+    has_bubble, has_colon = rng.random() < (0.55 if view == "PA" else 0.35), rng.random() < 0.35
+    # the stomach's bubble
+    wide, high, deep = rng.uniform(1.8, 3.6) * scale, rng.uniform(1.2, 2.6) * scale, rng.uniform(1.5, 3.5) * scale
+    x = float(0.40 * patient.width + rng.normal(0, 0.8))
+    top = min(_dome_height(patient, x - 0.7 * wide), _dome_height(patient, x + 0.7 * wide)) - rng.uniform(0.6, 1.5)
+    level = rng.uniform(-0.4, 0.6)
+    if has_bubble:
+        bubble = path_length(rays, ellipsoid(rays, (x, -2.0, float(top - high)), (wide, deep, high)))
+        if view == "PA":
+            _, height = rays.at_depth(-2.0)
+            bubble *= np.clip((height - np.float32(top - high + level * high)) / np.float32(rays.pixel) + 0.5, 0, 1)
+        gas += bubble
+    # a piece of colon: a row of pouches, which the haustra part
+    is_left, pouches = rng.random() < 0.75, int(rng.integers(2, 6))
+    x = rng.uniform(0.35, 0.7) * patient.width * (1 if is_left else -1)
+    z = _dome_height(patient, x) - rng.uniform(2.5, 7.0) * scale
+    turn, pouch = rng.uniform(-1.6, 0.3), rng.uniform(0.9, 1.7) * scale
+    bend = rng.uniform(-0.5, 0.5)
+    if has_colon:
+        for _ in range(pouches):
+            radius = pouch * _near_1(rng)
+            roof = min(_dome_height(patient, x - radius), _dome_height(patient, x + radius)) - 0.8 - radius
+            chord = ellipsoid(rays, (x, -1.0, float(min(z, roof))), (radius, 1.3 * radius, radius))
+            np.maximum(gas, path_length(rays, chord), out=gas)
+            x, z, turn = x + 1.45 * radius * cos(turn), z + 1.45 * radius * sin(turn), turn + bend
     return 0.6 * np.minimum(gas, 6)  # by eye: without the factor and the limit, the gas would be too dark
+
+
+def _dome_height(patient: Patient, x: float) -> float:
+    """Return the height of the diaphragm, in cm, at a place x from the midline; `chest` has the same shape."""
+    dome, sign = (patient.domes[1], 1) if x > 0 else (patient.domes[0], -1)
+    across = (x - patient.middle - sign * 0.43 * patient.width) / (0.605 * patient.width)
+    return patient.base + dome * max(1 - across * across, 0.0) ** 0.5

@@ -1,10 +1,10 @@
-"""From attenuation to a film: Beer-Lambert, scatter, quantum noise, blur, and each site's look-up curve.
+"""From attenuation to a film: Beer-Lambert, scatter, quantum noise, blur, the curve of each site, and its frame.
 
 Numbers without a source are chosen, so that the gray levels look like those of real films.
 """
 
 from dataclasses import dataclass
-from math import exp
+from math import cos, exp, radians, sin
 
 import cv2
 import numpy as np
@@ -15,14 +15,21 @@ from cxrlib.phantom.physics.rays import Geometry
 QUANTA = 3.0e7
 """Detected quanta for each square cm behind nothing but air, at an average exposure."""
 
-NO_GRID = 4.0
-"""Factor of the scatter without a grid; AP films are taken without one."""
+BEDSIDE_QUANTA = 0.3
+"""Factor of the exposure on AP films: a mobile unit has less power, so its films are noisier."""
+
+GRID = 0.15
+"""Fraction of the scatter that passes a grid, relative to the fraction of the primary quanta. AP films have no grid.
+
+Behind the mediastinum about 0.9 of what is detected without a grid is scatter, and with a 12:1 grid more than half
+(Niklason, Sorenson and Nelson, Med Phys 1981;8:677-681: less than half of the primary contrast is left).
+"""
 
 AP_BLUR = 1.4
 """Factor of the blur on AP films."""
 
-SCATTER_SPREAD, DETAIL_SPREAD = 0.10, 0.07
-"""Widths of the blur of scatter, and of the blur that gives the local contrast: fractions of the film's side."""
+SCATTER_SPREAD, EQUALISED, FINE = 0.10, 0.07, 0.5
+"""Spread of the scatter and of the coarse unsharp mask, as fractions of the film's side, and of the fine mask, in cm."""
 
 SMALL_COPY = 48  # pixels a side: enough for so wide a blur, which is much faster on a small image
 
@@ -35,55 +42,32 @@ class Site:
     ----------
     low, high : int
         Values of the darkest and of the brightest pixel, out of 0 to 4095.
-    gamma : float
-        Above 1, the middle is darker.
-    detail : float
-        Weight of the local contrast that is added to the picture (unsharp masking).
-    contrast : float
-        Steepness of the curve from exposure to gray. As on film, the curve is flat at both ends.
-    scatter : float
-        The scatter that passes the grid, on average, as a fraction of the primary quanta (see `detect`).
-        AP films are taken without a grid, and have `NO_GRID` times as much.
+    lung : float
+        Gray of the lungs, on average, out of 0 to 1.
+    white : float
+        Gray at which the curve levels off in the densest parts of the body, on average.
+    equalise, detail : float
+        Weights of the two unsharp masks, coarse and fine, on average. Both bring out local contrast.
+    grid : float
+        Factor of the scatter that passes the grid, beside `GRID`.
     monochrome1 : bool
         Whether its DICOM files hold the picture inverted.
-    shutter_probability : float
-        Probability of black borders around the collimated field.
     """
 
     low: int
     high: int
-    gamma: float
+    lung: float
+    white: float
+    equalise: float
     detail: float
-    contrast: float
-    scatter: float
+    grid: float
     monochrome1: bool
-    shutter_probability: float
 
 
 SITES = (
-    Site(
-        low=0,
-        high=4095,
-        gamma=0.6,
-        detail=0.25,
-        contrast=4.0,
-        scatter=0.12,
-        monochrome1=False,
-        shutter_probability=0.05,
-    ),
-    Site(
-        low=300,
-        high=3800,
-        gamma=0.42,
-        detail=0.45,
-        contrast=3.2,
-        scatter=0.2,
-        monochrome1=True,
-        shutter_probability=0.1,
-    ),
-    Site(
-        low=0, high=3000, gamma=0.8, detail=0.15, contrast=5.0, scatter=0.35, monochrome1=False, shutter_probability=0.2
-    ),
+    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.6, grid=0.9, monochrome1=False),
+    Site(low=300, high=3800, lung=0.48, white=0.98, equalise=0.2, detail=0.9, grid=1.1, monochrome1=True),
+    Site(low=0, high=3000, lung=0.38, white=0.96, equalise=0.5, detail=0.4, grid=1.4, monochrome1=False),
 )
 
 
@@ -99,9 +83,10 @@ def detect(attenuation: np.ndarray, rng: np.random.Generator, *, quanta: float, 
         Expected number in a pixel behind nothing. By Beer-Lambert, quanta * T are
         expected behind the patient.
     scatter : float
-        The scattered quanta are the primary ones, blurred over the film, times
-        `scatter`. Rays that pass beside the patient scatter little, so they count as
-        a quarter of `quanta` at most.
+        A part of the body with transmission T sends out quanta * (sqrt(T) - T) scattered
+        quanta, times `scatter`. They arrive blurred over the film. So behind a wide and
+        even body the ratio of scatter to primary is scatter * (1 / sqrt(T) - 1): it
+        grows with thickness, and nothing scatters beside the patient.
 
     Notes
     -----
@@ -110,18 +95,52 @@ def detect(attenuation: np.ndarray, rng: np.random.Generator, *, quanta: float, 
     one. The normal one is drawn, because it takes the same random numbers on every
     processor.
     """
-    expected = quanta * np.exp(-attenuation.astype(np.float64))
+    expected = np.exp(-attenuation.astype(np.float64))
     if scatter:
-        expected = expected + scatter * _blur_widely(np.minimum(expected, 0.25 * quanta), SCATTER_SPREAD)
-    return np.maximum(expected + np.sqrt(expected) * rng.standard_normal(expected.shape), 1.0)
+        expected += scatter * _scattered(expected)
+    expected *= quanta
+    noise = rng.standard_normal(expected.shape)
+    noise *= np.sqrt(expected)
+    expected += noise
+    return np.maximum(expected, 1.0, out=expected)
 
 
-def _blur_widely(image: np.ndarray, fraction: float) -> np.ndarray:
-    """Return the image blurred with a standard deviation that is a fraction of its side."""
-    size = image.shape[0]
-    small = cv2.resize(image, (SMALL_COPY, SMALL_COPY), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), SMALL_COPY * fraction)
+def _scattered(transmission: np.ndarray) -> np.ndarray:
+    """Return the scatter without a grid (H, W), as a fraction of the quanta behind nothing."""
+    small = cv2.resize(transmission, (SMALL_COPY, SMALL_COPY), interpolation=cv2.INTER_AREA)
+    # the body goes on beyond the film's edge: the blur repeats the edge's pixels
+    small = cv2.GaussianBlur(
+        np.sqrt(small) - small, (0, 0), SMALL_COPY * SCATTER_SPREAD, borderType=cv2.BORDER_REPLICATE
+    )
+    size = transmission.shape[0]
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def scatter_fraction(attenuation: np.ndarray, *, scatter: float) -> np.ndarray:
+    """Return the fraction (H, W) of the detected quanta that is scatter: S / (S + P).
+
+    Parameters
+    ----------
+    attenuation : ndarray, (H, W)
+        -ln T along each ray.
+    scatter : float
+        As for `detect`: 1 without a grid, `GRID` with one.
+    """
+    primary = np.exp(-attenuation.astype(np.float64))
+    scattered = scatter * _scattered(primary)
+    return scattered / (scattered + primary)
+
+
+def _local_contrast(signal: np.ndarray, side: int, sigma: float) -> np.ndarray:
+    """Return the image minus its blur, which is computed on a copy of at most `side` pixels a side.
+
+    `sigma` is in pixels of the image.
+    """
+    size = signal.shape[0]
+    side = min(side, size)
+    small = cv2.resize(signal, (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), max(sigma * side / size, 0.3), borderType=cv2.BORDER_REPLICATE)
+    return signal - cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometry: Geometry) -> np.ndarray:
@@ -132,61 +151,235 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     attenuation : ndarray, (H, W)
         -ln T along each ray.
     rng : Generator
-        Gives the exposure, the blur, the noise and the look-up curve of this film.
+        Gives the exposure, the blur, the look-up curve and the noise of this film.
     site : int
         Index of `SITES`.
     geometry : Geometry
     """
     system, size, portable = SITES[site], attenuation.shape[0], geometry.view == "AP"
     pixel = geometry.field / size
-    quanta = QUANTA * pixel**2 * geometry.aspect * exp(rng.normal(0.0, 1.0))  # exposures differ from film to film
-    scatter = system.scatter * rng.uniform(0.6, 1.4) * (NO_GRID if portable else 1.0)
+    # all that differs from film to film is drawn before the noise, whose count depends on the size
+    exposure, strength, blur = exp(rng.normal(0.0, 0.8)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
+    equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.2, 1.8)
+    lung, white = rng.normal(system.lung, 0.07), rng.normal(system.white, 0.02)
+    white = min(white - (rng.uniform(0.0, 0.1) if portable else 0.0), 1.0)
+    dense = white - rng.uniform(0.02, 0.08)
+    toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.03, 0.10)
+    quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
+    scatter = strength * (1.0 if portable else GRID * system.grid)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
-    # focus, motion and screen blur the film by 0.03 to 0.12 cm; less than 0.2 of a pixel is not seen
-    blur = rng.uniform(0.03, 0.12) * (AP_BLUR if portable else 1.0) / pixel
+    # focus, motion and screen blur the film by 0.02 to 0.08 cm; less than 0.2 of a pixel is not seen
+    blur *= (AP_BLUR if portable else 1.0) / pixel
     if blur > 0.2:
         counted = cv2.GaussianBlur(counted, (0, 0), max(blur, 0.3))
-    signal = -np.log(counted / quanta)
-    signal = signal + system.detail * rng.uniform(0.0, 2.5) * (signal - _blur_widely(signal, DETAIL_SPREAD))
-    # the curve is set by the film's own range, without its margin; about 128 x 128 pixels are enough to find it
-    edge, step = size // 8, max(1, size // 128)
-    low, middle, high = np.quantile(signal[edge:-edge:step, edge:-edge:step], (0.05, 0.5, 0.95))
-    steepness = system.contrast * exp(rng.normal(0, 0.3)) / max(high - low, 1e-6)
-    shown = 1 / (1 + np.exp(steepness * (middle + rng.normal(0, 0.1) * (high - low) - signal)))
-    shown = shown ** (system.gamma * exp(rng.normal(0, 0.35)))
-    if rng.random() < system.shutter_probability:
-        top, bottom, right, left = (rng.uniform(0, 0.06, 4) * size).astype(int)
-        shown[:top] = shown[size - bottom :] = 0
-        shown[:, :right] = shown[:, size - left :] = 0
-    return shown
+    counted *= 1 / quanta
+    signal = -np.log(counted)
+    # the curve is set by the body in the film, without the film's margin; about 64 x 64 pixels are enough to find it
+    edge, small = size // 16, min(size, 64)
+    sample = cv2.resize(signal[edge : size - edge, edge : size - edge], (small, small), interpolation=cv2.INTER_AREA)
+    thick = float(np.quantile(sample, 0.9))
+    body = sample[sample > 0.25 * thick]
+    thin = float(np.quantile(body, 0.15))
+    span = max(thick - thin, 0.2)
+    signal += equalise * _local_contrast(signal, SMALL_COPY, EQUALISED * size)
+    signal += detail * _local_contrast(signal, 256, FINE / pixel)
+    # a straight line through the lungs and the densest parts, bent to an S at both ends
+    straight = (signal - thin) * ((dense - lung) / span) + lung
+    return _bend(straight, white, toe=toe, shoulder=shoulder)
 
 
-def burn_in_markers(shown: np.ndarray, rng: np.random.Generator, site: int, *, portable: bool) -> np.ndarray:
-    """Write the side marker and PORTABLE onto a picture, and return the film: (H, W), uint16 of 12 bits.
+def _bend(straight: np.ndarray, white: float, *, toe: float, shoulder: float) -> np.ndarray:
+    """Return a curve that follows a straight line, and levels off towards 0 and `white`.
+
+    Each end is a branch of a hyperbola: (v + sqrt(v**2 + 4 * toe**2)) / 2 for the toe.
+    """
+    bent = 0.5 * (straight + np.sqrt(straight * straight + 4 * toe * toe))
+    rest = white - bent
+    bent = white - 0.5 * (rest + np.sqrt(rest * rest + 4 * shoulder * shoulder))
+    return np.clip(bent, 0.0, 1.0, out=bent)
+
+
+FRAMES = {"PA": 0.45, "AP": 0.35}
+"""Probability that the picture has a border on one or more sides: the collimator's, or of a film turned and padded."""
+
+SHIELDS = {"PA": 0.09, "AP": 0.06}
+"""Probability of a white band at the lower edge: a lead shield over the abdomen, or the edge of the field."""
+
+
+def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
+    """Return the picture (H, W) with borders: black, white or gray, on one to four sides, and often a little tilted.
 
     Parameters
     ----------
     shown : ndarray, (H, W), in [0, 1]
     rng : Generator
-        Says whether there is a side marker, and where the texts stand.
+        Says which borders there are.
+    view : {"PA", "AP"}
+    """
+    has_border, shielded, boxed = rng.random(3) < (FRAMES[view], SHIELDS[view], 0.04)
+    # left, right, upper and lower border: widths as fractions of the side; most are narrow
+    widths = rng.exponential(0.035, 4) + rng.uniform(0.003, 0.02, 4)
+    there = rng.random(4) < (0.45, 0.45, 0.45, 0.5)
+    there[rng.integers(4)] = True
+    widths = np.where(there, np.minimum(widths, 0.16), -0.2)
+    tilt = radians(rng.normal(0, 1.3)) if rng.random() < 0.6 else 0.0
+    kind, gray, soft = rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.0, 0.012)
+    level = 0.0 if kind < 0.72 else (rng.uniform(0.93, 1.0) if kind < 0.9 else gray)
+    rounded = rng.uniform(0.01, 0.06) if rng.random() < 0.25 else 0.0
+    band = rng.uniform(0.02, 0.14), radians(rng.normal(0, 1.5)), rng.uniform(0.002, 0.015), rng.uniform(0.9, 1.0)
+    if has_border:
+        shown = _border(shown, widths, level, tilt=tilt, soft=soft, rounded=rounded)
+    if shielded:
+        width, turn, softness, white = band
+        shown = _border(shown, np.array([-1.0, -1.0, -1.0, width]), white, tilt=turn, soft=softness, rounded=0.0)
+    if boxed:  # a blank rectangle, where the name of the patient was
+        size = shown.shape[0]
+        top, left = rng.choice([0.0, 0.93]), rng.uniform(0.0, 0.8)
+        high, wide = rng.uniform(0.01, 0.06), rng.uniform(0.1, 0.2)
+        rows = slice(round(top * size), round((top + high) * size))
+        shown = shown.copy()
+        shown[rows, round(left * size) : round((left + wide) * size)] = rng.choice([0.0, 0.0, 1.0])
+    return shown
+
+
+def _border(
+    shown: np.ndarray, widths: np.ndarray, level: float, *, tilt: float, soft: float, rounded: float
+) -> np.ndarray:
+    """Return the picture with this gray outside a turned rectangle with rounded corners.
+
+    Parameters
+    ----------
+    shown : ndarray, (H, W)
+    widths : ndarray, (4,)
+        Of the left, right, upper and lower border, as fractions of the side. Below 0, there is none.
+    level : float
+        Gray of the border.
+    tilt : float, radians
+    soft, rounded : float
+        Width of the transition, and radius of the corners, as fractions of the side.
+    """
+    size = shown.shape[0]
+    left, right, top, bottom = (float(width) for width in widths)
+    ticks = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
+    c, s = np.float32(cos(tilt)), np.float32(sin(tilt))
+    across = c * ticks[None, :] + s * ticks[:, None] - np.float32((left - right) / 2)
+    down = c * ticks[:, None] - s * ticks[None, :] - np.float32((top - bottom) / 2)
+    # distance outside the rectangle; where it is below 0, inside
+    across = np.abs(across) - np.float32((1 - left - right) / 2 - rounded)
+    down = np.abs(down) - np.float32((1 - top - bottom) / 2 - rounded)
+    outside = np.maximum(across, down)
+    if rounded:
+        corner = np.sqrt(np.maximum(across, 0) ** 2 + np.maximum(down, 0) ** 2)
+        outside = np.where(outside > 0, corner, outside) - np.float32(rounded)
+    cover = np.clip(outside / np.float32(max(soft, 1 / size)) + np.float32(0.5), 0, 1)
+    return shown + cover * (level - shown)
+
+
+POSTURE_TEXTS = {"upright": ("ERECT", "UPRIGHT"), "semi-erect": ("SEMI-ERECT", "SEMI"), "supine": ("SUPINE",)}
+
+HERSHEY = 22
+"""Pixels that are taken as the height of OpenCV's font at scale 1."""
+
+
+def burn_in_markers(
+    shown: np.ndarray, rng: np.random.Generator, site: int, *, portable: bool, posture: str = "upright"
+) -> np.ndarray:
+    """Write the side marker and texts of the bedside onto a picture, and return the film: (H, W), uint16 of 12 bits.
+
+    Parameters
+    ----------
+    shown : ndarray, (H, W), in [0, 1]
+    rng : Generator
+        Says whether there is a side marker, how it looks, and where the texts stand.
     site : int
         Index of `SITES`.
     portable : bool
-        Whether PORTABLE is written.
+        Whether PORTABLE is written. AP, the posture, the time or an arrow may stand beside it.
+    posture : {"upright", "semi-erect", "supine"}
     """
     system, size = SITES[site], shown.shape[0]
-    texts = []  # text, (column, row) and height, as fractions of the film's side
-    if rng.random() < 0.8:  # L is at the right of the image, R at its left
-        letter, column = ("L", rng.uniform(0.86, 0.94)) if rng.random() < 0.7 else ("R", rng.uniform(0.03, 0.1))
-        texts.append((letter, (column, rng.uniform(0.06, 0.16)), rng.uniform(0.03, 0.055)))
-    if portable:
-        texts.append(("PORTABLE", (rng.uniform(0.05, 0.6), rng.uniform(0.03, 0.07)), rng.uniform(0.02, 0.03)))
     side = canvas_side(size)
-    lead = np.zeros((side, side), np.uint8)
-    for text, (column, row), height in texts:
-        scale = height * side / 22  # 22 pixels are taken as the height of the font at scale 1
-        origin = round(column * side), round(row * side)
-        cv2.putText(lead, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(1, round(scale * 2)), cv2.LINE_8)
-    opacity = cv2.resize(lead, (size, size), interpolation=cv2.INTER_AREA) / 255.0
-    shown = np.maximum(shown, opacity)
+    white, black = np.zeros((2, side, side), np.uint8)
+    if rng.random() < 0.88:  # L is at the right of the image, R at its left
+        letter = "L" if rng.random() < 0.75 else "R"
+        column = rng.uniform(0.84, 0.97) if letter == "L" else rng.uniform(0.03, 0.16)
+        row = rng.uniform(0.04, 0.2) if rng.random() < 0.8 else rng.uniform(0.2, 0.6)
+        _marker(white, black, rng, letter, (column, row))
+        if rng.random() < 0.08:  # the marker of the other side, too
+            _marker(white, black, rng, "R" if letter == "L" else "L", (1 - column, row))
+    if portable:
+        texts = ["PORTABLE"]
+        texts += [
+            text
+            for text, probability in (("AP", 0.6), (rng.choice(POSTURE_TEXTS[posture]), 0.25))
+            if rng.random() < probability
+        ]
+        if rng.random() < 0.15:
+            texts.append(f"{rng.integers(24):02d}{rng.choice([':', ''])}{rng.integers(60):02d}")
+        column, row = rng.uniform(0.05, 0.75), rng.uniform(0.04, 0.12) if rng.random() < 0.7 else rng.uniform(0.8, 0.95)
+        height = rng.uniform(0.012, 0.022)
+        for text in texts:
+            _write(white, text, (column, row), height)
+            row += rng.uniform(1.8, 3.5) * height
+            column += rng.uniform(-0.05, 0.05)
+        if rng.random() < 0.12:
+            foot = round(column * side), round((row + 0.06) * side)
+            cv2.arrowedLine(white, foot, (foot[0], foot[1] - side // 22), 255, max(1, side // 200), cv2.LINE_8, 0, 0.4)
+    opacity = rng.uniform(0.8, 1.0)
+    if black.any():
+        shown = shown * (1 - _shrink(black, size))
+    if white.any():
+        shown = shown + _shrink(white, size) * (opacity * np.maximum(1 - shown, 0))
     return np.rint(system.low + shown * (system.high - system.low)).astype(np.uint16)
+
+
+def _shrink(canvas: np.ndarray, size: int) -> np.ndarray:
+    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA) * (1 / 255)
+
+
+def _write(canvas: np.ndarray, text: str, place: tuple[float, float], height: float) -> None:
+    """Write a text of this height on a canvas. Place and height are fractions of the side."""
+    side = canvas.shape[0]
+    scale = height * side / HERSHEY
+    origin = round(place[0] * side), round(place[1] * side)
+    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(1, round(scale * 2)), cv2.LINE_8)
+
+
+def _marker(
+    white: np.ndarray, black: np.ndarray, rng: np.random.Generator, letter: str, place: tuple[float, float]
+) -> None:
+    """Draw a side marker on two canvases, of what it makes white and black: a letter, perhaps with initials.
+
+    It may stand in a circle or on a plate, be turned, or be mirrored where the plate lay face down.
+    """
+    side = white.shape[0]
+    height = rng.uniform(0.022, 0.048)
+    initials = "".join(chr(65 + int(code)) for code in rng.integers(26, size=rng.integers(2, 4)))
+    style = rng.random()
+    patch = np.zeros((64, 64), np.uint8)
+    plate = np.zeros((64, 64), np.uint8)
+    cv2.putText(patch, letter, (21, 38), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 4, cv2.LINE_8)
+    if style < 0.2:  # a letter in a ring, on black
+        patch[:] = 0
+        cv2.putText(patch, letter, (25, 39), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2, cv2.LINE_8)
+        cv2.circle(plate, (32, 32), 22, 255, -1)
+        cv2.circle(patch, (32, 32), 22, 255, 2)
+    elif style < 0.65:  # initials below
+        cv2.putText(
+            patch, initials, (18 if len(initials) == 2 else 12, 56), cv2.FONT_HERSHEY_SIMPLEX, 0.55, 255, 2, cv2.LINE_8
+        )
+        if style < 0.3:  # a ball beside it, which shows that the patient stands
+            cv2.circle(patch, (52, 12), 8, 255, -1)
+    elif style < 0.75:
+        cv2.rectangle(plate, (8, 4), (56, 60), 110, -1)
+    turns, flipped = int(rng.choice([0, 1, 3], p=[0.7, 0.15, 0.15])), rng.random() < 0.08
+    lean = rng.normal(0, 8)
+    width = max(8, round(height * side * 64 / 24))
+    column, row = (round(float(np.clip(value * side - width / 2, 0, side - width))) for value in place)
+    turn = cv2.getRotationMatrix2D((31.5, 31.5), float(lean), 1.0)
+    for canvas, drawn in ((white, patch), (black, plate)):
+        drawn = cv2.warpAffine(np.rot90(drawn, turns).copy(), turn, (64, 64), flags=cv2.INTER_NEAREST)
+        if flipped:
+            drawn = np.ascontiguousarray(drawn[:, ::-1])
+        part = canvas[row : row + width, column : column + width]
+        np.maximum(part, cv2.resize(drawn, (width, width), interpolation=cv2.INTER_LINEAR), out=part)
