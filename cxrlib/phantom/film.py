@@ -191,7 +191,7 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     inner = chest.cross_wall(rays, patient)
     lungs = _trace_lungs(rays, patient, geometry, inner, filling)
     nodule = _nodule_thickness(rays, patient, order, lungs.lung)
-    attenuation = _body_attenuation(rays, patient, geometry, lungs)
+    attenuation = _body_attenuation(rays, patient, geometry, lungs, sick=order.sick)
     attenuation += nodule * (SOFT - patient.lung_attenuation)
     attenuation += draw_devices(patient, geometry, order.devices, size)
     if order.finding == "cardiomegaly":
@@ -264,7 +264,7 @@ def _trace_lungs(
     return _Lungs(lung - filled, filled, squeezed, density, gas, volume)
 
 
-def _body_attenuation(rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs) -> np.ndarray:
+def _body_attenuation(rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs, *, sick: bool) -> np.ndarray:
     """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
     body = trunk.body_thickness(rays, patient, geometry.view)
     total = SOFT * body + (FAT - SOFT) * trunk.fat_thickness(patient, body)
