@@ -6,15 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cxrlib.phantom.body import vessels
+from cxrlib.phantom.body import look_alikes, vessels
 from cxrlib.phantom.body.bones import bone_attenuation
 from cxrlib.phantom.body.chest import cross_wall
 from cxrlib.phantom.body.devices import DEVICES, METAL, draw_devices
+from cxrlib.phantom.body.heart import cardiothoracic_ratio
 from cxrlib.phantom.body.look_alikes import airless_thickness, with_look_alikes
-from cxrlib.phantom.body.patient import draw_patient
+from cxrlib.phantom.body.patient import draw_geometry, draw_patient
 from cxrlib.phantom.film import RIB_CAGE, Order, take_film
 from cxrlib.phantom.physics.rays import Geometry
-from cxrlib.phantom.roster import draw_roster, order_of
 
 SIZE = 440
 PARALLEL = Geometry(source_to_detector=1e6, origin_to_detector=12.0, field=44.0)
@@ -118,24 +118,41 @@ def test_a_vessel_is_as_thick_as_the_chord_of_a_cylinder(monkeypatch):
         assert thickness[: size // 10].max() == 0  # above its end
 
 
-def test_look_alikes_are_as_common_in_both_classes():
-    # nodules, because their roster is drawn faster: no volume is fitted to a chest
-    table = draw_roster(1500, finding="nodule", prevalence=0.5, seed=6).drop_duplicates("patient_id")
+def test_clear_lungs_and_sick_lungs():
+    """Without disease there is none; with it, each kind is as common as its probability says."""
     rays = PARALLEL.cast(32)
     lung = np.full((32, 32), 10.0, np.float32)
-    found = {0: [], 1: []}
-    for row in table.to_dict("records"):
-        order = order_of(row, finding="nodule", seed=6)
-        bare = draw_patient(order.patient, visit=order.visit, seed=6)
-        patient = with_look_alikes(bare)
-        raised = patient.domes != bare.domes
-        airless = airless_thickness(rays, patient, lung).max() > 0
-        found[row["label"]].append((any(patient.pleural_thickening), any(patient.fat_pads), raised, airless))
-    without, present = (np.mean(found[label], axis=0) for label in (0, 1))
-    assert without == pytest.approx(present, abs=0.08)
-    # by the probabilities of each side: 0.12 and 0.20; of a film, 0.12; of scars, patches, bands and haze, 0.25 to 0.30
-    expected = [1 - 0.88**2, 1 - 0.80**2, 0.12, 1 - 0.75 * 0.70 * 0.70 * 0.75]
-    assert (without + present) / 2 == pytest.approx(expected, abs=0.05)
+    found = []
+    for number in range(600):
+        patient = draw_patient(number)
+        clear, sick = with_look_alikes(patient), with_look_alikes(patient, sick=True)
+        assert not airless_thickness(rays, clear, lung).any()
+        assert replace(clear, fat_pads=(0.0, 0.0)) == patient  # fat pads are in all patients
+        assert clear.fat_pads == sick.fat_pads
+        larger = sick.heart[0] / patient.heart[0]
+        assert larger == 1 or 1.1 <= larger <= 1.4
+        assert sick.heart == pytest.approx([axis * larger for axis in patient.heart])
+        right, left = np.subtract(sick.domes, patient.domes)
+        assert min(right, left) == 0
+        airless = airless_thickness(rays, sick, lung, sick=True)
+        found.append(
+            (any(clear.fat_pads), any(sick.pleural_thickening), larger > 1, right + left > 0, airless.max() > 0)
+        )
+    # by the probabilities of a side, 0.20 and 0.12; of a patient, 0.4 and 0.2; of patches, haze, scars, bands, dome
+    expected = [1 - 0.80**2, 1 - 0.88**2, 0.4, 0.2, 1 - 0.4 * 0.4 * 0.7 * 0.5 * 0.8]
+    assert np.mean(found, axis=0) == pytest.approx(expected, abs=0.06)
+
+
+def test_an_enlarged_heart_takes_more_than_half_of_the_chest():
+    ratios = {True: [], False: []}
+    for number in range(80):
+        patient = with_look_alikes(draw_patient(number), sick=True)
+        if patient.age < 18:
+            continue
+        rays = draw_geometry(patient, "PA").cast(64)
+        ratio = cardiothoracic_ratio(rays, patient, cross_wall(rays, patient))
+        ratios[patient.heart != draw_patient(number).heart].append(ratio)
+    assert np.median(ratios[True]) > 0.5 > np.median(ratios[False])
 
 
 def test_airless_lung_is_never_thicker_than_the_lung():
@@ -143,18 +160,56 @@ def test_airless_lung_is_never_thicker_than_the_lung():
     lung = np.random.default_rng(0).uniform(0, 20, (48, 48)).astype(np.float32)
     lung[:, 20:28] = 0
     for number in range(60):
-        airless = airless_thickness(rays, draw_patient(number), lung)
+        airless = airless_thickness(rays, draw_patient(number), lung, sick=True)
         assert (airless >= 0).all()
         assert (airless <= 0.9 * lung + 1e-5).all()
         seen += airless.max() > 1
-    assert seen > 10
+    assert seen > 30
+
+
+def test_breasts_end_in_a_fold_over_the_base_and_children_and_lean_men_have_none():
+    """The lower border is a step, and upwards the breast fades; a breast lies on each side."""
+    geometry, women = PARALLEL, 0
+    rays = geometry.cast(SIZE)
+    for number in range(40):
+        patient = draw_patient(number)
+        added = look_alikes._breasts(rays, patient, "PA")
+        if patient.age < 14 or (patient.sex == "M" and patient.fat < 1.0):
+            assert not added.any()
+        elif patient.sex == "F":
+            women += 1
+            sides = [added[:, X < 0], added[:, X > 0]]
+            removed = [side.max() == 0 for side in sides]
+            assert sum(removed) <= 1
+            for side in (side for side, gone in zip(sides, removed, strict=True) if not gone):
+                profile = side[:, side.max(axis=0).argmax()]
+                rows = np.flatnonzero(profile)
+                assert -14 < Z[rows[-1]] - patient.base < 8  # the fold
+                thickest = profile.argmax()
+                assert rows[-1] - thickest < 0.5 * (thickest - rows[0])  # nearer to the fold than to the upper border
+    assert women > 8
+
+
+def test_gas_stays_below_the_domes_and_ends_in_a_level_when_standing():
+    rays, seen = PARALLEL.cast(SIZE), 0
+    for number in range(60):
+        patient = draw_patient(number)
+        gas = look_alikes.bowel_gas_thickness(rays, patient, "PA")
+        rows, columns = np.nonzero(gas > 0.01)
+        for row, column in zip(rows[::50], columns[::50], strict=True):
+            sign = 1 if X[column] > 0 else -1
+            across = (X[column] - sign * 0.43 * patient.width) / (0.605 * patient.width)  # the dome, as in `chest`
+            dome = patient.base + patient.domes[int(sign > 0)] * np.sqrt(max(1 - across**2, 0))
+            assert Z[row] < dome
+        seen += len(rows) > 0
+    assert 30 < seen < 55  # by the probabilities: 0.55 and 0.35 of the films
 
 
 def test_look_alikes_leave_the_truth_about_the_fluid_alone(monkeypatch):
     order = Order(patient=12, amount=400.0, side="right")
     film = take_film(order, size=64)
     for name in ("airless_thickness", "soft_tissue_attenuation", "bowel_gas_thickness"):
-        monkeypatch.setattr(f"cxrlib.phantom.body.look_alikes.{name}", lambda rays, *_: np.zeros_like(rays.x0))
+        monkeypatch.setattr(f"cxrlib.phantom.body.look_alikes.{name}", lambda rays, *_, **__: np.zeros_like(rays.x0))
     plain = take_film(order, size=64)
     assert (film.attenuation != plain.attenuation).any()
     np.testing.assert_array_equal(film.mask, plain.mask)

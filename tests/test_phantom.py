@@ -12,7 +12,8 @@ from cxrlib.phantom.body.fluid import draw_unevenness, fill, filled_ml, pleural_
 from cxrlib.phantom.body.heart import cardiothoracic_ratio, heart_shadow
 from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient, total_lung_capacity
 from cxrlib.phantom.film import Film, Order, fit_volume, take_film
-from cxrlib.phantom.physics.detector import detect
+from cxrlib.phantom.physics import detector
+from cxrlib.phantom.physics.detector import GRID, detect, scatter_fraction
 from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
 from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path_length
 from cxrlib.phantom.signs import blunting, lateral_angle
@@ -55,6 +56,70 @@ def test_noise_has_the_variance_of_its_mean():
         counted = detect(np.zeros((400, 400)), np.random.default_rng(1), quanta=mean)
         assert counted.var() == pytest.approx(mean, rel=0.02)
         assert counted.mean() == pytest.approx(mean, rel=0.01)
+
+
+def test_scatter_behind_the_mediastinum():
+    """About 0.9 without a grid and above a half with one (Niklason, Sorenson and Nelson, Med Phys 1981)."""
+    behind, lungs = [], []
+    for number in range(12):
+        film = take_film(Order(patient=number), size=64)
+        middle = (slice(24, 48), slice(30, 35))
+        open_lung = film.lung > 0.7 * film.lung.max()
+        fractions = [scatter_fraction(film.attenuation, scatter=scatter) for scatter in (1.0, GRID)]
+        behind.append([np.median(fraction[middle]) for fraction in fractions])
+        lungs.append([np.median(fraction[open_lung]) for fraction in fractions])
+    without, with_grid = np.median(behind, axis=0)
+    assert without == pytest.approx(0.9, abs=0.04)
+    assert 0.5 < with_grid < 0.65
+    assert (np.median(lungs, axis=0) < (without - 0.1, with_grid - 0.1)).all()
+
+
+def test_scatter_grows_with_thickness_and_a_slab_keeps_its_ratio():
+    ratios = []
+    for cm in (2.0, 10.0, 20.0):
+        slab = np.full((64, 64), cm * attenuation("water"))
+        fraction = scatter_fraction(slab, scatter=1.0)
+        assert np.ptp(fraction) < 1e-6
+        ratios.append(fraction[0, 0] / (1 - fraction[0, 0]))
+        assert ratios[-1] == pytest.approx(np.exp(0.5 * 0.1987 * cm) - 1, rel=0.01)
+    assert not scatter_fraction(np.zeros((64, 64)), scatter=1.0).any()
+
+
+def test_no_film_is_black_or_white():
+    for number in range(40):
+        film = take_film(Order(patient=number, view=("PA", "AP")[number % 2], site=number % 3), size=64)
+        shown = film.image / film.image.max()
+        lung = shown[film.lung > 0.6 * film.lung.max()]
+        assert 0.12 < np.median(lung) < 0.75
+        assert shown.std() > 0.1
+        middle = shown[20:44, 30:35]
+        assert np.median(middle) > np.median(lung) + 0.05
+
+
+def test_a_border_covers_what_lies_outside_its_rectangle():
+    picture = np.full((200, 200), 0.5)
+    framed = detector._border(
+        picture, np.array([0.1, -0.2, 0.05, -0.2]), 0.0, tilt=0.0, soft=0.0, rounded=0.0
+    )  # left and upper
+    assert (framed[:, :19] == 0).all()
+    assert (framed[:9] == 0).all()
+    assert (framed[11:, 21:] == 0.5).all()
+    white = detector._border(picture, np.array([-1.0, -1.0, -1.0, 0.1]), 1.0, tilt=np.radians(2), soft=0.0, rounded=0.0)
+    heights = (white == 1).sum(axis=0)
+    assert heights.mean() == pytest.approx(20, abs=1)
+    assert abs(heights[-1] - heights[0]) == pytest.approx(200 * np.tan(np.radians(2)), abs=1.5)
+    assert (picture == 0.5).all()
+    rounded = detector._border(picture, np.full(4, 0.1), 0.0, tilt=0.0, soft=0.0, rounded=0.1)
+    area = rounded.sum() / 0.5 / 200**2  # a square of 0.8 without its corners
+    assert area == pytest.approx(0.8**2 - (4 - np.pi) * 0.1**2, abs=0.01)
+
+
+def test_the_tone_of_a_film_does_not_depend_on_its_size():
+    """All that is drawn for a film comes before the noise, whose numbers are as many as the pixels."""
+    for number in range(6):
+        small, large = (take_film(Order(patient=number, view="AP"), size=size).image for size in (64, 256))
+        shrunk = large.reshape(64, 4, 64, 4).mean(axis=(1, 3))
+        assert np.abs(shrunk - small).mean() < 0.02
 
 
 def test_the_path_length_through_a_sphere():

@@ -18,7 +18,7 @@ QUANTA = 3.0e7
 BEDSIDE_QUANTA = 0.3
 """Factor of the exposure on AP films: a mobile unit has less power, so its films are noisier."""
 
-GRID = 0.15
+GRID = 0.12
 """Fraction of the scatter that passes a grid, relative to the fraction of the primary quanta. AP films have no grid.
 
 Behind the mediastinum about 0.9 of what is detected without a grid is scatter, and with a 12:1 grid more than half
@@ -29,7 +29,7 @@ AP_BLUR = 1.4
 """Factor of the blur on AP films."""
 
 SCATTER_SPREAD, EQUALISED, FINE = 0.10, 0.07, 0.5
-"""Spread of the scatter and of the coarse unsharp mask, as fractions of the film's side, and of the fine mask, in cm."""
+"""Spread of the scatter and of the coarse unsharp mask: fractions of the film's side. That of the fine mask, in cm."""
 
 SMALL_COPY = 48  # pixels a side: enough for so wide a blur, which is much faster on a small image
 
@@ -300,7 +300,7 @@ def burn_in_markers(
     system, size = SITES[site], shown.shape[0]
     side = canvas_side(size)
     white, black = np.zeros((2, side, side), np.uint8)
-    if rng.random() < 0.88:  # L is at the right of the image, R at its left
+    if rng.random() < 0.94:  # L is at the right of the image, R at its left
         letter = "L" if rng.random() < 0.75 else "R"
         column = rng.uniform(0.84, 0.97) if letter == "L" else rng.uniform(0.03, 0.16)
         row = rng.uniform(0.04, 0.2) if rng.random() < 0.8 else rng.uniform(0.2, 0.6)
@@ -325,7 +325,7 @@ def burn_in_markers(
         if rng.random() < 0.12:
             foot = round(column * side), round((row + 0.06) * side)
             cv2.arrowedLine(white, foot, (foot[0], foot[1] - side // 22), 255, max(1, side // 200), cv2.LINE_8, 0, 0.4)
-    opacity = rng.uniform(0.8, 1.0)
+    opacity = rng.uniform(0.94, 1.0)
     if black.any():
         shown = shown * (1 - _shrink(black, size))
     if white.any():
@@ -378,8 +378,8 @@ def _marker(
     column, row = (round(float(np.clip(value * side - width / 2, 0, side - width))) for value in place)
     turn = cv2.getRotationMatrix2D((31.5, 31.5), float(lean), 1.0)
     for canvas, drawn in ((white, patch), (black, plate)):
-        drawn = cv2.warpAffine(np.rot90(drawn, turns).copy(), turn, (64, 64), flags=cv2.INTER_NEAREST)
+        turned = cv2.warpAffine(np.rot90(drawn, turns).copy(), turn, (64, 64), flags=cv2.INTER_NEAREST)
         if flipped:
-            drawn = np.ascontiguousarray(drawn[:, ::-1])
+            turned = turned[:, ::-1].copy()
         part = canvas[row : row + width, column : column + width]
-        np.maximum(part, cv2.resize(drawn, (width, width), interpolation=cv2.INTER_LINEAR), out=part)
+        np.maximum(part, cv2.resize(turned, (width, width), interpolation=cv2.INTER_LINEAR), out=part)
