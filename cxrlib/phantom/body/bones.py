@@ -8,6 +8,7 @@ Lengths are in cm, for a man with `patient.scale` 1. Sizes and densities are cho
 comment names a source.
 """
 
+from dataclasses import dataclass
 from math import cos, pi, sin
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 from cxrlib.phantom.body.chest import wall_at
 from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.body.trunk import place_arm, shoulder_line
-from cxrlib.phantom.physics.drawing import FRACTION_BITS, band_borders, canvas_points, canvas_side, draw_bands, shrink
+from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
 from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry
 
@@ -30,10 +31,44 @@ WALL = 0.45
 
 STEPS = 24
 """Points along a rib: angles around the chest, from the spine behind to the sternum in front."""
-ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in range(STEPS + 1)])
+ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in range(STEPS + 1)], np.float32)
 
-CARTILAGE = (2.6, 4.2, 5.4, 6.4, 7.6, 9.0, 10.4, 11.4, 12.0, 12.6, 0.0, 0.0)
+RING = [(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)]
+
+# gray levels: inside, and along the border
+POSTERIOR, ANTERIOR = (52.0, 110.0), (24.0, 48.0)
+WALL_LINES = ((0.75, 12), (0.5, 24), (0.28, 34))  # radius in cm, gray level
+BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 52.0), (48.0, 72.0), 18.0, (10.0, 20.0)
+CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
+BLADE, BLADE_BORDER, BLADE_SPINE = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0)
+
+UPPER_ACROSS, UPPER_ALONG = (0.62, 0.80, 0.92, 0.98), (0.70, 0.84, 0.94, 1.0)
+"""Width and length of the upper ribs over those of the wall there: the first reaches 7 cm from the midline."""
+
+CARTILAGE = (2.6, 4.2, 5.4, 6.4, 7.6, 9.0, 10.4, 11.4, 12.0, 12.6)
 """How far from the midline the bone of each rib ends in front. Ribs 11 and 12 have no end in front."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A part of a bone, to be filled and outlined.
+
+    Attributes
+    ----------
+    layer : int
+        Shapes of different layers add up. In one layer, the later shape covers the earlier one.
+    points : ndarray, (N, 3), cm
+    inside, border : float
+        Gray levels. A border of 0 is not drawn.
+    closed : bool
+        Whether the outline is drawn all around. Else the first and the second half of the points are two lines.
+    """
+
+    layer: int
+    points: np.ndarray
+    inside: float
+    border: float = 0.0
+    closed: bool = False
 
 
 def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
@@ -45,174 +80,177 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     geometry : Geometry
     size : int, pixels
     """
-    side = canvas_side(size)
+    side = canvas_side(size, max(512, 2 * size))
+    trim = 0.5 * geometry.field / side  # OpenCV fills a polygon with its outline, half a pixel wider on every side
+    shapes = [
+        *_ribs(patient, trim),
+        *_wall_lines(patient, trim),
+        *_spine(patient, trim),
+        *_manubrium(patient),
+        *_shoulders(patient, geometry.view, trim),
+    ]
+    places = canvas_points(geometry, np.concatenate([shape.points for shape in shapes]), side)
+    outlines = np.split(places, np.cumsum([len(shape.points) for shape in shapes])[:-1])
     total = np.zeros((side, side), np.uint8)
-    for draw in (_draw_posterior_ribs, _draw_anterior_ribs, _draw_wall, _draw_spine, _draw_shoulders):
+    for layer in sorted({shape.layer for shape in shapes}):
         canvas = np.zeros((side, side), np.uint8)
-        draw(canvas, patient, geometry)
+        for shape, outline in zip(shapes, outlines, strict=True):
+            if shape.layer != layer:
+                continue
+            if shape.inside:
+                cv2.fillPoly(canvas, [outline], shape.inside, cv2.LINE_8, FRACTION_BITS)
+            if shape.border:
+                half = len(outline) // 2
+                lines = [outline] if shape.closed else [outline[:half], outline[half:]]
+                width = 1 if side < 1024 else 2
+                cv2.polylines(canvas, lines, shape.closed, shape.border, width, cv2.LINE_8, FRACTION_BITS)
         cv2.add(total, canvas, dst=total)
     return shrink(total, size) * (MINERAL * patient.bone_density * (BONE - SOFT))
 
 
-def rib_curves(patient: Patient) -> list[np.ndarray]:
-    """Return the middle of each rib on the patient's left: (25, 3) in cm, from the spine to the sternum.
+def band(curves: np.ndarray, radii: np.ndarray, trim: float) -> np.ndarray:
+    """Return the outlines (..., 2 N, 3) of bands along curves (..., N, 3), as seen from the front.
+
+    Parameters
+    ----------
+    curves : ndarray, (..., N, 3), cm
+    radii : ndarray, (..., N), cm
+        Half the width at each point.
+    trim : float, cm
+        What is taken off each radius.
+    """
+    x, z = curves[..., 0], curves[..., 2]
+    dx, dz = _differences(x), _differences(z)
+    out = np.maximum(radii - trim, 0.02) / (np.sqrt(dx * dx + dz * dz) + 1e-6)
+    normal = np.stack([-dz * out, np.zeros_like(x), dx * out], axis=-1)
+    return np.concatenate([curves + normal, (curves - normal)[..., ::-1, :]], axis=-2)
+
+
+def _differences(values: np.ndarray) -> np.ndarray:
+    """Return the difference (..., N) between the neighbours of each value, and at an end to its only neighbour."""
+    steps = np.empty_like(values)
+    steps[..., 1:-1] = values[..., 2:] - values[..., :-2]
+    steps[..., 0] = values[..., 1] - values[..., 0]
+    steps[..., -1] = values[..., -1] - values[..., -2]
+    return steps
+
+
+def rib_curves(patient: Patient) -> np.ndarray:
+    """Return the middle of each rib on the patient's left: (12, 25, 3) in cm, from the spine to the sternum.
 
     A rib lies on the wall of the chest. It falls by `patient.rib_slope` for each cm towards the front. The neck
     of the first rib lies at the top of the lung.
     """
-    curves = []
-    for number in range(RIBS):
-        first = patient.apex - 0.3 * patient.scale - number * patient.rib_spacing
-        z = np.full(STEPS + 1, first, np.float32)
-        for _ in range(3):  # height and wall depend on each other
-            wall = wall_at(patient, z, beyond=WALL * patient.scale)
-            y = wall.middle_y + wall.depth * ROUND[:, 1].astype(np.float32)
-            z = (np.float32(first) - np.float32(patient.rib_slope) * (y[0] - y)).astype(np.float32)
-        x = wall.width * ROUND[:, 0].astype(np.float32)
-        curves.append(np.stack([x, y, z], axis=-1).astype(float))
+    first = patient.apex - 0.3 * patient.scale - np.arange(RIBS)[:, None] * patient.rib_spacing
+    first = first.astype(np.float32)
+    z = np.repeat(first, STEPS + 1, axis=1)
+    for _ in range(3):  # height and wall depend on each other
+        wall = wall_at(patient, z, beyond=WALL * patient.scale)
+        y = wall.middle_y + wall.depth * ROUND[:, 1]
+        z = first - np.float32(patient.rib_slope) * (y[:, :1] - y)
+    curves = np.stack([wall.width * ROUND[:, 0], y, z], axis=-1).astype(float)
+    for curve, across, along in zip(curves, UPPER_ACROSS, UPPER_ALONG, strict=False):
+        curve[:, 0] *= across
+        curve[:, 1:] = curve[0, 1:] + along * (curve[:, 1:] - curve[0, 1:])
     return curves
 
 
-def _rib_parts(patient: Patient, anterior: bool) -> tuple[list[np.ndarray], list[float]]:
-    """Return the bony parts of all ribs behind or in front of the widest point, both sides, and their brightness."""
-    rng = patient.rng("ribs")
-    parts, gray = [], []
-    for number, curve in enumerate(rib_curves(patient)):
-        bright = rng.uniform(0.9, 1.1)
-        middle = STEPS // 2
-        if anterior:
-            if not CARTILAGE[number]:
+def _ribs(patient: Patient, trim: float) -> list[Shape]:
+    """Return the ribs behind (layer 0) and in front (layer 1), and what is calcified of their cartilage."""
+    rng, size, middle = patient.rng("ribs"), patient.scale, STEPS // 2
+    curves = rib_curves(patient)
+    bright = rng.uniform(0.9, 1.1, RIBS) * np.minimum(1, 1.9 - 0.1 * np.arange(RIBS))  # the lowest are thin
+    calcified = rng.random((RIBS, 2, STEPS // 2)) < 0.012 * max(patient.age - 35, 0)
+    dx, dz = _differences(curves[..., 0]), _differences(curves[..., 2])
+    level = np.abs(dx) / np.sqrt(dx * dx + dz * dz)  # at the side a rib is seen from its edge, which is thinner
+    shapes = []
+    for i, side in enumerate((-1, 1)):
+        both = curves * (side, 1, 1) + (patient.middle, 0, 0)
+        behind = band(both, (0.30 + 0.25 * level) * size, trim)
+        ends = np.clip((np.abs(both[..., 0]) - np.array((*CARTILAGE, 0, 0))[:, None] * size) / size + 0.1, 0.1, 1)
+        in_front = band(both, (0.30 + 0.38 * level) * np.sqrt(ends) * size, trim)
+        for number in range(RIBS):
+            last = (middle + 1, middle - 2, middle - 5)[max(0, number - RIBS + 3)]
+            shapes.append(Shape(0, _part(behind[number], 1, last), POSTERIOR[0] * bright[number], POSTERIOR[1]))
+            if number >= len(CARTILAGE):
                 continue
-            stop = int((curve[middle:, 0] > CARTILAGE[number] * patient.scale).sum()) + middle
-            part = curve[middle : max(stop, middle + 2)]
-        else:
-            part = curve[2 : (middle + 1, middle - 2, middle - 5)[max(0, number - RIBS + 3)]]
-        for side in (-1, 1):
-            parts.append(part * (side, 1, 1) + (patient.middle, 0, 0))
-            gray.append(bright)
-    return parts, gray
+            end = middle + int((curves[number, middle:, 0] > CARTILAGE[number] * size).sum())
+            bone = _part(in_front[number], middle, max(end, middle + 2))
+            shapes.append(Shape(1, bone, ANTERIOR[0] * bright[number], ANTERIOR[1]))
+            for piece in (np.flatnonzero(calcified[number, i]) + middle).tolist():
+                if end <= piece < STEPS and number < 9:
+                    line = _part(in_front[number], piece - 1, piece + 1)
+                    shapes.append(Shape(1, line, 4.0, 22.0))
+    return shapes
 
 
-def _draw_ribs(
-    canvas: np.ndarray, patient: Patient, geometry: Geometry, *, anterior: bool, half: float, inside: int, border: int
-) -> None:
-    parts, gray = _rib_parts(patient, anterior)
-    edges = []
-    for part, bright in zip(parts, gray, strict=True):
-        up = np.zeros_like(part)
-        up[:, 2] = half * patient.scale
-        outline = canvas_points(geometry, np.concatenate([part + up, (part - up)[::-1]]), canvas.shape[0])
-        cv2.fillPoly(canvas, [outline], inside * bright, cv2.LINE_8, FRACTION_BITS)
-        edges += [outline[: len(part)], outline[len(part) :]]
-    cv2.polylines(canvas, edges, False, border, 1, cv2.LINE_8, FRACTION_BITS)
+def _part(outline: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return the outline of a band from one of its points to before another one."""
+    return np.concatenate([outline[start:stop], outline[len(outline) - stop : len(outline) - start]])
 
 
-def _draw_posterior_ribs(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> None:
-    _draw_ribs(canvas, patient, geometry, anterior=False, half=0.58, inside=42, border=62)
+def _wall_lines(patient: Patient, trim: float) -> list[Shape]:
+    """Return the white line at each side (layer 2): rays along the wall cross one rib after the other."""
+    top = float(rib_curves(patient)[0, STEPS // 2, 2])
+    z = np.linspace(patient.base - 5, top, 20, dtype=np.float32)
+    ends = np.minimum(np.linspace(0, 8, 20), 1) * np.minimum(np.linspace(4, 0, 20), 1)  # it is narrow at both ends
+    wall = wall_at(patient, z, beyond=0.35 * patient.scale)
+    line = np.stack([wall.width, wall.middle_y, z], axis=-1).astype(float)
+    shapes = []
+    for side in (-1, 1):
+        curve = line * (side, 1, 1) + (patient.middle, 0, 0)
+        for radius, gray in WALL_LINES:
+            shapes.append(Shape(2, band(curve, radius * patient.scale * ends, trim), gray))
+    return shapes
 
 
-def _draw_anterior_ribs(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> None:
-    _draw_ribs(canvas, patient, geometry, anterior=True, half=0.72, inside=22, border=32)
-
-
-def _draw_wall(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> None:
-    """Draw the white line at each side: rays run along the wall there, and cross one rib after the other."""
-    z = np.linspace(patient.base - 6, patient.apex - 0.5 * patient.scale, 24, dtype=np.float32)
-    for beyond, radius, brightness in ((0.35, 0.75, 14), (0.4, 0.5, 26), (0.35, 0.28, 36)):
-        wall = wall_at(patient, z, beyond=beyond * patient.scale)
-        for side in (-1, 1):
-            line = np.stack([patient.middle + side * wall.width, wall.middle_y, z], axis=-1).astype(float)
-            radii = np.full(len(z), radius * patient.scale)
-            draw_bands(canvas, geometry, [line], [radii], brightness)
-
-
-def _draw_spine(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> None:
-    """Draw vertebral bodies with their borders, pedicles, spinous and transverse processes, and the manubrium."""
+def _spine(patient: Patient, trim: float) -> list[Shape]:
+    """Return vertebral bodies with pedicles and spinous processes (layer 3), and transverse processes (layer 4)."""
     rng, size = patient.rng("spine"), patient.scale
     bend, tilt = rng.normal(0, 0.35), rng.normal(0, 0.02)  # no spine is quite straight
-    depth = 0.80 * patient.depth
-    height = 0.98 * patient.rib_spacing
-    bodies, borders, pedicles, processes, spines = [], [], [], [], []
-    for number in range(-5, 14):
-        z = (
-            patient.apex - 0.3 * size - 0.75 * height - number * height
-        )  # the rib meets the upper border of its vertebra
-        up = float(np.clip(z / (14 * size), -1.3, 1.3))
-        middle = bend * (1 - up * up) + tilt * z
-        wide = size * (1.75 - 0.28 * up)
-        tall = 0.40 * height
-        right, left = middle - wide, middle + wide
-        waist = 0.12 * size  # the sides are hollow
-        outline = np.array(
-            [
-                (right, z + tall),
-                (left, z + tall),
-                (left - waist, z),
-                (left, z - tall),
-                (right, z - tall),
-                (right + waist, z),
-            ]
-        )
-        bodies.append(outline)
-        borders.append(np.concatenate([outline, outline[:1]]))
+    depth, height = 0.80 * patient.depth, 0.98 * patient.rib_spacing
+    shapes = []
+    for number in range(-5, 15):
+        # a rib meets the upper border of its vertebra
+        z = patient.apex - 0.3 * size - 0.75 * height - number * height
+        up = min(max(z / (14 * size), -1.3), 1.3)
+        x, wide, tall = bend * (1 - up * up) + tilt * z, size * (1.75 - 0.28 * up), 0.40 * height
         for sign in (-1, 1):
-            pedicles.append((middle + sign * 0.62 * wide, z + 0.35 * tall))
-            root = middle + sign * 0.8 * wide
-            tip = middle + sign * (wide + 1.3 * size)
-            processes.append(np.array([(root, z + 0.2 * tall), (tip, z + 0.75 * tall)]))
-        spines.append((middle + rng.normal(0, 0.08), z - 0.9 * tall))
+            stub = (
+                (0.8 * wide, 0.1 * tall),
+                (wide + 1.3 * size, 0.5 * tall),
+                (wide + 1.3 * size, 1.1 * tall),
+                (0.8 * wide, 0.8 * tall),
+            )
+            shapes.append(Shape(4, _flat([(x + sign * a, z + b) for a, b in stub], depth + 1.5), TRANSVERSE))
+        body = (1, 1), (0.98, 0.8), (0.92, 0.0), (0.98, -0.8), (1, -1)  # the sides are hollow
+        right = [(x - a * wide, z + b * tall) for a, b in body]
+        left = [(x + a * wide, z + b * tall) for a, b in body]
+        shapes.append(Shape(3, _flat(right + left[::-1], depth), *BODY, closed=True))
+        aside = rng.normal(0, 0.08)
+        for middle, half in (
+            ((x - 0.62 * wide, z + 0.35 * tall), (0.26 * size, 0.44 * size)),
+            ((x + 0.62 * wide, z + 0.35 * tall), (0.26 * size, 0.44 * size)),
+            ((x + aside, z - 0.9 * tall), (0.22 * size, 0.55 * size)),
+        ):
+            ring = [(middle[0] + half[0] * a, middle[1] + half[1] * b) for a, b in RING]
+            shapes.append(Shape(3, _flat(ring, depth + 2), *PEDICLE, closed=True))
+    return shapes
 
-    def at(points: np.ndarray) -> np.ndarray:
-        x, z = np.moveaxis(np.asarray(points, float), -1, 0)
-        return canvas_points(geometry, np.stack([x, np.full_like(x, depth), z], axis=-1), canvas.shape[0])
 
-    per_cm = canvas.shape[0] / geometry.field * geometry.magnification(depth) * 2**FRACTION_BITS
-    for process in processes:
-        points = np.stack([process[:, 0], np.full(2, depth + 1.5), process[:, 1]], axis=-1)
-        draw_bands(canvas, geometry, [points], [np.array([0.45, 0.55]) * size], 16)
-    cv2.fillPoly(canvas, list(at(np.array(bodies))), 26, cv2.LINE_8, FRACTION_BITS)
-    cv2.polylines(canvas, list(at(np.array(borders))), False, 44, 1, cv2.LINE_8, FRACTION_BITS)
-    _draw_ellipses(canvas, at(np.array(pedicles)), (0.30 * size * per_cm, 0.46 * size * per_cm), 40, 62)
-    _draw_ellipses(canvas, at(np.array(spines)), (0.22 * size * per_cm, 0.55 * size * per_cm), 48, 56)
-    # the manubrium: 5 cm high, wider above
+def _flat(corners: list[tuple[float, float]], depth: float) -> np.ndarray:
+    """Return corners (x, z) as points (N, 3) at one depth."""
+    return np.array([(x, depth, z) for x, z in corners])
+
+
+def _manubrium(patient: Patient) -> list[Shape]:
+    """Return the upper part of the sternum (layer 5): 5 cm high, wider above."""
+    size = patient.scale
     top = patient.apex - 4.8 * size
-    wall = wall_at(patient, np.array([top], np.float32))
-    front = float(wall.middle_y[0] - wall.depth[0]) - 1.0
-    corners = np.array(
-        [(-2.6, 0), (-1.0, -0.4), (1.0, -0.4), (2.6, 0), (2.9, -1.2), (1.5, -4.6), (-1.5, -4.6), (-2.9, -1.2)]
-    )
-    corners = corners * size + (patient.shift * 0.2, top)
-    points = np.column_stack([corners[:, 0], np.full(len(corners), front), corners[:, 1]])
-    manubrium = np.zeros_like(canvas)
-    outline = canvas_points(geometry, points, canvas.shape[0])
-    cv2.fillPoly(manubrium, [outline], 8, cv2.LINE_8, FRACTION_BITS)
-    cv2.polylines(manubrium, [outline], True, 18, 1, cv2.LINE_8, FRACTION_BITS)
-    cv2.add(canvas, manubrium, dst=canvas)
-
-
-def _draw_ellipses(
-    canvas: np.ndarray, middles: np.ndarray, axes: tuple[float, float], inside: int, border: int
-) -> None:
-    half = (max(1, round(axes[0])), max(1, round(axes[1])))
-    for x, y in middles.tolist():
-        cv2.ellipse(canvas, (x, y), half, 0, 0, 360, inside, cv2.FILLED, cv2.LINE_8, FRACTION_BITS)
-        cv2.ellipse(canvas, (x, y), half, 0, 0, 360, border, 1, cv2.LINE_8, FRACTION_BITS)
-
-
-def _draw_shoulders(canvas: np.ndarray, patient: Patient, geometry: Geometry) -> None:
-    """Draw clavicles, shoulder blades and upper arms."""
-    for blade, tubes in _shoulder_shapes(patient, geometry.view):
-        layer = np.zeros_like(canvas)
-        outline = canvas_points(geometry, blade, canvas.shape[0])
-        cv2.fillPoly(layer, [outline], 12, cv2.LINE_8, FRACTION_BITS)
-        cv2.polylines(layer, [outline], True, 22, 1, cv2.LINE_8, FRACTION_BITS)
-        cv2.add(canvas, layer, dst=canvas)
-        for points, radii, inside, border in tubes:
-            layer[:] = 0
-            (band,) = band_borders(geometry, [points], [radii], canvas.shape[0])
-            cv2.fillPoly(layer, [band], inside, cv2.LINE_8, FRACTION_BITS)
-            cv2.polylines(layer, [band], True, border, 2, cv2.LINE_8, FRACTION_BITS)
-            cv2.add(canvas, layer, dst=canvas)
+    half = (0.5, -0.4), (2.4, 0.0), (2.8, -1.0), (1.5, -3.2), (1.4, -5.0)
+    right = [(-x * size, top + z * size) for x, z in half]
+    left = [(x * size, top + z * size) for x, z in half]
+    return [Shape(5, _flat(right[::-1] + left, -0.6 * patient.depth), *MANUBRIUM, closed=True)]
 
 
 def _smooth(points: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -228,17 +266,8 @@ def _smooth(points: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return curve[:, :3], np.maximum(curve[:, 3], 0.05)
 
 
-def _shoulder_shapes(
-    patient: Patient, view: str
-) -> list[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, int, int]]]]:
-    """Return the shapes of each side, in cm.
-
-    Returns
-    -------
-    list of (blade, tubes), one for each side
-        The corners (N, 3) of the shoulder blade. Then clavicle, borders and spine of the blade, head and shaft of
-        the arm: points (N, 3), radius (N,) at each, and the gray levels inside and along the border.
-    """
+def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
+    """Return shoulder blades (layers 6 to 8), clavicles (9), and upper arms (10)."""
     size = patient.scale
     patient_rng, visit_rng = patient.rng("shoulders"), patient.rng("shoulders", same_every_visit=False)
     high, slope = shoulder_line(patient)
@@ -249,15 +278,15 @@ def _shoulder_shapes(
         arm_x, arm_slope = place_arm(patient, view, side)
         lift = visit_rng.normal(0, 0.4) * size
         line = patient.apex + high * size - slope * (arm_x - 5 * size)  # of the skin above the joint
-        joint = float(np.clip(line - 4.6 * size, patient.apex - 7.0 * size, patient.apex - 3.5 * size)) + 0.3 * lift
+        joint = float(np.clip(line - 3.7 * size, patient.apex - 6.5 * size, patient.apex - 1.5 * size)) + 0.3 * lift
         behind = 0.45 * patient.depth
 
-        def tube(points: list, radii: list, inside: int, border: int, side: int = side) -> tuple:
+        def tube(layer: int, points: list, radii: list, grays: tuple[float, float], side: int = side) -> Shape:
             curve, radius = _smooth(np.array(points, float) * (side, 1, 1), np.array(radii, float))
-            return curve, radius, inside, border
+            return Shape(layer, band(curve, radius, trim), *grays)
 
-        # the clavicle: medial end 4 to 5 cm below the top of the lung, 2.4 cm beside the midline
-        medial, medial_z = 2.3 * size, patient.apex - 4.6 * size + 0.4 * lift
+        # the clavicle: medial end 4 cm below the top of the lung, 2.4 cm beside the midline
+        medial, medial_z = 2.3 * size, patient.apex - 4.2 * size + 0.4 * lift
         lateral, lateral_z = arm_x - 1.0 * size, joint + 2.7 * size
         front = -0.62 * patient.depth
         ways = (
@@ -273,7 +302,7 @@ def _shoulder_shapes(
             for t, rise, deep in ways
         ]
         radii = [1.0 * thick, 0.85 * thick, 0.58 * thick, 0.60 * thick, 0.78 * thick, 0.7 * thick]
-        tubes = [tube(points, radii, 50, 82)]
+        shapes.append(tube(9, points, radii, CLAVICLE))
         # the shoulder blade: glenoid beside the head of the arm, lower angle at the level of the 7th rib
         glenoid = arm_x - 2.3 * size
         inner = patient.width * ((0.80 if view == "PA" else 0.55) + 0.22 * turned)
@@ -291,34 +320,33 @@ def _shoulder_shapes(
             (glenoid + 0.1 * size, joint + 1.6 * size),
             (glenoid - 2.0 * size, upper - 0.2 * size),
         ]
-        corners = np.array([(side * x, behind, z) for x, z in blade])
+        shapes.append(Shape(6, _flat([(side * x, z) for x, z in blade], behind), *BLADE, closed=True))
         lateral_border = [
             (lower_x + 0.3 * size, behind, lower_z + 0.5 * size),
             (glenoid - 2.4 * size, behind, joint - 5.2 * size),
             (glenoid - 0.9 * size, behind, joint - 2.6 * size),
             (glenoid - 0.2 * size, behind, joint - 0.2 * size),
         ]
-        tubes.append(tube(lateral_border, [0.35 * size, 0.42 * size, 0.6 * size, 1.0 * size], 24, 44))
+        shapes.append(tube(7, lateral_border, [0.35 * size, 0.42 * size, 0.6 * size, 1.0 * size], BLADE_BORDER))
         spine = [
             (inner + 0.6 * size, behind + 1, joint + 0.2 * size),
             (glenoid - 2.5 * size, behind + 2, joint + 1.9 * size),
             (glenoid + 0.8 * size, behind, joint + 2.9 * size),
             (arm_x + 1.2 * size, 0.5, joint + 2.6 * size),
         ]
-        tubes.append(tube(spine, [0.25 * size, 0.4 * size, 0.55 * size, 0.75 * size], 20, 44))
+        shapes.append(tube(8, spine, [0.25 * size, 0.4 * size, 0.55 * size, 0.75 * size], BLADE_SPINE))
         coracoid = [(glenoid - 1.6 * size, 0.0, joint + 1.6 * size), (glenoid - 0.6 * size, -2.0, joint + 1.1 * size)]
-        tubes.append(tube(coracoid, [0.7 * size, 0.65 * size], 26, 46))
+        shapes.append(tube(10, coracoid, [0.7 * size, 0.65 * size], BLADE_SPINE))
         # the arm: a round head, and a shaft with a cortex on either side
         fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 14.0, 24.0]
         start = joint + 2.3 * size
         arm = [(arm_x - 0.3 * size + arm_slope * max(f - 2, 0) * size, 1.0, start - f * size) for f in fall]
-        tubes.append(
+        shapes.append(
             tube(
+                10,
                 arm,
                 [0.9 * size, 2.0 * size, 2.3 * size, 2.0 * size, 1.4 * size, 1.2 * size, 1.1 * size, 1.1 * size],
-                48,
-                92,
+                ARM,
             )
         )
-        shapes.append((corners, tubes))
     return shapes

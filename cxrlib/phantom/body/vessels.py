@@ -23,7 +23,7 @@ RIGHT_HILUM = 12.0
 """How far the right hilum lies below the top of the lung. The left hilum is 1 cm higher (Radiopaedia, "hilum")."""
 
 INTERLOBAR_RADIUS = (0.70, 0.55)
-"""At its beginning and its end. The right interlobar artery is 1.0 to 1.6 cm wide (Chang, Am J Roentgenol 1962;87:929)."""
+"""At its beginning and its end. The right one is 1.0 to 1.6 cm wide (Chang, Am J Roentgenol 1962;87:929)."""
 
 TREES = np.array(
     # root: from the midline, above the hilum, y; course: outwards, upwards; cloud: from the mediastinum (0) to the
@@ -34,8 +34,8 @@ TREES = np.array(
         (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.26),  # upper lobe, in front
         (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.26),  # top of the lower lobe
         (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.31),  # middle lobe or lingula
-        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.38),  # base, outwards
-        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.38),  # base, inwards
+        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.35),  # base, outwards
+        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.35),  # base, inwards
         # veins: they run lateral to the arteries above, and more level below, to the left atrium
         (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.31),
         (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.26),
@@ -167,12 +167,12 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
             _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
     for points, radii in hilar_arteries(patient):
         for width, thickness in PROFILE:
-            draw_bands(canvas, geometry, [points], [radii * width], thickness * float(radii[3]) * GRAY_PER_CM)
+            draw_bands(canvas, geometry, [points], [radii * width], 0.5 * thickness * float(radii[3]) * GRAY_PER_CM)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
 def _draw_lines(canvas: np.ndarray, lines: list[np.ndarray], width: float, brightness: float) -> None:
-    """Draw lines that are `width` pixels wide. OpenCV draws 1, 3, 5, ... pixels, so the brightness makes up for the rest."""
+    """Draw lines of `width` pixels. OpenCV draws 1, 3, 5, ... pixels; the brightness makes up for the rest."""
     drawn = 1 if width < 2 else 1 + 2 * round((width - 1) / 2)
     gray = brightness * (min(1.0, width) if drawn == 1 else width / drawn)
     cv2.polylines(canvas, lines, False, gray, max(1, drawn - 1), cv2.LINE_8, FRACTION_BITS)
