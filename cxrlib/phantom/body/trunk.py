@@ -43,7 +43,9 @@ def _torso(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     across *= across
     across *= np.sqrt(np.sqrt(across))  # a section that is squarer than an ellipse: x to the power of 2.5
     deep = wall.depth + np.float32(patient.muscle + patient.fat)
-    above = np.clip((np.float32(patient.apex + 1.5 * patient.scale) - z) / np.float32(6 * patient.scale), 0, 1)
+    belly = np.clip((np.float32(patient.base + 5 * patient.scale) - z) / np.float32(8 * patient.scale), 0, 1)
+    deep += belly * np.float32(1.5 * patient.scale + patient.fat)
+    above = np.clip((np.float32(patient.apex + 3.0 * patient.scale) - z) / np.float32(6 * patient.scale), 0, 1)
     return 2 * deep * np.sqrt(np.maximum(1 - across, 0)) * np.sqrt(above)
 
 
@@ -51,14 +53,14 @@ def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return the thickness (H, W) of the shoulders: their line falls outwards from the neck, down to the armpits."""
     size, fat = patient.scale, patient.fat
     high, slope = shoulder_line(patient)
-    reach = patient.width + (4.5 * size + fat)
+    reach = patient.width + (6.5 * size + fat)
     out = np.abs(x)
     line = np.float32(patient.apex + high * size) - np.float32(slope) * (out - np.float32(5 * size))
     end = np.clip((np.float32(reach) - out) / np.float32(4 * size), 0, 1)
     below = np.clip((line - z) / np.float32(4 * size), 0, 1)
     # the fold of the armpit hangs from the arm down to the trunk
-    armpit = np.float32(patient.apex - 17.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
-    above = np.clip((z - armpit) / np.float32(10.0 * size), 0, 1)
+    armpit = np.float32(patient.apex - 22.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
+    above = np.clip((z - armpit) / np.float32(12.0 * size), 0, 1)
     deep = np.float32(15.0 * size + 1.8 * fat) - np.float32(0.14) * out
     return deep * above * np.sqrt(below * np.sqrt(end))
 
@@ -110,7 +112,7 @@ def _neck(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     wider = np.clip(np.float32(patient.apex + 6 * size) - z, 0, 8 * size)
     width = np.float32(5.6 * size + 0.5 * patient.fat) + np.float32(0.10 / size) * wider * wider
     across = x / width
-    return np.float32(12.0 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
+    return np.float32(13.5 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
 
 
 def _head(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
