@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cxrlib.phantom.body import bones, look_alikes, vessels
+from cxrlib.phantom.body import bones, devices, look_alikes, vessels
 from cxrlib.phantom.body.chest import cross_wall, wall_at
 from cxrlib.phantom.body.devices import DEVICES, METAL, draw_devices
 from cxrlib.phantom.body.heart import cardiothoracic_ratio
@@ -297,7 +297,8 @@ def test_look_alikes_leave_the_truth_about_the_fluid_alone(monkeypatch):
     assert film.volume_ml == plain.volume_ml
 
 
-def test_each_device_adds_to_the_attenuation():
+def test_each_device_adds_to_the_attenuation(monkeypatch):
+    monkeypatch.setattr(devices, "_remains", lambda patient: [])
     for number in range(5):
         patient = draw_patient(number)
         layers = {name: draw_devices(patient, PARALLEL, (name,), SIZE) for name in DEVICES}
@@ -308,3 +309,26 @@ def test_each_device_adds_to_the_attenuation():
         assert 1.7 < np.sqrt(case.sum() * 0.01 / np.pi) < 2.6  # cm, the radius of a disc of this area
         assert X[case.any(axis=0)].min() > 0  # on the patient's left
         assert not draw_devices(patient, PARALLEL, ("portable",), SIZE).any()  # that is a text
+
+
+def test_wires_of_an_opened_sternum_lie_in_a_row_in_the_middle():
+    found, adults = 0, 0
+    for number in range(300):
+        patient = draw_patient(number)
+        wires = [shape for shape in devices._remains(patient) if isinstance(shape, devices._Oval)]
+        adults += patient.age >= 30
+        if wires:
+            found += 1
+            assert patient.age >= 30
+            assert 5 <= len(wires) <= 7
+            assert all(abs(wire.x) < 2.5 for wire in wires)
+            assert np.ptp([wire.z for wire in wires]) > 8 * patient.scale
+    assert found / adults == pytest.approx(0.08, abs=0.05)
+
+
+def test_a_ring_keeps_its_size_on_a_squeezed_film():
+    geometry = replace(PARALLEL, aspect=0.8)
+    canvas = np.zeros((SIZE, SIZE), np.float32)
+    devices._draw_oval(canvas, devices._Oval(0.0, 0.0, 4.0, 4.0, 1.0), geometry, 0.0)
+    assert canvas.any(axis=0).sum() * 0.1 * 0.8 == pytest.approx(8.0, abs=0.2)  # a column is 0.08 cm wide
+    assert canvas.any(axis=1).sum() * 0.1 == pytest.approx(8.0, abs=0.2)

@@ -32,7 +32,7 @@ from cxrlib.phantom.physics.texture import grain
 MAX_AIRLESS = 0.9
 """Fraction of a ray's path through lung that look-alikes can take: some air always stays."""
 
-BREAST_SIDE = 256  # pixels: on larger films the breasts are computed at this size and enlarged
+AIRLESS_SIDE, BREAST_SIDE = 96, 256  # pixels a side at which these are drawn on larger films, and enlarged
 
 
 class _RaisedDome(NamedTuple):
@@ -90,73 +90,95 @@ def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray, *, sick: b
     sick : bool
         Whether the lungs are diseased. Lungs that are not sick are clear: the result is 0.
     """
-    total = np.zeros_like(lung)
+    size = lung.shape[0]
     if not sick:
-        return total
+        return np.zeros_like(lung)
+    # all but the bands has soft borders, so it is drawn small and enlarged
+    x, z = _coarse(rays, 0.0, AIRLESS_SIDE)
+    small = cv2.resize(lung, x.shape, interpolation=cv2.INTER_AREA)
+    total = np.zeros_like(small)
     scars = patient.rng("scars")  # the same at every visit, and faint
     if scars.random() < 0.3:
         for _ in range(scars.integers(1, 4)):
-            total += _draw_patch(rays, patient, lung, scars, densest=0.25)
+            total += _draw_patch(x, z, patient, small, scars, densest=0.25)
     rng = patient.rng("patches", same_every_visit=False)
     if rng.random() < 0.6:
         for _ in range(min(rng.geometric(0.55), 5)):
-            total += _draw_patch(rays, patient, lung, rng, densest=0.8)
-    rng = patient.rng("bands", same_every_visit=False)
-    raised = _raised_dome(patient)
-    if rng.random() < 0.5:
-        if rng.random() < 0.6:
-            total += _draw_basal_collapse(rays, patient, lung, rng, is_left=rng.random() < 0.6)
-        for _ in range(rng.integers(0, 4)):
-            total += _draw_band(rays, patient, lung, rng)
-    if raised:
-        total += _draw_basal_collapse(rays, patient, lung, rng, is_left=raised.is_left)
+            total += _draw_patch(x, z, patient, small, rng, densest=0.8)
     rng = patient.rng("haze", same_every_visit=False)
     if rng.random() < 0.6:
-        total += _draw_haze(rays, patient, lung, rng)
-    return np.minimum(total, MAX_AIRLESS * lung)
+        total += _draw_haze(x, z, patient, small, rng)
+    rng = patient.rng("bands", same_every_visit=False)
+    raised, bands = _raised_dome(patient), 0
+    if rng.random() < 0.5:
+        collapsed = rng.random() < 0.6
+        bands = int(rng.integers(0 if collapsed else 1, 4))
+        if collapsed:
+            total += _draw_basal_collapse(x, z, patient, small, rng, is_left=rng.random() < 0.6)
+    if raised:
+        total += _draw_basal_collapse(x, z, patient, small, rng, is_left=raised.is_left)
+    total = _enlarge(total, size)
+    for _ in range(bands):
+        total += _draw_band(rays, patient, lung, rng)
+    return np.clip(total, 0, MAX_AIRLESS * lung)
 
 
-def _draw_haze(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _coarse(rays: Rays, y: float, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and z, in cm, where the rays reach depth y, on at most `side` pixels a side."""
+    x, z = rays.at_depth(y)
+    side = min(side, x.shape[0])
+    return cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA), cv2.resize(
+        z, (side, side), interpolation=cv2.INTER_AREA
+    )
+
+
+def _enlarge(small: np.ndarray, size: int) -> np.ndarray:
+    """Return an image enlarged to (size, size)."""
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC) if small.shape[0] < size else small
+
+
+def _draw_haze(
+    x: np.ndarray, z: np.ndarray, patient: Patient, lung: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Return water in the tissue (H, W), in cm: from a trace to oedema, denser towards the hila and the bases."""
     amount = min(rng.gamma(1.3, 0.06), 0.35)
-    x, z = rays.at_depth(0.0)
     below_hila = z - np.float32(patient.apex - rng.uniform(10, 16) * patient.scale)
     near = 1 / (1 + (x * x) / 49 + (below_hila * below_hila) / 81)
     low = np.clip(0.5 - below_hila * np.float32(0.04), 0, 1)
-    cloudy = 1 + 0.4 * grain(rng, lung.shape[0], coarsest=6, octaves=4)
+    cloudy = 1 + 0.4 * grain(rng, lung.shape[0], coarsest=6, octaves=3)
     return lung * np.float32(amount) * (0.25 + near + np.float32(rng.uniform(0, 0.8)) * low) * np.clip(cloudy, 0.2, 2)
 
 
 def _draw_basal_collapse(
-    rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, is_left: bool
+    x: np.ndarray, z: np.ndarray, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, is_left: bool
 ) -> np.ndarray:
     """Return collapsed lung above a dome (H, W), in cm. Its upper border is soft, and it may lie behind the heart."""
-    x, z = rays.at_depth(0.0)
     out = x * np.float32(1 if is_left else -1)
     top = patient.base + patient.domes[is_left] + rng.uniform(0.0, 4.0) * patient.scale
     slope, soft = rng.uniform(-0.45, 0.25), rng.uniform(0.8, 3.0)  # below 0, it is highest beside the spine
     depth = np.float32(top) + np.float32(slope) * (out - np.float32(6 * patient.scale)) - z
     fraction = np.clip(0.5 + depth / np.float32(soft), 0, 1) * np.clip(out + 1, 0, 1)
-    uneven = np.clip(1 + 0.3 * grain(rng, lung.shape[0], coarsest=10, octaves=3), 0.3, 1.6)
+    uneven = np.clip(1 + 0.3 * grain(rng, lung.shape[0], coarsest=10, octaves=2), 0.3, 1.6)
     return fraction * uneven * np.float32(rng.uniform(0.2, 0.75)) * np.minimum(lung, 7)
 
 
 def _draw_patch(
-    rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, densest: float
+    x: np.ndarray, z: np.ndarray, patient: Patient, lung: np.ndarray, rng: np.random.Generator, *, densest: float
 ) -> np.ndarray:
     """Return one consolidation (H, W), in cm: a cluster of blots with soft borders, uneven inside."""
-    x, z = rays.at_depth(0.0)
-    side = rng.choice([-1, 1])
-    cx = side * rng.uniform(3.0, 0.85 * patient.width)
+    side, size = rng.choice([-1, 1]), patient.scale
+    cx = side * rng.uniform(3.0 * size, 0.85 * patient.width)
     cz = patient.base + 1 + (patient.apex - patient.base - 5) * rng.random() ** 1.6  # rather low in the lung
-    patch = np.zeros_like(lung)
-    for _ in range(rng.integers(2, 7)):
-        px, pz = cx + rng.normal(0, 1.6), cz + rng.normal(0, 1.6)
-        width, height = rng.uniform(0.8, 3.2), rng.uniform(0.8, 3.2)
-        square = ((x - np.float32(px)) / width) ** 2 + ((z - pz) / height) ** 2
-        patch = np.maximum(patch, 1 / (1 + square * square * square))
-    texture = np.clip(1 + 0.35 * grain(rng, lung.shape[0], coarsest=16, octaves=3), 0.2, 2)
-    return patch * texture * rng.uniform(0.1, densest) * np.minimum(lung, 6)
+    patch, spread = np.zeros_like(lung), rng.uniform(0.8, 2.4) * size
+    for _ in range(rng.integers(3, 10)):
+        px, pz = cx + rng.normal(0, spread), cz + rng.normal(0, spread)
+        width, height = rng.uniform(0.8, 3.0, 2) * size
+        square = ((x - np.float32(px)) * np.float32(1 / width)) ** 2 + (
+            (z - np.float32(pz)) * np.float32(1 / height)
+        ) ** 2
+        patch += np.float32(rng.uniform(0.3, 1.0)) / (1 + square * square)
+    texture = np.clip(1 + 0.3 * grain(rng, lung.shape[0], coarsest=12, octaves=3), 0.2, 2)
+    return np.minimum(patch, 1) * texture * np.float32(rng.uniform(0.1, densest)) * np.minimum(lung, 6)
 
 
 def _draw_band(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -181,10 +203,10 @@ def soft_tissue_attenuation(rays: Rays, patient: Patient, view: str) -> np.ndarr
     view : {"PA", "AP"}
         On AP films breasts fall to the sides, and folds of skin are common.
     """
-    rng = patient.rng("muscles")
     size = rays.x0.shape[0]
     muscle = patient.rng("muscles", same_every_visit=False).uniform(0.0, 0.2)  # -ln T of the muscles, which are uneven
-    added = np.float32(muscle) * np.clip(1 + 0.5 * grain(rng, size, coarsest=3, octaves=2), 0, 3)
+    uneven = grain(patient.rng("muscles"), min(size, 32), coarsest=3, octaves=2)
+    added = _enlarge(np.float32(muscle) * np.clip(1 + 0.5 * uneven, 0, 3), size)
     added += _breasts(rays, patient, view)
     added += _skin_folds(rays, patient, view)
     return added
@@ -200,11 +222,8 @@ def _breasts(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     full = patient.breast if patient.sex == "F" else 0.9 * max(patient.fat - 1.0, 0.0)  # stout men
     if patient.age < 14 or full < 0.5:
         return np.zeros_like(rays.x0)
-    side = min(size, BREAST_SIDE)
-    x, z = (
-        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
-        for part in rays.at_depth(-(patient.depth + patient.muscle + 0.5 * full))
-    )
+    x, z = _coarse(rays, -(patient.depth + patient.muscle + 0.5 * full), BREAST_SIDE)
+    side = x.shape[0]
     scale, old = patient.scale, min(max(patient.age - 35, 0) / 45, 1.0)
     sag = 2.5 * old + 0.35 * full
     fold = patient.base + rng.uniform(0.5, 5.5) * scale - sag  # height of the lower border

@@ -4,7 +4,7 @@ Numbers without a source are chosen, so that the gray levels look like those of 
 """
 
 from dataclasses import dataclass
-from math import cos, exp, radians, sin
+from math import cos, exp, log, radians, sin
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ AP_BLUR = 1.4
 
 SCATTER_SPREAD, EQUALISED, FINE = 0.10, 0.07, 0.5
 """Spread of the scatter and of the coarse unsharp mask: fractions of the film's side. That of the fine mask, in cm."""
+
+PIXEL_BLUR = 0.35
+"""Blur by the width of a pixel, in pixels: rays are traced to its middle only."""
 
 SMALL_COPY = 48  # pixels a side: enough for so wide a blur, which is much faster on a small image
 
@@ -65,9 +68,9 @@ class Site:
 
 
 SITES = (
-    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.6, grid=0.9, monochrome1=False),
-    Site(low=300, high=3800, lung=0.48, white=0.98, equalise=0.2, detail=0.9, grid=1.1, monochrome1=True),
-    Site(low=0, high=3000, lung=0.38, white=0.96, equalise=0.5, detail=0.4, grid=1.4, monochrome1=False),
+    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
+    Site(low=300, high=3800, lung=0.48, white=0.98, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
+    Site(low=0, high=3000, lung=0.38, white=0.96, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
 )
 
 
@@ -99,10 +102,11 @@ def detect(attenuation: np.ndarray, rng: np.random.Generator, *, quanta: float, 
     if scatter:
         expected += scatter * _scattered(expected)
     expected *= quanta
-    noise = rng.standard_normal(expected.shape)
-    noise *= np.sqrt(expected)
-    expected += noise
-    return np.maximum(expected, 1.0, out=expected)
+    counted = expected.astype(np.float32)
+    noise = rng.standard_normal(expected.shape, dtype=np.float32)
+    noise *= np.sqrt(counted)
+    counted += noise
+    return np.maximum(counted, 1.0, out=counted)
 
 
 def _scattered(transmission: np.ndarray) -> np.ndarray:
@@ -144,7 +148,7 @@ def _local_contrast(signal: np.ndarray, side: int, sigma: float) -> np.ndarray:
 
 
 def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometry: Geometry) -> np.ndarray:
-    """Return the picture that a site's system shows: (H, W), float64 in [0, 1], dense is bright.
+    """Return the picture that a site's system shows: (H, W), float32 in [0, 1], dense is bright.
 
     Parameters
     ----------
@@ -168,12 +172,11 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
     scatter = strength * (1.0 if portable else GRID * system.grid)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
-    # focus, motion and screen blur the film by 0.02 to 0.08 cm; less than 0.2 of a pixel is not seen
+    # focus, motion and screen blur the film by 0.02 to 0.08 cm, and a pixel averages over its width
     blur *= (AP_BLUR if portable else 1.0) / pixel
-    if blur > 0.2:
-        counted = cv2.GaussianBlur(counted, (0, 0), max(blur, 0.3))
-    counted *= 1 / quanta
-    signal = -np.log(counted)
+    counted = cv2.GaussianBlur(counted, (0, 0), (blur**2 + PIXEL_BLUR**2) ** 0.5)
+    # the logarithm in double precision: its last digit differs between processors, and is rounded away here
+    signal = (log(quanta) - np.log(counted.astype(np.float64))).astype(np.float32)
     # the curve is set by the body in the film, without the film's margin; about 64 x 64 pixels are enough to find it
     edge, small = size // 16, min(size, 64)
     sample = cv2.resize(signal[edge : size - edge, edge : size - edge], (small, small), interpolation=cv2.INTER_AREA)
