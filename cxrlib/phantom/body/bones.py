@@ -9,6 +9,7 @@ comment names a source.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from math import cos, pi, sin
 
 import cv2
@@ -26,18 +27,18 @@ RIBS = 12  # pairs
 MINERAL = 0.01
 """Centimetres of cortical bone for each gray level of a canvas; the rest of a bone counts as soft tissue."""
 
-WALL = 0.45
+WALL = 0.35
 """Centimetres from the inner wall of the chest to the middle of a rib."""
 
 STEPS = 24
 """Points along a rib: angles around the chest, from the spine behind to the sternum in front."""
 ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in range(STEPS + 1)], np.float32)
 
-RING = [(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)]
+RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
 POSTERIOR, ANTERIOR = (52.0, 110.0), (24.0, 48.0)
-WALL_LINES = ((0.75, 12), (0.5, 24), (0.28, 34))  # radius in cm, gray level
+WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
 BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 52.0), (48.0, 72.0), 18.0, (10.0, 20.0)
 CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
 BLADE, BLADE_BORDER, BLADE_SPINE = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0)
@@ -70,6 +71,11 @@ class Shape:
     border: float = 0.0
     closed: bool = False
 
+    @property
+    def look(self) -> tuple[float, float, bool]:
+        """Shapes with the same look are drawn in one call."""
+        return self.inside, self.border, self.closed
+
 
 def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
     """Return what the bones add (H, W) to the -ln T of the soft tissue in their place.
@@ -85,27 +91,32 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     shapes = [
         *_ribs(patient, trim),
         *_wall_lines(patient, trim),
-        *_spine(patient, trim),
+        *_spine(patient),
         *_manubrium(patient),
         *_shoulders(patient, geometry.view, trim),
     ]
     places = canvas_points(geometry, np.concatenate([shape.points for shape in shapes]), side)
-    outlines = np.split(places, np.cumsum([len(shape.points) for shape in shapes])[:-1])
+    ends = list(accumulate(len(shape.points) for shape in shapes))
+    outlines = [places[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    width = 1 if side < 1024 else 2
     total = np.zeros((side, side), np.uint8)
-    for layer in sorted({shape.layer for shape in shapes}):
+    pairs = sorted(zip(shapes, outlines, strict=True), key=lambda pair: pair[0].layer)
+    for _, layer in groupby(pairs, key=lambda pair: pair[0].layer):
         canvas = np.zeros((side, side), np.uint8)
-        for shape, outline in zip(shapes, outlines, strict=True):
-            if shape.layer != layer:
-                continue
-            if shape.inside:
-                cv2.fillPoly(canvas, [outline], shape.inside, cv2.LINE_8, FRACTION_BITS)
-            if shape.border:
-                half = len(outline) // 2
-                lines = [outline] if shape.closed else [outline[:half], outline[half:]]
-                width = 1 if side < 1024 else 2
-                cv2.polylines(canvas, lines, shape.closed, shape.border, width, cv2.LINE_8, FRACTION_BITS)
+        for (inside, border, closed), same in groupby(layer, key=lambda pair: pair[0].look):
+            group = [outline for _, outline in same]
+            if inside:
+                cv2.fillPoly(canvas, group, inside, cv2.LINE_8, FRACTION_BITS)
+            if border:
+                lines = group if closed else [half for outline in group for half in _halves(outline)]
+                cv2.polylines(canvas, lines, closed, border, width, cv2.LINE_8, FRACTION_BITS)
         cv2.add(total, canvas, dst=total)
     return shrink(total, size) * (MINERAL * patient.bone_density * (BONE - SOFT))
+
+
+def _halves(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    half = len(outline) // 2
+    return outline[:half], outline[half:]
 
 
 def band(curves: np.ndarray, radii: np.ndarray, trim: float) -> np.ndarray:
@@ -159,28 +170,35 @@ def _ribs(patient: Patient, trim: float) -> list[Shape]:
     """Return the ribs behind (layer 0) and in front (layer 1), and what is calcified of their cartilage."""
     rng, size, middle = patient.rng("ribs"), patient.scale, STEPS // 2
     curves = rib_curves(patient)
-    bright = rng.uniform(0.9, 1.1, RIBS) * np.minimum(1, 1.9 - 0.1 * np.arange(RIBS))  # the lowest are thin
+    bright = rng.uniform(0.9, 1.1, RIBS) * np.clip(2.2 - 0.15 * np.arange(RIBS), 0.6, 1)  # the lowest are thin
     calcified = rng.random((RIBS, 2, STEPS // 2)) < 0.012 * max(patient.age - 35, 0)
     dx, dz = _differences(curves[..., 0]), _differences(curves[..., 2])
     level = np.abs(dx) / np.sqrt(dx * dx + dz * dz)  # at the side a rib is seen from its edge, which is thinner
+    floating = np.ones((RIBS, STEPS + 1))  # ribs 11 and 12 end in a point
+    floating[10, :10], floating[11, :7] = np.linspace(10, 0, 10), np.linspace(7, 0, 7)
+    floating = np.sqrt(np.minimum(floating, 1))
     shapes = []
     for i, side in enumerate((-1, 1)):
         both = curves * (side, 1, 1) + (patient.middle, 0, 0)
-        behind = band(both, (0.30 + 0.25 * level) * size, trim)
+        behind = band(both, (0.20 + 0.35 * level) * floating * size, trim)
         ends = np.clip((np.abs(both[..., 0]) - np.array((*CARTILAGE, 0, 0))[:, None] * size) / size + 0.1, 0.1, 1)
-        in_front = band(both, (0.30 + 0.38 * level) * np.sqrt(ends) * size, trim)
+        in_front = band(both, (0.20 + 0.48 * level) * np.sqrt(ends) * size, trim)
         for number in range(RIBS):
-            last = (middle + 1, middle - 2, middle - 5)[max(0, number - RIBS + 3)]
-            shapes.append(Shape(0, _part(behind[number], 1, last), POSTERIOR[0] * bright[number], POSTERIOR[1]))
+            inside, border = POSTERIOR[0] * bright[number], POSTERIOR[1] * bright[number]
             if number >= len(CARTILAGE):
+                shapes.append(Shape(0, _part(behind[number], 1, (10, 7)[number - 10]), inside, border))
                 continue
+            shapes.append(Shape(0, _part(behind[number], 1, middle - 1), inside, border))
+            for step, fraction in enumerate((0.85, 0.6)):  # towards the front it fades
+                piece = _part(behind[number], middle - 2 + 2 * step, middle + 1 + 2 * step)
+                shapes.append(Shape(0, piece, fraction * inside, fraction * border))
             end = middle + int((curves[number, middle:, 0] > CARTILAGE[number] * size).sum())
-            bone = _part(in_front[number], middle, max(end, middle + 2))
-            shapes.append(Shape(1, bone, ANTERIOR[0] * bright[number], ANTERIOR[1]))
-            for piece in (np.flatnonzero(calcified[number, i]) + middle).tolist():
-                if end <= piece < STEPS and number < 9:
-                    line = _part(in_front[number], piece - 1, piece + 1)
-                    shapes.append(Shape(1, line, 4.0, 22.0))
+            bone = _part(in_front[number], middle + 2, max(end, middle + 4))
+            nearer = 1.5 if number < 2 else 1.0  # the first two are seen from their broad side
+            shapes.append(Shape(1, bone, ANTERIOR[0] * bright[number] * nearer, ANTERIOR[1]))
+            for place in (np.flatnonzero(calcified[number, i]) + middle).tolist():
+                if end <= place < STEPS and number < 9:
+                    shapes.append(Shape(1, _part(in_front[number], place - 1, place + 1), 5.0, 13.0))
     return shapes
 
 
@@ -204,38 +222,36 @@ def _wall_lines(patient: Patient, trim: float) -> list[Shape]:
     return shapes
 
 
-def _spine(patient: Patient, trim: float) -> list[Shape]:
+def _spine(patient: Patient) -> list[Shape]:
     """Return vertebral bodies with pedicles and spinous processes (layer 3), and transverse processes (layer 4)."""
     rng, size = patient.rng("spine"), patient.scale
     bend, tilt = rng.normal(0, 0.35), rng.normal(0, 0.02)  # no spine is quite straight
     depth, height = 0.80 * patient.depth, 0.98 * patient.rib_spacing
-    shapes = []
-    for number in range(-5, 15):
-        # a rib meets the upper border of its vertebra
-        z = patient.apex - 0.3 * size - 0.75 * height - number * height
-        up = min(max(z / (14 * size), -1.3), 1.3)
-        x, wide, tall = bend * (1 - up * up) + tilt * z, size * (1.75 - 0.28 * up), 0.40 * height
-        for sign in (-1, 1):
-            stub = (
-                (0.8 * wide, 0.1 * tall),
-                (wide + 1.3 * size, 0.5 * tall),
-                (wide + 1.3 * size, 1.1 * tall),
-                (0.8 * wide, 0.8 * tall),
-            )
-            shapes.append(Shape(4, _flat([(x + sign * a, z + b) for a, b in stub], depth + 1.5), TRANSVERSE))
-        body = (1, 1), (0.98, 0.8), (0.92, 0.0), (0.98, -0.8), (1, -1)  # the sides are hollow
-        right = [(x - a * wide, z + b * tall) for a, b in body]
-        left = [(x + a * wide, z + b * tall) for a, b in body]
-        shapes.append(Shape(3, _flat(right + left[::-1], depth), *BODY, closed=True))
-        aside = rng.normal(0, 0.08)
-        for middle, half in (
-            ((x - 0.62 * wide, z + 0.35 * tall), (0.26 * size, 0.44 * size)),
-            ((x + 0.62 * wide, z + 0.35 * tall), (0.26 * size, 0.44 * size)),
-            ((x + aside, z - 0.9 * tall), (0.22 * size, 0.55 * size)),
-        ):
-            ring = [(middle[0] + half[0] * a, middle[1] + half[1] * b) for a, b in RING]
-            shapes.append(Shape(3, _flat(ring, depth + 2), *PEDICLE, closed=True))
-    return shapes
+    # a rib meets the upper border of its vertebra
+    z = patient.apex - 0.3 * size - (0.75 + np.arange(-5, 15)) * height
+    up = np.clip(z / (14 * size), -1.3, 1.3)
+    x, wide, tall = bend * (1 - up * up) + tilt * z, size * (1.75 - 0.28 * up), 0.40 * height
+    aside = rng.normal(0, 0.08, len(z))
+    body = np.array([(1, 1), (0.98, 0.8), (0.92, 0.0), (0.98, -0.8), (1, -1)])  # the sides are hollow
+    body = np.concatenate([body, body[::-1] * (-1, 1)])
+    bodies = _around(x, z, wide[:, None] * body[:, 0], tall * body[:, 1], depth)
+    oval = RING * (0.26 * size, 0.44 * size)
+    pedicles = [_around(x + sign * 0.62 * wide, z + 0.35 * tall, oval[:, 0], oval[:, 1], depth + 2) for sign in (-1, 1)]
+    oval = RING * (0.22 * size, 0.55 * size)
+    spines = _around(x + aside, z - 0.9 * tall, oval[:, 0], oval[:, 1], depth + 3)
+    stub = np.array([(-0.7, 0.1), (0.6, 0.5), (0.6, 1.1), (-0.7, 0.8)]) * (size, tall)
+    stubs = [_around(x + sign * (wide + 0.6 * size), z, sign * stub[:, 0], stub[:, 1], depth + 1.5) for sign in (-1, 1)]
+    return [
+        *(Shape(3, outline, *BODY, closed=True) for outline in bodies),
+        *(Shape(3, outline, *PEDICLE, closed=True) for outlines in (*pedicles, spines) for outline in outlines),
+        *(Shape(4, outline, TRANSVERSE) for outlines in stubs for outline in outlines),
+    ]
+
+
+def _around(x: np.ndarray, z: np.ndarray, across: np.ndarray, up: np.ndarray, depth: float) -> np.ndarray:
+    """Return outlines (M, N, 3) around M points (x, z), at one depth; `across` and `up` are (N,) or (M, N)."""
+    x, z = np.broadcast_arrays(x[:, None] + across, z[:, None] + up)
+    return np.stack([x, np.full_like(x, depth), z], axis=-1)
 
 
 def _flat(corners: list[tuple[float, float]], depth: float) -> np.ndarray:
@@ -258,11 +274,11 @@ def _smooth(points: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarr
     values = np.column_stack([points, radii])
     padded = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
     a, b, c, d = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    finer = [
-        b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-        for t in (step / 6 for step in range(6))
-    ]
-    curve = np.concatenate([np.stack(finer, axis=1).reshape(-1, 4), values[-1:]])
+    t = np.arange(6)[:, None] / 6
+    finer = b[:, None] + 0.5 * t * (
+        (c - a)[:, None] + t * ((2 * a - 5 * b + 4 * c - d)[:, None] + t * (3 * (b - c) + d - a)[:, None])
+    )
+    curve = np.concatenate([finer.reshape(-1, 4), values[-1:]])
     return curve[:, :3], np.maximum(curve[:, 3], 0.05)
 
 

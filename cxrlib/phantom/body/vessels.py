@@ -17,12 +17,12 @@ from cxrlib.phantom.physics.rays import Geometry
 
 GENERATIONS = 6
 ENDS = 2**GENERATIONS  # of one tree
-NARROWING = 0.77  # radius after a fork over the radius before it
+NARROWING = 0.80  # radius after a fork over the radius before it
 
 RIGHT_HILUM = 12.0
 """How far the right hilum lies below the top of the lung. The left hilum is 1 cm higher (Radiopaedia, "hilum")."""
 
-INTERLOBAR_RADIUS = (0.70, 0.55)
+INTERLOBAR_RADIUS = (0.66, 0.52)
 """At its beginning and its end. The right one is 1.0 to 1.6 cm wide (Chang, Am J Roentgenol 1962;87:929)."""
 
 TREES = np.array(
@@ -30,17 +30,17 @@ TREES = np.array(
     # wall (1), from the diaphragm (0) to the top (1), from front (-1) to back (1); radius; one row for each trunk
     [
         # arteries
-        (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.26),  # to the top
-        (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.26),  # upper lobe, in front
-        (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.26),  # top of the lower lobe
-        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.31),  # middle lobe or lingula
-        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.35),  # base, outwards
-        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.35),  # base, inwards
+        (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.22),  # to the top
+        (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.22),  # upper lobe, in front
+        (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.22),  # top of the lower lobe
+        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.26),  # middle lobe or lingula
+        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.30),  # base, outwards
+        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.30),  # base, inwards
         # veins: they run lateral to the arteries above, and more level below, to the left atrium
-        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.31),
-        (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.26),
-        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.31),
-        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.31),
+        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.26),
+        (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.22),
+        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.26),
+        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.26),
     ]
 )
 
@@ -49,6 +49,12 @@ PROFILE = ((1.0, 1.2), (0.6, 1.8))
 
 Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 """
+
+ROUND = ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85))
+"""The same in four steps, for wide tubes."""
+
+HILUM = 0.55
+"""How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 
@@ -64,8 +70,8 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     Returns
     -------
     list of (curves, radii)
-        One entry for each generation: curves (N, 5, 3) of 5 points in cm, and the radius (N,) of each.
-        At each fork a vessel divides into two, which have 0.77 of its radius.
+        One entry for each generation: curves (N, 4, 3) of 4 points in cm, and the radius (N,) of each.
+        At each fork a vessel divides into two, which have 0.8 of its radius.
     """
     rng = patient.rng("vessels")
     sides = np.repeat((-1.0, 1.0), len(TREES))
@@ -86,20 +92,26 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     grown = []
     for level in range(GENERATIONS):
         # runs 0.4 to 0.6 of the way to the middle of its cloud; the last vessels reach their end
-        middles = clouds.sum(axis=1) * (1 / clouds.shape[1])
+        middles = clouds.sum(axis=2).T * (1 / clouds.shape[2])
         ways = rng.uniform(0.35, 0.6, (len(starts), 1)) if level < GENERATIONS - 1 else 1.0
         stops = starts + ways * (middles - starts)
         across = stops - starts
-        reach = np.sqrt((across * across).sum(axis=1, keepdims=True))
-        norm = np.sqrt((courses * courses).sum(axis=1, keepdims=True))
+        reach, norm = _length(across), _length(courses)
         bends = starts + courses * (0.45 * reach / norm)  # a parabola that leaves along the course of its parent
-        curves = np.stack([_along(starts, bends, stops, t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)], axis=1)
+        curves = np.stack([_along(starts, bends, stops, t) for t in (0.0, 1 / 3, 2 / 3, 1.0)], axis=1)
         grown.append((curves, radii))
         radii = np.repeat(radii * NARROWING, 2)
         courses = np.repeat(stops - bends, 2, axis=0)
         starts = np.repeat(stops, 2, axis=0)
-        clouds = _cut_in_two(clouds)
+        if level < GENERATIONS - 1:
+            clouds = _cut_in_two(clouds)
     return grown
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    """Return the length (N, 1) of vectors (N, 3)."""
+    x, y, z = vectors.T
+    return np.sqrt(x * x + y * y + z * z)[:, None]
 
 
 def _along(start: np.ndarray, bend: np.ndarray, stop: np.ndarray, t: float) -> np.ndarray:
@@ -108,7 +120,7 @@ def _along(start: np.ndarray, bend: np.ndarray, stop: np.ndarray, t: float) -> n
 
 
 def _end_points(patient: Patient, drawn: np.ndarray, cloud: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return where vessels end (T, N, 3), in cm, for numbers in [0, 1] drawn for each: 0.8 cm or more from the wall."""
+    """Return where vessels end (3, T, N), in cm, for numbers in [0, 1] drawn for each: 0.8 cm or more from the wall."""
     low, high = cloud[:, None, 0::2], cloud[:, None, 1::2]
     across, up, back = np.moveaxis(low + (high - low) * drawn, -1, 0)
     floor = patient.base + 0.35 * min(patient.domes)
@@ -119,17 +131,17 @@ def _end_points(patient: Patient, drawn: np.ndarray, cloud: np.ndarray, sides: n
     from_middle = x / wall.width
     deep = wall.depth * np.sqrt(np.maximum(1 - from_middle * from_middle, 0))
     y = wall.middle_y + 0.85 * back * deep
-    return np.stack([patient.middle + sides[:, None] * x, y, z], axis=-1)
+    return np.stack([patient.middle + sides[:, None] * x, y, z])
 
 
 def _cut_in_two(clouds: np.ndarray) -> np.ndarray:
-    """Cut each cloud (G, N, 3) in two halves (2 G, N / 2, 3), across the direction in which it is longest."""
-    x, y, z = np.moveaxis(clouds, -1, 0)
+    """Cut each cloud (3, G, N) in two halves (3, 2 G, N / 2), across the direction in which it is longest."""
+    x, y, z = clouds
     directions = np.stack([x, 0.7 * y, z, 0.7 * (x + z), 0.7 * (x - z)])
-    longest = np.ptp(directions, axis=2).argmax(axis=0)
-    along = directions[longest, np.arange(len(clouds))]
-    order = np.argsort(along, axis=1, kind="stable")
-    return np.take_along_axis(clouds, order[:, :, None], axis=1).reshape(-1, clouds.shape[1] // 2, 3)
+    longest = (directions.max(axis=2) - directions.min(axis=2)).argmax(axis=0)
+    groups = np.arange(len(longest))
+    order = np.argsort(directions[longest, groups], axis=1, kind="stable")
+    return clouds[:, groups[:, None], order].reshape(3, 2 * len(longest), -1)
 
 
 def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -144,12 +156,12 @@ def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
         hilum = patient.apex - (RIGHT_HILUM - higher) * size
         wide = size * rng.uniform(0.85, 1.15)
         out, tilt = rng.normal(0.0, 0.2), rng.normal(0.0, 0.25)
-        x = np.array([1.8, 3.0, 3.9, 4.4, 4.6 + 0.5 * tilt, 4.6 + tilt]) + out
-        z = np.array([0.2, 0.1, -0.5, -1.8, -3.4, -5.4]) + (0.3 if side > 0 else 0.0)
+        x = np.array([1.2, 2.8, 3.9, 4.4, 4.6 + 0.5 * tilt, 4.6 + tilt]) + out
+        z = np.array([0.3, 0.5, -0.2, -1.7, -3.4, -5.4]) + (0.3 if side > 0 else 0.0)
         y = np.array([-0.5, 0.0, 0.4, 0.7, 0.9, 1.1])
         points = np.stack([patient.shift + side * x * size, y * size, hilum + z * size], axis=-1)
         first, last = INTERLOBAR_RADIUS
-        arteries.append((points, wide * np.array([first, 1.1 * first, 1.05 * first, first, 0.9 * first, last])))
+        arteries.append((points, wide * np.array([0.8 * first, 0.95 * first, 1.05 * first, first, 0.9 * first, last])))
     return arteries
 
 
@@ -163,11 +175,14 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     radii = np.concatenate([radii for _, radii in generations])
     for radius in np.unique(radii):  # the large vessels are drawn last, over the small ones
         group = list(lines[radii == radius])
-        for width, thickness in PROFILE:
+        for width, thickness in PROFILE if 2 * radius * per_cm > 2.5 else ((1.0, 1.56),):
             _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
+    hila = np.zeros_like(canvas)
     for points, radii in hilar_arteries(patient):
-        for width, thickness in PROFILE:
-            draw_bands(canvas, geometry, [points], [radii * width], 0.5 * thickness * float(radii[3]) * GRAY_PER_CM)
+        for width, thickness in ROUND:
+            gray = HILUM * thickness * float(radii[3]) * GRAY_PER_CM
+            draw_bands(hila, geometry, [points], [radii * width], gray)
+    np.maximum(canvas, hila, out=canvas)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
@@ -201,8 +216,7 @@ def airway_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         tubes.append((points, radius * wide * np.array([1.0, 1.0, 0.95, 0.6])))
     side_ = canvas_side(size)
     canvas = np.zeros((side_, side_), np.uint8)
-    # an air column is as deep as it is wide: four steps of a circle
-    for width, thickness in ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85)):
+    for width, thickness in ROUND:
         for points, radii in tubes:
             draw_bands(canvas, geometry, [points], [radii * width], thickness * float(radii[1:].max()) * GRAY_PER_CM)
     return shrink(canvas, size) / GRAY_PER_CM
