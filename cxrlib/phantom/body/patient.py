@@ -216,15 +216,15 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     capacity = total_lung_capacity(sex, min(age, 80), height) * exp(patient_rng.normal(0, 0.11))
     scale = float((capacity / TYPICAL_TLC) ** (1 / 3))
     broad = exp(patient_rng.normal(0, 0.05))  # a broad chest is short
-    flat = float(np.clip(patient_rng.normal(0.72, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
-    width = 14.4 * scale * broad * (0.71 / flat) ** 0.5
+    flat = float(np.clip(patient_rng.normal(0.74, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
+    width = 14.2 * scale * broad * (0.73 / flat) ** 0.5
     depth = width * flat
-    full = 31.0 * scale / broad  # from base to apex, in full inspiration
+    full = 31.5 * scale / broad  # from base to apex, in full inspiration
     # cm by which the base stays above that of full inspiration; a quarter of the films catch a shallow breath
     shallow = visit_rng.uniform(0.0, 1.8) + visit_rng.uniform(1.5, 4.0) * (visit_rng.random() < 0.25)
     bedside = visit_rng.uniform(2.5, 8.5) + 0.8 * habitus
     lost = scale * (shallow + (bedside if view == "AP" else 0.0) + 0.3 * max(habitus - 1, 0))
-    right = scale * np.clip(patient_rng.normal(5.0, 0.6), 3.5, 7.0) + 0.12 * lost
+    right = scale * np.clip(patient_rng.normal(4.5, 0.6), 3.0, 6.5) + 0.12 * lost
     drop = patient_rng.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
     left = right - drop * min(scale, 1)
     if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
@@ -287,7 +287,7 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     # the beam is narrowed to a small patient, and some films are trimmed a little
     part = min(1.0, rng.uniform(1.5, 1.8) * 2 * patient.width / 42.7) * rng.uniform(0.92, 1.0)
     # the upper edge of the film lies a few cm above the lungs
-    above = (rng.uniform(2.0, 6.5) + (rng.uniform(0, 4) if portable else 0)) * patient.scale
+    above = (rng.uniform(3.0, 7.5) + (rng.uniform(0, 4) if portable else 0)) * patient.scale
     field, aspect = heights[kind] * part, aspects[kind]
     if field < 1.1 * (patient.apex - patient.base) + above:  # the lungs would not fit on it
         field, aspect = 42.7 * part, 1.0

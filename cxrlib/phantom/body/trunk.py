@@ -27,6 +27,7 @@ def body_thickness(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     np.maximum(thickness, _shoulders(patient, x, z), out=thickness)
     np.maximum(thickness, _arms(patient, x, z, view), out=thickness)
     np.maximum(thickness, _neck(patient, x, z), out=thickness)
+    thickness += _shoulder_blade_muscles(patient, x, z) * np.minimum(thickness / 8, 1)
     if view == "AP":
         np.maximum(thickness, _head(patient, x, z), out=thickness)
     return thickness
@@ -59,10 +60,18 @@ def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     end = np.clip((np.float32(reach) - out) / np.float32(4 * size), 0, 1)
     below = np.clip((line - z) / np.float32(4 * size), 0, 1)
     # the fold of the armpit hangs from the arm down to the trunk
-    armpit = np.float32(patient.apex - 22.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
+    armpit = np.float32(patient.apex - 25.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
     above = np.clip((z - armpit) / np.float32(12.0 * size), 0, 1)
     deep = np.float32(15.0 * size + 1.8 * fat) - np.float32(0.14) * out
     return deep * above * np.sqrt(below * np.sqrt(end))
+
+
+def _shoulder_blade_muscles(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Return the thickness (H, W) of the muscles on both sides of the shoulder blades, and of those in front."""
+    size = np.float32(patient.scale)
+    across = (np.abs(x) - 12 * size) / (6.5 * size)
+    down = (z - np.float32(patient.apex) + 12 * size) / (12 * size)
+    return np.float32(1.8 * patient.muscle) * np.maximum(1 - across * across - down * down, 0)
 
 
 def _arms(patient: Patient, x: np.ndarray, z: np.ndarray, view: str) -> np.ndarray:
@@ -103,7 +112,7 @@ def place_arm(patient: Patient, view: str, side: int) -> tuple[float, float]:
         How far the arm moves away from the trunk, in cm for each cm downwards.
     """
     rng = patient.rng(f"arm {side}", same_every_visit=False)
-    slope = rng.uniform(0.15, 0.75) if view == "PA" else rng.uniform(-0.05, 0.30)
+    slope = rng.uniform(0.0, 0.55) if view == "PA" else rng.uniform(-0.05, 0.30)
     return patient.width + patient.flank * 0.5 + 2.6 * patient.scale, float(slope)
 
 
