@@ -39,9 +39,9 @@ RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)]
 # gray levels: inside, and along the border
 POSTERIOR, ANTERIOR = (52.0, 110.0), (24.0, 48.0)
 WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
-BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 52.0), (48.0, 72.0), 18.0, (10.0, 20.0)
+BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 50.0), (42.0, 60.0), 18.0, (10.0, 20.0)
 CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
-BLADE, BLADE_BORDER, BLADE_SPINE = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0)
+BLADE, BLADE_BORDER, BLADE_SPINE, CORACOID = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0), (22.0, 28.0)
 
 UPPER_ACROSS, UPPER_ALONG = (0.62, 0.80, 0.92, 0.98), (0.70, 0.84, 0.94, 1.0)
 """Width and length of the upper ribs over those of the wall there: the first reaches 7 cm from the midline."""
@@ -170,7 +170,7 @@ def _ribs(patient: Patient, trim: float) -> list[Shape]:
     """Return the ribs behind (layer 0) and in front (layer 1), and what is calcified of their cartilage."""
     rng, size, middle = patient.rng("ribs"), patient.scale, STEPS // 2
     curves = rib_curves(patient)
-    bright = rng.uniform(0.9, 1.1, RIBS) * np.clip(2.2 - 0.15 * np.arange(RIBS), 0.6, 1)  # the lowest are thin
+    bright = rng.uniform(0.9, 1.1, RIBS) * np.clip(2.2 - 0.15 * np.arange(RIBS), 0.5, 1)  # the lowest are thin
     calcified = rng.random((RIBS, 2, STEPS // 2)) < 0.012 * max(patient.age - 35, 0)
     dx, dz = _differences(curves[..., 0]), _differences(curves[..., 2])
     level = np.abs(dx) / np.sqrt(dx * dx + dz * dz)  # at the side a rib is seen from its edge, which is thinner
@@ -352,7 +352,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
         ]
         shapes.append(tube(8, spine, [0.25 * size, 0.4 * size, 0.55 * size, 0.75 * size], BLADE_SPINE))
         coracoid = [(glenoid - 1.6 * size, 0.0, joint + 1.6 * size), (glenoid - 0.6 * size, -2.0, joint + 1.1 * size)]
-        shapes.append(tube(10, coracoid, [0.7 * size, 0.65 * size], BLADE_SPINE))
+        shapes.append(tube(10, coracoid, [0.7 * size, 0.65 * size], CORACOID))
         # the arm: a round head, and a shaft with a cortex on either side
         fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 14.0, 24.0]
         start = joint + 2.3 * size

@@ -17,7 +17,7 @@ from cxrlib.phantom.physics.rays import Geometry
 
 GENERATIONS = 6
 ENDS = 2**GENERATIONS  # of one tree
-NARROWING = 0.80  # radius after a fork over the radius before it
+NARROWING = 0.82  # radius after a fork over the radius before it
 
 RIGHT_HILUM = 12.0
 """How far the right hilum lies below the top of the lung. The left hilum is 1 cm higher (Radiopaedia, "hilum")."""
@@ -33,14 +33,14 @@ TREES = np.array(
         (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.22),  # to the top
         (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.22),  # upper lobe, in front
         (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.22),  # top of the lower lobe
-        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.26),  # middle lobe or lingula
-        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.30),  # base, outwards
-        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.30),  # base, inwards
+        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.24),  # middle lobe or lingula
+        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.28),  # base, outwards
+        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.28),  # base, inwards
         # veins: they run lateral to the arteries above, and more level below, to the left atrium
-        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.26),
+        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.24),
         (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.22),
-        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.26),
-        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.26),
+        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.24),
+        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.24),
     ]
 )
 
@@ -53,7 +53,10 @@ Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 ROUND = ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85))
 """The same in four steps, for wide tubes."""
 
-HILUM = 0.55
+HAZE = ((2.6, 0.15), (2.0, 0.3), (1.5, 0.45))
+"""Around the large arteries, in the same steps: small vessels, nodes and the walls of the bronchi."""
+
+HILUM = 0.7
 """How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
@@ -71,7 +74,7 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     -------
     list of (curves, radii)
         One entry for each generation: curves (N, 4, 3) of 4 points in cm, and the radius (N,) of each.
-        At each fork a vessel divides into two, which have 0.8 of its radius.
+        At each fork a vessel divides into two, which have 0.82 of its radius.
     """
     rng = patient.rng("vessels")
     sides = np.repeat((-1.0, 1.0), len(TREES))
@@ -179,7 +182,7 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
             _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
     hila = np.zeros_like(canvas)
     for points, radii in hilar_arteries(patient):
-        for width, thickness in ROUND:
+        for width, thickness in (*HAZE, *ROUND):
             gray = HILUM * thickness * float(radii[3]) * GRAY_PER_CM
             draw_bands(hila, geometry, [points], [radii * width], gray)
     np.maximum(canvas, hila, out=canvas)
