@@ -180,9 +180,9 @@ def _ribs(patient: Patient, trim: float) -> list[Shape]:
     shapes = []
     for i, side in enumerate((-1, 1)):
         both = curves * (side, 1, 1) + (patient.middle, 0, 0)
-        behind = band(both, (0.20 + 0.35 * level) * floating * size, trim)
+        behind = band(both, (0.20 + 0.31 * level) * floating * size, trim)
         ends = np.clip((np.abs(both[..., 0]) - np.array((*CARTILAGE, 0, 0))[:, None] * size) / size + 0.1, 0.1, 1)
-        in_front = band(both, (0.20 + 0.48 * level) * np.sqrt(ends) * size, trim)
+        in_front = band(both, (0.20 + 0.44 * level) * np.sqrt(ends) * size, trim)
         for number in range(RIBS):
             inside, border = POSTERIOR[0] * bright[number], POSTERIOR[1] * bright[number]
             if number >= len(CARTILAGE):
