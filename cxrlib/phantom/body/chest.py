@@ -215,7 +215,7 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
             lean=1.0,
         ),
         # the vena cava and the upper mediastinum, on the right
-        ellipsoid(rays, (shift - 0.9 * size, 0.0, apex - 5.0 * size), (2.2 * size, 2.6 * size, 9.0 * size)),
+        ellipsoid(rays, (shift - 1.0 * size, 0.0, apex - 7.0 * size), (2.1 * size, 2.6 * size, 8.0 * size), lean=0.07),
     ]
     right, left = patient.domes
     for side, dome in (
