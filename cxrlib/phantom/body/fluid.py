@@ -40,7 +40,7 @@ AIRLESS = 3.0
 MAX_FILLED = 0.85
 """Fraction of a pleural space that can be filled: some lung stays at the hilum."""
 
-SURVEY_SIZE = 144
+SURVEY_SIZE = 80
 """Rays along a side of the survey that finds the level. The volume on the film then is right to 2 %."""
 
 EMPTY = -FAR
