@@ -25,7 +25,7 @@ Behind the mediastinum about 0.9 of what is detected without a grid is scatter, 
 (Niklason, Sorenson and Nelson, Med Phys 1981;8:677-681: less than half of the primary contrast is left).
 """
 
-AP_BLUR = 1.4
+AP_BLUR = 1.2
 """Factor of the blur on AP films."""
 
 SCATTER_SPREAD, EQUALISED, FINE = 0.10, 0.07, 0.5
@@ -68,9 +68,9 @@ class Site:
 
 
 SITES = (
-    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
-    Site(low=300, high=3800, lung=0.48, white=0.98, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
-    Site(low=0, high=3000, lung=0.38, white=0.96, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
+    Site(low=0, high=4095, lung=0.44, white=0.99, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
+    Site(low=300, high=3800, lung=0.48, white=0.985, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
+    Site(low=0, high=3000, lung=0.38, white=0.98, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
 )
 
 
@@ -165,10 +165,10 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.8)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.2, 1.8)
-    lung, white = rng.normal(system.lung, 0.07), rng.normal(system.white, 0.02)
+    lung, white = rng.normal(system.lung, 0.09), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.1) if portable else 0.0), 1.0)
-    dense = white - rng.uniform(0.02, 0.08)
-    toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.03, 0.10)
+    dense = white - rng.uniform(-0.02, 0.05)
+    toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.06, 0.15)
     quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
     scatter = strength * (1.0 if portable else GRID * system.grid)
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
@@ -180,7 +180,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # the curve is set by the body in the film, without the film's margin; about 64 x 64 pixels are enough to find it
     edge, small = size // 16, min(size, 64)
     sample = cv2.resize(signal[edge : size - edge, edge : size - edge], (small, small), interpolation=cv2.INTER_AREA)
-    thick = float(np.quantile(sample, 0.9))
+    thick = float(np.quantile(sample, 0.85))
     body = sample[sample > 0.25 * thick]
     thin = float(np.quantile(body, 0.15))
     span = max(thick - thin, 0.2)
@@ -202,10 +202,16 @@ def _bend(straight: np.ndarray, white: float, *, toe: float, shoulder: float) ->
     return np.clip(bent, 0.0, 1.0, out=bent)
 
 
-FRAMES = {"PA": 0.45, "AP": 0.35}
-"""Probability that the picture has a border on one or more sides: the collimator's, or of a film turned and padded."""
+BORDER_SIDES = {"PA": (0.05, 0.16, 0.22, 0.08), "AP": (0.10, 0.08, 0.12, 0.03)}
+"""Probabilities of a border at the left, right, upper and lower edge: the collimator's, or of a film turned and padded.
 
-SHIELDS = {"PA": 0.09, "AP": 0.06}
+They are near those of dark borders on the real films at hand.
+"""
+
+FOUR_SIDES = 0.06
+"""Probability of a border on all four sides: a film that shows the edge of the field."""
+
+SHIELDS = {"PA": 0.09, "AP": 0.05}
 """Probability of a white band at the lower edge: a lead shield over the abdomen, or the edge of the field."""
 
 
@@ -219,18 +225,16 @@ def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
         Says which borders there are.
     view : {"PA", "AP"}
     """
-    has_border, shielded, boxed = rng.random(3) < (FRAMES[view], SHIELDS[view], 0.04)
-    # left, right, upper and lower border: widths as fractions of the side; most are narrow
-    widths = rng.exponential(0.035, 4) + rng.uniform(0.003, 0.02, 4)
-    there = rng.random(4) < (0.45, 0.45, 0.45, 0.5)
-    there[rng.integers(4)] = True
-    widths = np.where(there, np.minimum(widths, 0.16), -0.2)
-    tilt = radians(rng.normal(0, 1.3)) if rng.random() < 0.6 else 0.0
-    kind, gray, soft = rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.0, 0.012)
-    level = 0.0 if kind < 0.72 else (rng.uniform(0.93, 1.0) if kind < 0.9 else gray)
-    rounded = rng.uniform(0.01, 0.06) if rng.random() < 0.25 else 0.0
+    shielded, boxed, on_all = rng.random(3) < (SHIELDS[view], 0.04, FOUR_SIDES)
+    there = (rng.random(4) < BORDER_SIDES[view]) | on_all
+    # left, right, upper and lower: widths as fractions of the side; most are narrow
+    widths = np.where(there, np.minimum(rng.uniform(0.005, 0.025, 4) + rng.exponential(0.025, 4), 0.16), -0.2)
+    tilt, soft = radians(rng.normal(0, 1.5)), rng.uniform(0.0, 0.012)
+    kind, gray = rng.random(), rng.uniform(0.3, 0.9)
+    level = 0.0 if kind < (0.5 if on_all else 0.88) else (rng.uniform(0.93, 1.0) if rng.random() < 0.5 else gray)
+    rounded = rng.uniform(0.01, 0.06) if on_all and rng.random() < 0.6 else 0.0
     band = rng.uniform(0.02, 0.14), radians(rng.normal(0, 1.5)), rng.uniform(0.002, 0.015), rng.uniform(0.9, 1.0)
-    if has_border:
+    if there.any():
         shown = _border(shown, widths, level, tilt=tilt, soft=soft, rounded=rounded)
     if shielded:
         width, turn, softness, white = band
