@@ -1,7 +1,8 @@
 """One film: the order that describes it, and the film with its truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
@@ -23,6 +24,7 @@ MIN_VISIBLE = 0.1
 MAX_NODULE = 15
 """Centimetres. Chosen: a lung hardly has space for so large a nodule."""
 
+HALVED = 256  # pixels a side, from which lungs are traced with half of the rays
 BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
 MIN_ATTENUATION = 0.01  # of every ray: also beside the patient, and where rounding would give less than 0
 
@@ -151,6 +153,14 @@ class _Lungs:
     gas: bool
     volume_ml: float
 
+    def enlarged(self, size: int) -> "_Lungs":
+        """Return the same on (size, size) pixels."""
+        if len(self.lung) == size:
+            return self
+        arrays = (self.lung, self.filled, self.squeezed, self.density)
+        lung, filled, squeezed, density = (cv2.resize(a, (size, size), interpolation=cv2.INTER_LINEAR) for a in arrays)
+        return replace(self, lung=lung, filled=filled, squeezed=squeezed, density=density)
+
 
 def take_film(order: Order, *, size: int = 128) -> Film:
     """Take a film of a patient.
@@ -188,8 +198,10 @@ def take_film(order: Order, *, size: int = 128) -> Film:
         gas = order.finding == "pneumothorax"
         filling = fluid.fill(patient, geometry, order.amount, side=order.side, posture=order.posture, gas=gas)
     rays = geometry.cast(size)
-    inner = chest.cross_wall(rays, patient)
-    lungs = _trace_lungs(rays, patient, geometry, inner, filling)
+    # no edge of a lung is sharper than the blur of the detector, so half of the rays of a large film will do
+    coarse = geometry.cast(size // 2) if size >= HALVED else rays
+    inner = chest.cross_wall(coarse, patient)
+    lungs = _trace_lungs(coarse, patient, geometry, inner, filling).enlarged(size)
     nodule = _nodule_thickness(rays, patient, order, lungs.lung)
     attenuation = _body_attenuation(rays, patient, geometry, lungs, sick=order.sick)
     attenuation += nodule * (SOFT - patient.lung_attenuation)
@@ -202,7 +214,7 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     shown = frame(shown, patient.rng("frame", same_every_visit=False), order.view)
     markers = patient.rng("markers", same_every_visit=False)
     pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices, posture=order.posture)
-    ctr = heart.cardiothoracic_ratio(rays, patient, inner)
+    ctr = heart.cardiothoracic_ratio(coarse, patient, inner)
     return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
 
 
