@@ -37,7 +37,7 @@ ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in r
 RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
-POSTERIOR, ANTERIOR = (52.0, 110.0), (24.0, 48.0)
+POSTERIOR, ANTERIOR = (42.0, 92.0), (20.0, 42.0)
 WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
 BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 50.0), (42.0, 60.0), 18.0, (10.0, 20.0)
 CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
@@ -317,7 +317,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
             (medial + t * (lateral - medial), front + deep * patient.depth, medial_z + rise * (lateral_z - medial_z))
             for t, rise, deep in ways
         ]
-        radii = [1.0 * thick, 0.85 * thick, 0.58 * thick, 0.60 * thick, 0.78 * thick, 0.7 * thick]
+        radii = [0.6 * thick, 0.95 * thick, 0.58 * thick, 0.60 * thick, 0.78 * thick, 0.7 * thick]
         shapes.append(tube(9, points, radii, CLAVICLE))
         # the shoulder blade: glenoid beside the head of the arm, lower angle at the level of the 7th rib
         glenoid = arm_x - 2.3 * size
@@ -354,7 +354,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
         coracoid = [(glenoid - 1.6 * size, 0.0, joint + 1.6 * size), (glenoid - 0.6 * size, -2.0, joint + 1.1 * size)]
         shapes.append(tube(10, coracoid, [0.7 * size, 0.65 * size], CORACOID))
         # the arm: a round head, and a shaft with a cortex on either side
-        fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 14.0, 24.0]
+        fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 16.0, 32.0]
         start = joint + 2.3 * size
         arm = [(arm_x - 0.3 * size + arm_slope * max(f - 2, 0) * size, 1.0, start - f * size) for f in fall]
         shapes.append(

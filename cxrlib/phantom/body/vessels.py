@@ -17,7 +17,7 @@ from cxrlib.phantom.physics.rays import Geometry
 
 GENERATIONS = 6
 ENDS = 2**GENERATIONS  # of one tree
-NARROWING = 0.82  # radius after a fork over the radius before it
+NARROWING = 0.80  # radius after a fork over the radius before it
 
 RIGHT_HILUM = 12.0
 """How far the right hilum lies below the top of the lung. The left hilum is 1 cm higher (Radiopaedia, "hilum")."""
@@ -30,17 +30,17 @@ TREES = np.array(
     # wall (1), from the diaphragm (0) to the top (1), from front (-1) to back (1); radius; one row for each trunk
     [
         # arteries
-        (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.22),  # to the top
-        (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.22),  # upper lobe, in front
-        (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.22),  # top of the lower lobe
-        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.24),  # middle lobe or lingula
-        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.28),  # base, outwards
-        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.28),  # base, inwards
+        (3.2, 0.6, 0.5, 0.5, 0.9, 0.00, 0.60, 0.62, 1.00, -0.5, 0.9, 0.25),  # to the top
+        (3.6, 0.2, -0.5, 0.9, 0.4, 0.30, 1.00, 0.50, 0.88, -1.0, 0.3, 0.25),  # upper lobe, in front
+        (4.3, -1.6, 1.0, 0.9, 0.1, 0.30, 1.00, 0.35, 0.66, 0.1, 1.0, 0.25),  # top of the lower lobe
+        (4.6, -3.2, -0.5, 0.8, -0.6, 0.20, 1.00, 0.08, 0.42, -1.0, 0.0, 0.27),  # middle lobe or lingula
+        (4.7, -4.8, 0.8, 0.5, -0.9, 0.45, 1.00, 0.00, 0.36, -0.4, 0.9, 0.29),  # base, outwards
+        (4.6, -5.2, 1.2, 0.1, -1.0, 0.00, 0.55, 0.00, 0.30, 0.0, 1.0, 0.29),  # base, inwards
         # veins: they run lateral to the arteries above, and more level below, to the left atrium
-        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.24),
-        (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.22),
-        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.24),
-        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.24),
+        (3.3, -2.4, -0.5, 0.5, 0.9, 0.15, 0.85, 0.55, 0.98, -0.8, 0.6, 0.27),
+        (3.0, -3.0, -0.6, 0.9, 0.1, 0.35, 1.00, 0.25, 0.60, -1.0, 0.3, 0.25),
+        (2.6, -5.6, 0.9, 0.9, -0.5, 0.35, 1.00, 0.02, 0.40, -0.3, 1.0, 0.27),
+        (2.4, -6.2, 1.2, 0.6, -0.8, 0.05, 0.60, 0.00, 0.30, 0.2, 1.0, 0.27),
     ]
 )
 
@@ -53,11 +53,16 @@ Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 ROUND = ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85))
 """The same in four steps, for wide tubes."""
 
-HAZE = ((2.6, 0.15), (2.0, 0.3), (1.5, 0.45))
+HAZE = ((3.2, 0.12), (2.4, 0.24), (1.7, 0.4))
 """Around the large arteries, in the same steps: small vessels, nodes and the walls of the bronchi."""
 
 HILUM = 0.7
 """How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
+
+MIRRORED_FROM = 4  # generation
+
+SPOTS, SPOT_CM = 12, 0.22
+"""Vessels that run along the rays near each hilum, seen from their end as spots; what each adds, in cm."""
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 
@@ -74,7 +79,7 @@ def grow_vessels(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     -------
     list of (curves, radii)
         One entry for each generation: curves (N, 4, 3) of 4 points in cm, and the radius (N,) of each.
-        At each fork a vessel divides into two, which have 0.82 of its radius.
+        At each fork a vessel divides into two, which have 0.8 of its radius.
     """
     rng = patient.rng("vessels")
     sides = np.repeat((-1.0, 1.0), len(TREES))
@@ -159,13 +164,25 @@ def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
         hilum = patient.apex - (RIGHT_HILUM - higher) * size
         wide = size * rng.uniform(0.85, 1.15)
         out, tilt = rng.normal(0.0, 0.2), rng.normal(0.0, 0.25)
-        x = np.array([1.2, 2.8, 3.9, 4.4, 4.6 + 0.5 * tilt, 4.6 + tilt]) + out
-        z = np.array([0.3, 0.5, -0.2, -1.7, -3.4, -5.4]) + (0.3 if side > 0 else 0.0)
-        y = np.array([-0.5, 0.0, 0.4, 0.7, 0.9, 1.1])
+        x = np.array([1.2, 2.8, 3.9, 4.4, 4.6 + 0.5 * tilt, 4.6 + tilt, 4.7 + 1.4 * tilt]) + out
+        z = np.array([0.3, 0.5, -0.2, -1.7, -3.2, -4.8, -6.6]) + (0.3 if side > 0 else 0.0)
+        y = np.array([-0.5, 0.0, 0.4, 0.7, 0.9, 1.1, 1.3])
         points = np.stack([patient.shift + side * x * size, y * size, hilum + z * size], axis=-1)
         first, last = INTERLOBAR_RADIUS
-        arteries.append((points, wide * np.array([0.8 * first, 0.95 * first, 1.05 * first, first, 0.9 * first, last])))
+        arteries.append(
+            (points, wide * np.array([0.8 * first, 0.95 * first, 1.05 * first, first, 0.9 * first, last, 0.2]))
+        )
     return arteries
+
+
+def _hilar_spots(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places (N, 3) and radii (N,), in cm, of vessels that are seen from their end."""
+    rng, size = patient.rng("hilar spots"), patient.scale
+    sides = np.repeat((-1.0, 1.0), SPOTS)
+    x = 4.3 + rng.normal(0, 1.2, 2 * SPOTS)
+    z = -1.6 + rng.normal(0, 2.2, 2 * SPOTS) + np.where(sides > 0, 1.0, 0.0)
+    places = np.stack([patient.shift + sides * x * size, np.zeros_like(x), patient.apex + (z - RIGHT_HILUM) * size], -1)
+    return places, size * rng.uniform(0.15, 0.42, 2 * SPOTS)
 
 
 def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
@@ -174,25 +191,35 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     canvas = np.zeros((side, side), np.uint8)
     per_cm = side / geometry.field * geometry.magnification(0.0)
     generations = grow_vessels(patient)
-    lines = canvas_points(geometry, np.concatenate([curves for curves, _ in generations]), side)
-    radii = np.concatenate([radii for _, radii in generations])
+    # one lung's small vessels are drawn in the other lung too, as a mirror image: as many again, and nobody sees it
+    small = [(curves * (-1, 1, 1), radii) for curves, radii in generations[MIRRORED_FROM:]]
+    lines = canvas_points(geometry, np.concatenate([curves for curves, _ in (*generations, *small)]), side)
+    radii = np.concatenate([radii for _, radii in (*generations, *small)])
     for radius in np.unique(radii):  # the large vessels are drawn last, over the small ones
         group = list(lines[radii == radius])
         for width, thickness in PROFILE if 2 * radius * per_cm > 2.5 else ((1.0, 1.56),):
             _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
     hila = np.zeros_like(canvas)
-    for points, radii in hilar_arteries(patient):
-        for width, thickness in (*HAZE, *ROUND):
-            gray = HILUM * thickness * float(radii[3]) * GRAY_PER_CM
-            draw_bands(hila, geometry, [points], [radii * width], gray)
-    np.maximum(canvas, hila, out=canvas)
+    arteries = hilar_arteries(patient)
+    for steps, combine in ((HAZE, cv2.add), (ROUND, cv2.max)):  # the branches begin within the arteries
+        hila[:] = 0
+        for width, thickness in steps:
+            for points, radii in arteries:
+                gray = HILUM * thickness * float(radii[3]) * GRAY_PER_CM
+                draw_bands(hila, geometry, [points], [radii * width], gray)
+        combine(canvas, hila, dst=canvas)
+    places, radii = _hilar_spots(patient)
+    hila[:] = 0
+    for (x, y), radius in zip(canvas_points(geometry, places, side).tolist(), (radii * per_cm).tolist(), strict=True):
+        cv2.circle(hila, (x, y), round(radius * 2**FRACTION_BITS), SPOT_CM * GRAY_PER_CM, -1, cv2.LINE_8, FRACTION_BITS)
+    cv2.add(canvas, hila, dst=canvas)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
 def _draw_lines(canvas: np.ndarray, lines: list[np.ndarray], width: float, brightness: float) -> None:
     """Draw lines of `width` pixels. OpenCV draws 1, 3, 5, ... pixels; the brightness makes up for the rest."""
-    drawn = 1 if width < 2 else 1 + 2 * round((width - 1) / 2)
-    gray = brightness * (min(1.0, width) if drawn == 1 else width / drawn)
+    drawn = 1 if width < 2.6 else 1 + 2 * round((width - 1) / 2)
+    gray = brightness * width / drawn
     cv2.polylines(canvas, lines, False, gray, max(1, drawn - 1), cv2.LINE_8, FRACTION_BITS)
 
 
