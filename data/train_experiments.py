@@ -14,8 +14,8 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from cxrlib.course.cohorts import SimulatedCohort
-from cxrlib.course.experiments import EXPERIMENTS, SCORE_COLUMNS, SMALL, TABLES, TEST_FILMS, TEST_SEED, VAL_SEED, Arm
+from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort
+from cxrlib.course.experiments import EXPERIMENTS, SCORE_COLUMNS, SMALL, TABLES, Arm
 from cxrlib.course.folders import cache_folder
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity

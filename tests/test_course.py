@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.course.experiments import TEST_FILMS, TEST_SEED, read_experiment
+from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED
+from cxrlib.course.experiments import read_experiment
 from cxrlib.course.lessons import course_film, course_run, course_scores
 from cxrlib.course.widgets import plt, sliders, threshold_explorer, upload_explorer, volume_explorer
 from cxrlib.evaluation.rates import performance

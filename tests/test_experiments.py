@@ -10,12 +10,21 @@ import train_experiments
 from scipy import stats
 from train_experiments import SEEDS, group_by_training, run_experiments, seed_of_test
 
-from cxrlib.course.cohorts import SimulatedCohort, cut_centre, digest
-from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, TEST_FILMS, TEST_SEED, VAL_SEED, Arm, read_experiment
+from cxrlib.course.cohorts import (
+    LAB_SEED,
+    TEST_FILMS,
+    TEST_SEED,
+    VAL_SEED,
+    SimulatedCohort,
+    course_lab_set,
+    course_test_set,
+    cut_centre,
+    digest,
+)
+from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, Arm, read_experiment
 from cxrlib.errors import InputError
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
-from cxrlib.model.recipe import CLASSIC
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def test_no_network_is_scored_on_films_that_it_was_trained_on():
             for seed in SEEDS:
                 for films in arm.tests.values():
                     assert films.later_visit or seed_of_test(films, seed) not in SEEDS
-    assert VAL_SEED not in {*SEEDS, TEST_SEED}
+    assert len({*SEEDS, TEST_SEED, VAL_SEED, LAB_SEED}) == len(SEEDS) + 3
 
 
 def test_label_noise_site_and_seed_offset_select_the_films_that_they_name(cache):
@@ -170,11 +179,13 @@ def test_a_digest_differs_for_different_values():
     assert len({digest(description) for description in different}) == 4
 
 
-def test_a_renamed_field_keeps_the_name_of_its_cached_folder():
-    """The digests of the version in which all these fields had their old names: share, again, other."""
-    assert [digest(recipe) for recipe in (SMALL, CLASSIC)] == ["4fab1081dedd", "d8fac55df0a0"]
-    assert digest(SimulatedCohort()) == "36fb44b5bf63"
-    assert digest(SimulatedCohort(train_fraction=0.5, later_visit=True, seed_offset=1)) == "7be3e3bec3bd"
+def test_the_test_set_and_the_lab_set_are_films_of_their_own(cache, monkeypatch):
+    monkeypatch.setattr("cxrlib.course.cohorts.TEST_FILMS", 60)
+    monkeypatch.setattr("cxrlib.course.cohorts.LAB_FILMS", 50)
+    test, lab = course_test_set(size=32), course_lab_set(size=32)
+    assert (len(test.table), test.labels.sum()) == (60, 6)  # as many in a hundred as in the training films
+    assert (len(lab.table), lab.labels.sum()) == (50, 15)
+    assert course_lab_set(size=32).folder == lab.folder  # kept, not made again
 
 
 def test_an_arm_with_two_rows_of_a_seed_is_refused():

@@ -1,4 +1,4 @@
-from .cohorts import SimulatedCohort
+from .cohorts import SimulatedCohort, course_lab_set, course_test_set
 from .experiments import EXPERIMENTS, NOTHING_MOVES, SMALL, Arm, read_experiment, schedules
 from .folders import cache_folder, course_cohort, own_cohort
 from .lessons import course_film, course_run, course_scores
@@ -13,8 +13,10 @@ __all__ = [
     "cache_folder",
     "course_cohort",
     "course_film",
+    "course_lab_set",
     "course_run",
     "course_scores",
+    "course_test_set",
     "own_cohort",
     "read_experiment",
     "schedules",

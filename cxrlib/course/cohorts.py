@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,23 @@ from cxrlib.cohorts.split import patient_position
 from cxrlib.course.folders import cache_folder
 from cxrlib.files import make_once, map_in_order, write_csv
 from cxrlib.images.radiograph import read_image, write_prepared
-from cxrlib.phantom.roster import FILMS
+from cxrlib.phantom.roster import FILMS, PREVALENCE
 from cxrlib.phantom.simulation import VERSION, simulate
 
 TWELVE_BITS = 4095
 """The largest value of a simulated film."""
 
+TEST_SEED, TEST_FILMS = 1000, 3321
+"""Seed and number of the test films. No training has this seed. The number is three times that of a course cohort."""
+
+VAL_SEED = 2000
+"""Seed of the validation films in scores.csv, on which its threshold is chosen. No training has this seed."""
+
+LAB_SEED, LAB_FILMS, LAB_PREVALENCE = 3000, 1000, 0.3
+"""Seed, number and prevalence of the films on which lessons try things out. No training has this seed."""
+
 SITES_1_AND_2 = -1
-"""The value of `SimulatedCohort.site` for all films except those of site 0. It is part of the digest, so it stays."""
+"""The value of `SimulatedCohort.site` for all films except those of site 0."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class SimulatedCohort:
     ----------
     count : int
         The number of films to simulate.
-    finding, label_noise, shortcut
+    finding, prevalence, label_noise, shortcut, comorbidity
         As in `cxrlib.phantom.simulation.simulate`.
     site : {0, 1, 2, SITES_1_AND_2}, optional
         Keep only the films of this site, or of sites 1 and 2. By default films of
@@ -56,17 +65,18 @@ class SimulatedCohort:
         patients of seed 4.
     """
 
-    # Three fields were renamed. The digest uses their old names, so the cached folders keep their names.
     count: int = FILMS
     finding: str = "effusion"
+    prevalence: float = PREVALENCE
     label_noise: tuple[float, float] = (0.0, 0.0)
     shortcut: float = 0.0
+    comorbidity: float = 0.0
     site: int | None = None
-    train_fraction: float = field(default=1.0, metadata={"hashed_as": "share"})
+    train_fraction: float = 1.0
     crop: float = 1.0
     fixed: bool = False
-    later_visit: bool = field(default=False, metadata={"hashed_as": "again"})
-    seed_offset: int = field(default=0, metadata={"hashed_as": "other"})
+    later_visit: bool = False
+    seed_offset: int = 0
 
     def cohort(self, seed: int, *, size: int) -> Cohort:
         """Return the films of a seed as a cohort.
@@ -102,8 +112,9 @@ class SimulatedCohort:
     def _write(self, folder: Path, seed: int, size: int) -> None:
         """Write the films into a folder that does not exist yet."""
         if self.crop == 1 and not self.fixed:
-            what: dict[str, Any] = dict(films=self.count, finding=self.finding, later_visit=self.later_visit)
-            simulate(folder, **what, label_noise=self.label_noise, shortcut=self.shortcut, size=size, seed=seed)
+            names = ("finding", "prevalence", "label_noise", "shortcut", "comorbidity", "later_visit")
+            options: dict[str, Any] = {name: getattr(self, name) for name in names}
+            simulate(folder, films=self.count, **options, size=size, seed=seed)
             return
         plain = replace(self, crop=1.0, fixed=False)
         cohort = read_cohort(plain.make(seed, size=round(size / self.crop)))
@@ -125,6 +136,31 @@ class SimulatedCohort:
             partial.rename(folder)
 
 
+def course_test_set(*, size: int = 128) -> Cohort:
+    """Return the course's test set: 3,321 films at the prevalence of the training, of patients of its own.
+
+    No training of the course has seen them. Open them where a result is reported, and only once.
+    They are simulated at the first call and kept in the cache.
+
+    Parameters
+    ----------
+    size : int, pixels
+    """
+    return SimulatedCohort(TEST_FILMS).cohort(TEST_SEED, size=size)
+
+
+def course_lab_set(*, size: int = 128) -> Cohort:
+    """Return the course's lab set: 1,000 films, 300 of them with an effusion, of patients of its own.
+
+    They are for trying things out, as often as you like. They are simulated at the first call and kept in the cache.
+
+    Parameters
+    ----------
+    size : int, pixels
+    """
+    return SimulatedCohort(LAB_FILMS, prevalence=LAB_PREVALENCE).cohort(LAB_SEED, size=size)
+
+
 def cut_centre(image: np.ndarray, size: int) -> np.ndarray:
     """Return the central (size, size) pixels of an image (S, S).
 
@@ -138,9 +174,6 @@ def cut_centre(image: np.ndarray, size: int) -> np.ndarray:
 def digest(description: object) -> str:
     """Return 12 hexadecimal digits that name the values of a frozen dataclass: a SHA-256 of its fields.
 
-    A field's metadata may hold ``hashed_as``, the name that the field has in the
-    digest. A field can then be renamed, and cached folders keep their names.
-
     Examples
     --------
     >>> digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
@@ -152,6 +185,4 @@ def digest(description: object) -> str:
 def _hashed_fields(value: object) -> object:
     if not is_dataclass(value):
         return value
-    return {
-        item.metadata.get("hashed_as", item.name): _hashed_fields(getattr(value, item.name)) for item in fields(value)
-    }
+    return {item.name: _hashed_fields(getattr(value, item.name)) for item in fields(value)}

@@ -14,21 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from cxrlib.course.cohorts import SITES_1_AND_2, SimulatedCohort
+from cxrlib.course.cohorts import SITES_1_AND_2, TEST_FILMS, SimulatedCohort
 from cxrlib.model.recipe import DEFAULT, Recipe
 
 TABLES = Path(__file__).with_name("tables")
 """The folder of the committed results."""
 
-TEST_SEED, TEST_FILMS = 1000, 3321
-"""Seed and number of the test films. No training has this seed. The number is three times that of a course cohort."""
-
-VAL_SEED = 2000
-"""Seed of the validation films in scores.csv, on which its threshold is chosen. No training has this seed."""
-
 SCORE_COLUMNS = (
     *("path", "patient_id", "label", "view", "sex", "age"),
-    *("site", "posture", "side", "volume_ml", "devices"),
+    *("site", "posture", "sick", "side", "volume_ml", "devices"),
 )
 """The columns of scores.csv that describe a film. Its split, logit and score come after them."""
 

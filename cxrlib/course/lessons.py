@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.cohorts.cohort import Cohort, read_cohort
-from cxrlib.course.cohorts import digest
-from cxrlib.course.experiments import SCORE_COLUMNS, SMALL, TABLES, TEST_SEED, VAL_SEED
+from cxrlib.course.cohorts import TEST_SEED, VAL_SEED, digest
+from cxrlib.course.experiments import SCORE_COLUMNS, SMALL, TABLES
 from cxrlib.course.folders import cache_folder, course_cohort, own_cohort
 from cxrlib.files import LOCK, csv_text, locked
 from cxrlib.images.pixels import minmax

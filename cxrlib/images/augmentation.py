@@ -62,7 +62,7 @@ class Augmentation:
     horizontal_flip: bool = False
     vertical_flip: bool = False
     # The old name still stands in recipe.json files, and names the folders in the cache.
-    probability: float = field(default=1.0, metadata={"former_name": "share", "hashed_as": "share"})
+    probability: float = field(default=1.0, metadata={"former_name": "share"})
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():

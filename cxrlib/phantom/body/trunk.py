@@ -88,7 +88,7 @@ def _arms(patient: Patient, x: np.ndarray, z: np.ndarray, view: str) -> np.ndarr
 
 
 def shoulder_line(patient: Patient) -> tuple[float, float]:
-    """Return the line of the shoulders: its height over the lungs' tops at 5 cm, for `scale` 1, and its fall outwards."""
+    """Return the height of the shoulder line over the tops of the lungs, 5 cm beside the midline, and its slope."""
     rng = patient.rng("shoulder line")
     slope, high = rng.uniform(0.18, 0.42), rng.uniform(2.0, 4.5)
     return float(high), float(slope)
