@@ -199,6 +199,17 @@ def test_the_trachea_is_as_wide_as_in_breatnachs_patients():
         assert air[patient.apex - 14 * patient.scale > Z].max() == 0  # below the main bronchi
 
 
+def test_bones_vessels_and_airways_are_the_same_at_every_size():
+    patient = draw_patient(4)
+    geometry = draw_geometry(patient, "PA")
+    for draw in (bones.bone_attenuation, vessels.vessel_thickness, vessels.airway_thickness):
+        small = draw(patient, geometry, 64)
+        for size in (128, 256, 512):
+            same = draw(patient, geometry, size).reshape(64, size // 64, 64, size // 64).mean(axis=(1, 3))
+            assert same.mean() == pytest.approx(small.mean(), rel=0.04)
+            assert np.abs(same - small).mean() < 0.1 * small.std()
+
+
 def test_clear_lungs_and_sick_lungs():
     """Without disease there is none; with it, each kind is as common as its probability says."""
     rays = PARALLEL.cast(32)

@@ -98,7 +98,8 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     places = canvas_points(geometry, np.concatenate([shape.points for shape in shapes]), side)
     ends = list(accumulate(len(shape.points) for shape in shapes))
     outlines = [places[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    width = 1 if side < 1024 else 2
+    pixels = side / 512  # width of a border: about 0.08 cm; OpenCV draws 0.9 or 3.5 pixels; the gray makes up for it
+    width, strength = (1, pixels) if pixels < 2 else (2, pixels / 3.9)
     total = np.zeros((side, side), np.uint8)
     pairs = sorted(zip(shapes, outlines, strict=True), key=lambda pair: pair[0].layer)
     for _, layer in groupby(pairs, key=lambda pair: pair[0].layer):
@@ -109,7 +110,8 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
                 cv2.fillPoly(canvas, group, inside, cv2.LINE_8, FRACTION_BITS)
             if border:
                 lines = group if closed else [half for outline in group for half in _halves(outline)]
-                cv2.polylines(canvas, lines, closed, border, width, cv2.LINE_8, FRACTION_BITS)
+                gray = inside + strength * (border - inside)
+                cv2.polylines(canvas, lines, closed, gray, width, cv2.LINE_8, FRACTION_BITS)
         cv2.add(total, canvas, dst=total)
     return shrink(total, size) * (MINERAL * patient.bone_density * (BONE - SOFT))
 
