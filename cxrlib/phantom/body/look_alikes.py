@@ -104,7 +104,7 @@ def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray, *, sick: b
     rng = patient.rng("patches", same_every_visit=False)
     if rng.random() < 0.6:
         for _ in range(min(rng.geometric(0.55), 5)):
-            total += _draw_patch(x, z, patient, small, rng, densest=0.8)
+            total += _draw_patch(x, z, patient, small, rng, densest=0.6)
     rng = patient.rng("haze", same_every_visit=False)
     if rng.random() < 0.6:
         total += _draw_haze(x, z, patient, small, rng)
@@ -169,7 +169,7 @@ def _draw_patch(
     side, size = rng.choice([-1, 1]), patient.scale
     cx = side * rng.uniform(3.0 * size, 0.85 * patient.width)
     cz = patient.base + 1 + (patient.apex - patient.base - 5) * rng.random() ** 1.6  # rather low in the lung
-    patch, spread = np.zeros_like(lung), rng.uniform(0.8, 2.4) * size
+    patch, spread = np.zeros_like(lung), rng.uniform(1.2, 3.2) * size
     for _ in range(rng.integers(3, 10)):
         px, pz = cx + rng.normal(0, spread), cz + rng.normal(0, spread)
         width, height = rng.uniform(0.8, 3.0, 2) * size

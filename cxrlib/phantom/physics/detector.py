@@ -68,9 +68,9 @@ class Site:
 
 
 SITES = (
-    Site(low=0, high=4095, lung=0.44, white=0.99, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
-    Site(low=300, high=3800, lung=0.48, white=0.985, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
-    Site(low=0, high=3000, lung=0.38, white=0.98, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
+    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
+    Site(low=300, high=3800, lung=0.48, white=0.975, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
+    Site(low=0, high=3000, lung=0.38, white=0.965, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
 )
 
 
@@ -165,8 +165,9 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.8)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.2, 1.8)
-    lung, white = rng.normal(system.lung, 0.09), rng.normal(system.white, 0.015)
-    white = min(white - (rng.uniform(0.0, 0.1) if portable else 0.0), 1.0)
+    lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.28, 0.56)), rng.normal(system.white, 0.015)
+    white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
+    black, middle = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.08, 0.2), -0.3, 0.5))
     dense = white - rng.uniform(-0.02, 0.05)
     toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.06, 0.15)
     quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
@@ -188,16 +189,18 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     signal += detail * _local_contrast(signal, 256, FINE / pixel)
     # a straight line through the lungs and the densest parts, bent to an S at both ends
     straight = (signal - thin) * ((dense - lung) / span) + lung
-    return _bend(straight, white, toe=toe, shoulder=shoulder)
+    between = np.clip(straight, 0, 1)
+    straight += middle * between * (1 - between)  # some systems show the middle brighter or darker
+    return _bend(straight, black, white, toe=toe, shoulder=shoulder)
 
 
-def _bend(straight: np.ndarray, white: float, *, toe: float, shoulder: float) -> np.ndarray:
-    """Return a curve that follows a straight line, and levels off towards 0 and `white`.
+def _bend(straight: np.ndarray, black: float, white: float, *, toe: float, shoulder: float) -> np.ndarray:
+    """Return a curve that follows a straight line, and levels off towards `black` and `white`.
 
     Each end is a branch of a hyperbola: (v + sqrt(v**2 + 4 * toe**2)) / 2 for the toe.
     """
-    bent = 0.5 * (straight + np.sqrt(straight * straight + 4 * toe * toe))
-    rest = white - bent
+    above = straight - black
+    rest = (white - black) - 0.5 * (above + np.sqrt(above * above + 4 * toe * toe))
     bent = white - 0.5 * (rest + np.sqrt(rest * rest + 4 * shoulder * shoulder))
     return np.clip(bent, 0.0, 1.0, out=bent)
 
@@ -210,6 +213,9 @@ They are near those of dark borders on the real films at hand.
 
 FOUR_SIDES = 0.06
 """Probability of a border on all four sides: a film that shows the edge of the field."""
+
+EDGED = 0.4
+"""Probability of a black sliver along one edge. On real films too, the darkest pixel is rarely behind the patient."""
 
 SHIELDS = {"PA": 0.09, "AP": 0.05}
 """Probability of a white band at the lower edge: a lead shield over the abdomen, or the edge of the field."""
@@ -225,7 +231,8 @@ def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
         Says which borders there are.
     view : {"PA", "AP"}
     """
-    shielded, boxed, on_all = rng.random(3) < (SHIELDS[view], 0.04, FOUR_SIDES)
+    shielded, boxed, on_all, edged = rng.random(4) < (SHIELDS[view], 0.04, FOUR_SIDES, EDGED)
+    sliver, thin, slant = rng.integers(4), rng.uniform(0.002, 0.008), radians(rng.normal(0, 0.2))
     there = (rng.random(4) < BORDER_SIDES[view]) | on_all
     # left, right, upper and lower: widths as fractions of the side; most are narrow
     widths = np.where(there, np.minimum(rng.uniform(0.005, 0.025, 4) + rng.exponential(0.025, 4), 0.16), -0.2)
@@ -236,6 +243,9 @@ def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
     band = rng.uniform(0.02, 0.14), radians(rng.normal(0, 1.5)), rng.uniform(0.002, 0.015), rng.uniform(0.9, 1.0)
     if there.any():
         shown = _border(shown, widths, level, tilt=tilt, soft=soft, rounded=rounded)
+    if edged:
+        edges = np.where(np.arange(4) == sliver, thin, -0.2)
+        shown = _border(shown, edges, 0.0, tilt=slant, soft=0.0, rounded=0.0)
     if shielded:
         width, turn, softness, white = band
         shown = _border(shown, np.array([-1.0, -1.0, -1.0, width]), white, tilt=turn, soft=softness, rounded=0.0)
@@ -360,12 +370,12 @@ def _marker(
     It may stand in a circle or on a plate, be turned, or be mirrored where the plate lay face down.
     """
     side = white.shape[0]
-    height = rng.uniform(0.022, 0.048)
+    height = rng.uniform(0.026, 0.052)
     initials = "".join(chr(65 + int(code)) for code in rng.integers(26, size=rng.integers(2, 4)))
     style = rng.random()
     patch = np.zeros((64, 64), np.uint8)
     plate = np.zeros((64, 64), np.uint8)
-    cv2.putText(patch, letter, (21, 38), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 4, cv2.LINE_8)
+    cv2.putText(patch, letter, (21, 38), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 6, cv2.LINE_8)
     if style < 0.2:  # a letter in a ring, on black
         patch[:] = 0
         cv2.putText(patch, letter, (25, 39), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2, cv2.LINE_8)
