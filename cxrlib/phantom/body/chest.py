@@ -205,17 +205,17 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ),
         # the trunk of the great vessels above the heart: it leans from the right atrium to the left of the arch
         ellipsoid(
-            rays, (shift + 0.3 * bulk, -1.0, heart_z + 6.0 * bulk), (2.8 * bulk, 3.0 * bulk, 6.5 * bulk), lean=0.12
+            rays, (shift + 0.4 * bulk, -1.0, heart_z + 6.0 * bulk), (3.3 * bulk, 3.2 * bulk, 6.8 * bulk), lean=0.12
         ),
         # the left border of the heart, up to the trunk of the pulmonary artery
         ellipsoid(
             rays,
             (shift + 1.6 * bulk, -1.0, heart_z + 3.8 * bulk),
-            (6.4 * bulk, 3.6 * bulk, 3.0 * bulk),
+            (6.8 * bulk, 3.6 * bulk, 3.4 * bulk),
             lean=1.0,
         ),
         # the vena cava and the upper mediastinum, on the right
-        ellipsoid(rays, (shift - 1.0 * size, 0.0, apex - 7.0 * size), (2.1 * size, 2.6 * size, 8.0 * size), lean=0.07),
+        ellipsoid(rays, (shift - 1.0 * size, 0.0, apex - 7.0 * size), (2.4 * size, 2.6 * size, 8.0 * size), lean=0.07),
     ]
     right, left = patient.domes
     for side, dome in (

@@ -285,9 +285,9 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     probabilities, heights, aspects = zip(*DETECTORS[view], strict=True)
     kind = int(np.searchsorted(np.cumsum(probabilities), rng.random()))
     # the beam is narrowed to a small patient, and some films are trimmed a little
-    part = min(1.0, rng.uniform(1.5, 1.8) * 2 * patient.width / 42.7) * rng.uniform(0.92, 1.0)
+    part = min(1.0, rng.uniform(1.5, 1.8) * 2 * patient.width / 42.7) * rng.uniform(0.84, 1.0)
     # the upper edge of the film lies a few cm above the lungs
-    above = (rng.uniform(3.0, 7.5) + (rng.uniform(0, 4) if portable else 0)) * patient.scale
+    above = (rng.uniform(1.0, 8.0) + (rng.uniform(0, 6) if portable else 0)) * patient.scale
     field, aspect = heights[kind] * part, aspects[kind]
     if field < 1.1 * (patient.apex - patient.base) + above:  # the lungs would not fit on it
         field, aspect = 42.7 * part, 1.0
@@ -298,10 +298,10 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
         origin_to_detector=float(chest_wall + (rng.uniform(2.0, 4.0) if portable else rng.uniform(0.5, 2.0))),
         field=float(field),
         aspect=aspect,
-        centre=(float(rng.normal(0, 0.8 * spread)), float(middle)),
+        centre=(float(rng.normal(0, 1.2 * spread)), float(middle)),
         source_height=float(rng.normal(-4.0 if portable else 0.0, 7.0 if portable else 2.0)),
-        yaw=float(rng.normal(0, 2.5 * spread)),
-        roll=float(rng.normal(0, 1.3 * spread)),
+        yaw=float(rng.normal(0, 3.5 * spread)),
+        roll=float(rng.normal(0, 1.8 * spread)),
     )
 
 
