@@ -37,9 +37,10 @@ ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in r
 RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
-POSTERIOR, ANTERIOR = (42.0, 92.0), (20.0, 42.0)
+POSTERIOR, ANTERIOR = (45.0, 98.0), (20.0, 42.0)
 WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
 BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 50.0), (42.0, 60.0), 18.0, (10.0, 20.0)
+CALCIFIED = (5.0, 13.0)
 CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
 BLADE, BLADE_BORDER, BLADE_SPINE, CORACOID = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0), (22.0, 28.0)
 
@@ -179,28 +180,32 @@ def _ribs(patient: Patient, trim: float) -> list[Shape]:
     floating = np.ones((RIBS, STEPS + 1))  # ribs 11 and 12 end in a point
     floating[10, :10], floating[11, :7] = np.linspace(10, 0, 10), np.linspace(7, 0, 7)
     floating = np.sqrt(np.minimum(floating, 1))
+    both = np.stack([curves * (side, 1, 1) + (patient.middle, 0, 0) for side in (-1, 1)])
+    behind = band(both, (0.20 + 0.31 * level) * floating * size, trim)
+    cartilage = np.array((*CARTILAGE, 0, 0))[:, None] * size
+    ends = np.clip((curves[..., 0] - cartilage) / size + 0.1, 0.1, 1)  # in front, a rib narrows to its end
+    in_front = band(both, (0.20 + 0.44 * level) * np.sqrt(ends) * size, trim)
+    stops = middle + (curves[:, middle:, 0] > cartilage).sum(axis=1)
     shapes = []
-    for i, side in enumerate((-1, 1)):
-        both = curves * (side, 1, 1) + (patient.middle, 0, 0)
-        behind = band(both, (0.20 + 0.31 * level) * floating * size, trim)
-        ends = np.clip((np.abs(both[..., 0]) - np.array((*CARTILAGE, 0, 0))[:, None] * size) / size + 0.1, 0.1, 1)
-        in_front = band(both, (0.20 + 0.44 * level) * np.sqrt(ends) * size, trim)
-        for number in range(RIBS):
-            inside, border = POSTERIOR[0] * bright[number], POSTERIOR[1] * bright[number]
-            if number >= len(CARTILAGE):
-                shapes.append(Shape(0, _part(behind[number], 1, (10, 7)[number - 10]), inside, border))
-                continue
-            shapes.append(Shape(0, _part(behind[number], 1, middle - 1), inside, border))
-            for step, fraction in enumerate((0.85, 0.6)):  # towards the front it fades
-                piece = _part(behind[number], middle - 2 + 2 * step, middle + 1 + 2 * step)
-                shapes.append(Shape(0, piece, fraction * inside, fraction * border))
-            end = middle + int((curves[number, middle:, 0] > CARTILAGE[number] * size).sum())
-            bone = _part(in_front[number], middle + 2, max(end, middle + 4))
+    for number in range(RIBS):
+        inside, border = POSTERIOR[0] * bright[number], POSTERIOR[1] * bright[number]
+        if number < len(CARTILAGE):
+            stop = max(int(stops[number]), middle + 4)
             nearer = 1.5 if number < 2 else 1.0  # the first two are seen from their broad side
-            shapes.append(Shape(1, bone, ANTERIOR[0] * bright[number] * nearer, ANTERIOR[1]))
-            for place in (np.flatnonzero(calcified[number, i]) + middle).tolist():
-                if end <= place < STEPS and number < 9:
-                    shapes.append(Shape(1, _part(in_front[number], place - 1, place + 1), 5.0, 13.0))
+            pieces = [  # towards the front it fades
+                (0, behind, 1, middle - 1, inside, border),
+                (0, behind, middle - 2, middle + 1, 0.85 * inside, 0.85 * border),
+                (0, behind, middle, middle + 3, 0.6 * inside, 0.6 * border),
+                (1, in_front, middle + 2, stop, ANTERIOR[0] * bright[number] * nearer, ANTERIOR[1]),
+            ]
+        else:
+            pieces = [(0, behind, 1, (10, 7)[number - len(CARTILAGE)], inside, border)]
+        for layer, bands, start, end, gray, edge in pieces:
+            shapes += [Shape(layer, _part(side[number], start, end), gray, edge) for side in bands]
+        for side, place in zip(*np.nonzero(calcified[number]), strict=True):
+            if stops[number] <= place + middle < STEPS and number < 9:
+                at = int(place) + middle
+                shapes.append(Shape(1, _part(in_front[side, number], at - 1, at + 1), *CALCIFIED))
     return shapes
 
 
@@ -211,21 +216,22 @@ def _part(outline: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 def _wall_lines(patient: Patient, trim: float) -> list[Shape]:
     """Return the white line at each side (layer 2): rays along the wall cross one rib after the other."""
-    top = float(rib_curves(patient)[0, STEPS // 2, 2])
+    top = float(rib_curves(patient)[1, STEPS // 2, 2])
     z = np.linspace(patient.base - 5, top, 20, dtype=np.float32)
     ends = np.minimum(np.linspace(0, 8, 20), 1) * np.minimum(np.linspace(4, 0, 20), 1)  # it is narrow at both ends
     wall = wall_at(patient, z, beyond=0.35 * patient.scale)
     line = np.stack([wall.width, wall.middle_y, z], axis=-1).astype(float)
-    shapes = []
-    for side in (-1, 1):
-        curve = line * (side, 1, 1) + (patient.middle, 0, 0)
-        for radius, gray in WALL_LINES:
-            shapes.append(Shape(2, band(curve, radius * patient.scale * ends, trim), gray))
-    return shapes
+    radii, grays = np.array(WALL_LINES).T
+    bands = band(np.stack([line] * len(radii)), radii[:, None] * patient.scale * ends, trim)
+    return [
+        Shape(2, outline * (side, 1, 1) + (patient.middle, 0, 0), gray)
+        for outline, gray in zip(bands, grays.tolist(), strict=True)
+        for side in (-1, 1)
+    ]
 
 
 def _spine(patient: Patient) -> list[Shape]:
-    """Return vertebral bodies with pedicles and spinous processes (layer 3), and transverse processes (layer 4)."""
+    """Return vertebral bodies with pedicles and spinous processes (layer 2), and transverse processes (layer 4)."""
     rng, size = patient.rng("spine"), patient.scale
     bend, tilt = rng.normal(0, 0.35), rng.normal(0, 0.02)  # no spine is quite straight
     depth, height = 0.80 * patient.depth, 0.98 * patient.rib_spacing
@@ -244,8 +250,8 @@ def _spine(patient: Patient) -> list[Shape]:
     stub = np.array([(-0.7, 0.1), (0.6, 0.5), (0.6, 1.1), (-0.7, 0.8)]) * (size, tall)
     stubs = [_around(x + sign * (wide + 0.6 * size), z, sign * stub[:, 0], stub[:, 1], depth + 1.5) for sign in (-1, 1)]
     return [
-        *(Shape(3, outline, *BODY, closed=True) for outline in bodies),
-        *(Shape(3, outline, *PEDICLE, closed=True) for outlines in (*pedicles, spines) for outline in outlines),
+        *(Shape(2, outline, *BODY, closed=True) for outline in bodies),
+        *(Shape(2, outline, *PEDICLE, closed=True) for outlines in (*pedicles, spines) for outline in outlines),
         *(Shape(4, outline, TRANSVERSE) for outlines in stubs for outline in outlines),
     ]
 
@@ -262,69 +268,56 @@ def _flat(corners: list[tuple[float, float]], depth: float) -> np.ndarray:
 
 
 def _manubrium(patient: Patient) -> list[Shape]:
-    """Return the upper part of the sternum (layer 5): 5 cm high, wider above."""
+    """Return the upper part of the sternum (layer 3): 5 cm high, wider above."""
     size = patient.scale
     top = patient.apex - 4.8 * size
     half = (0.5, -0.4), (2.4, 0.0), (2.8, -1.0), (1.5, -3.2), (1.4, -5.0)
     right = [(-x * size, top + z * size) for x, z in half]
     left = [(x * size, top + z * size) for x, z in half]
-    return [Shape(5, _flat(right[::-1] + left, -0.6 * patient.depth), *MANUBRIUM, closed=True)]
+    return [Shape(3, _flat(right[::-1] + left, -0.6 * patient.depth), *MANUBRIUM, closed=True)]
 
 
-def _smooth(points: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a finer curve through the points (Catmull-Rom), with 6 steps from one to the next."""
-    values = np.column_stack([points, radii])
-    padded = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
-    a, b, c, d = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Return finer curves (..., 6 N - 5, K) through the points of curves (..., N, K), by Catmull and Rom."""
+    first, last = values[..., :1, :], values[..., -1:, :]
+    padded = np.concatenate([2 * first - values[..., 1:2, :], values, 2 * last - values[..., -2:-1, :]], axis=-2)
+    a, b, c, d = (padded[..., start : start + values.shape[-2] - 1, None, :] for start in range(4))
     t = np.arange(6)[:, None] / 6
-    finer = b[:, None] + 0.5 * t * (
-        (c - a)[:, None] + t * ((2 * a - 5 * b + 4 * c - d)[:, None] + t * (3 * (b - c) + d - a)[:, None])
-    )
-    curve = np.concatenate([finer.reshape(-1, 4), values[-1:]])
-    return curve[:, :3], np.maximum(curve[:, 3], 0.05)
+    finer = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    return np.concatenate([finer.reshape(*values.shape[:-2], -1, values.shape[-1]), last], axis=-2)
 
 
 def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
-    """Return shoulder blades (layers 6 to 8), clavicles (9), and upper arms (10)."""
+    """Return shoulder blades (layers 3 to 5), clavicles (6), and upper arms (7)."""
     size = patient.scale
     patient_rng, visit_rng = patient.rng("shoulders"), patient.rng("shoulders", same_every_visit=False)
     high, slope = shoulder_line(patient)
     turned = patient_rng.uniform(0.0, 1.0)  # how far the blades are turned out of the lungs
     thick = patient_rng.uniform(0.85, 1.15) * size
-    shapes = []
+    front, behind = -0.62 * patient.depth, 0.45 * patient.depth
+    shapes, sides = [], []
     for side in (-1, 1):
         arm_x, arm_slope = place_arm(patient, view, side)
         lift = visit_rng.normal(0, 0.4) * size
         line = patient.apex + high * size - slope * (arm_x - 5 * size)  # of the skin above the joint
-        joint = float(np.clip(line - 3.7 * size, patient.apex - 6.5 * size, patient.apex - 1.5 * size)) + 0.3 * lift
-        behind = 0.45 * patient.depth
-
-        def tube(layer: int, points: list, radii: list, grays: tuple[float, float], side: int = side) -> Shape:
-            curve, radius = _smooth(np.array(points, float) * (side, 1, 1), np.array(radii, float))
-            return Shape(layer, band(curve, radius, trim), *grays)
-
-        # the clavicle: medial end 4 cm below the top of the lung, 2.4 cm beside the midline
+        joint = min(max(line - 3.7 * size, patient.apex - 6.5 * size), patient.apex - 1.5 * size) + 0.3 * lift
+        # the clavicle: medial end 4 cm below the top of the lung, 2.3 cm beside the midline
         medial, medial_z = 2.3 * size, patient.apex - 4.2 * size + 0.4 * lift
-        lateral, lateral_z = arm_x - 1.0 * size, joint + 2.7 * size
-        front = -0.62 * patient.depth
-        ways = (
-            (0.0, 0.0, 0.0),
-            (0.12, 0.05, 0.0),
-            (0.38, 0.36, -0.05),
-            (0.68, 0.80, 0.2),
-            (0.88, 0.97, 0.6),
-            (1, 1, 0.8),
-        )
-        points = [
-            (medial + t * (lateral - medial), front + deep * patient.depth, medial_z + rise * (lateral_z - medial_z))
-            for t, rise, deep in ways
+        out, up = arm_x - 1.0 * size - medial, joint + 2.7 * size - medial_z
+        clavicle = [
+            (medial + t * out, front + deep * patient.depth, medial_z + rise * up, radius * thick)
+            for t, deep, rise, radius in (
+                (0.0, 0.0, 0.0, 0.6),
+                (0.12, 0.0, 0.05, 0.95),
+                (0.38, -0.05, 0.36, 0.58),
+                (0.68, 0.2, 0.8, 0.6),
+                (0.88, 0.6, 0.97, 0.78),
+                (1.0, 0.8, 1.0, 0.7),
+            )
         ]
-        radii = [0.6 * thick, 0.95 * thick, 0.58 * thick, 0.60 * thick, 0.78 * thick, 0.7 * thick]
-        shapes.append(tube(9, points, radii, CLAVICLE))
         # the shoulder blade: glenoid beside the head of the arm, lower angle at the level of the 7th rib
         glenoid = arm_x - 2.3 * size
-        inner = patient.width * ((0.80 if view == "PA" else 0.55) + 0.22 * turned)
-        inner = min(inner, glenoid - 4.5 * size)
+        inner = min(patient.width * ((0.80 if view == "PA" else 0.55) + 0.22 * turned), glenoid - 4.5 * size)
         lower_x, lower_z = inner + 1.2 * size, patient.apex - 15.0 * size + lift
         upper = joint + 2.2 * size
         blade = [
@@ -338,33 +331,33 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
             (glenoid + 0.1 * size, joint + 1.6 * size),
             (glenoid - 2.0 * size, upper - 0.2 * size),
         ]
-        shapes.append(Shape(6, _flat([(side * x, z) for x, z in blade], behind), *BLADE, closed=True))
-        lateral_border = [
-            (lower_x + 0.3 * size, behind, lower_z + 0.5 * size),
-            (glenoid - 2.4 * size, behind, joint - 5.2 * size),
-            (glenoid - 0.9 * size, behind, joint - 2.6 * size),
-            (glenoid - 0.2 * size, behind, joint - 0.2 * size),
+        shapes.append(Shape(3, _flat([(side * x, z) for x, z in blade], behind), *BLADE, closed=True))
+        border = [
+            (lower_x + 0.3 * size, behind, lower_z + 0.5 * size, 0.35 * size),
+            (glenoid - 2.4 * size, behind, joint - 5.2 * size, 0.42 * size),
+            (glenoid - 0.9 * size, behind, joint - 2.6 * size, 0.6 * size),
+            (glenoid - 0.2 * size, behind, joint - 0.2 * size, 1.0 * size),
         ]
-        shapes.append(tube(7, lateral_border, [0.35 * size, 0.42 * size, 0.6 * size, 1.0 * size], BLADE_BORDER))
         spine = [
-            (inner + 0.6 * size, behind + 1, joint + 0.2 * size),
-            (glenoid - 2.5 * size, behind + 2, joint + 1.9 * size),
-            (glenoid + 0.8 * size, behind, joint + 2.9 * size),
-            (arm_x + 1.2 * size, 0.5, joint + 2.6 * size),
+            (inner + 0.6 * size, behind + 1, joint + 0.2 * size, 0.25 * size),
+            (glenoid - 2.5 * size, behind + 2, joint + 1.9 * size, 0.4 * size),
+            (glenoid + 0.8 * size, behind, joint + 2.9 * size, 0.55 * size),
+            (arm_x + 1.2 * size, 0.5, joint + 2.6 * size, 0.75 * size),
         ]
-        shapes.append(tube(8, spine, [0.25 * size, 0.4 * size, 0.55 * size, 0.75 * size], BLADE_SPINE))
-        coracoid = [(glenoid - 1.6 * size, 0.0, joint + 1.6 * size), (glenoid - 0.6 * size, -2.0, joint + 1.1 * size)]
-        shapes.append(tube(10, coracoid, [0.7 * size, 0.65 * size], CORACOID))
+        coracoid = [
+            (glenoid - 1.6 * size, 0.0, joint + 1.6 * size, 0.7 * size),
+            (glenoid - 0.6 * size, -2.0, joint + 1.1 * size, 0.65 * size),
+        ]
         # the arm: a round head, and a shaft with a cortex on either side
-        fall = [0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 16.0, 32.0]
-        start = joint + 2.3 * size
-        arm = [(arm_x - 0.3 * size + arm_slope * max(f - 2, 0) * size, 1.0, start - f * size) for f in fall]
-        shapes.append(
-            tube(
-                10,
-                arm,
-                [0.9 * size, 2.0 * size, 2.3 * size, 2.0 * size, 1.4 * size, 1.2 * size, 1.1 * size, 1.1 * size],
-                ARM,
-            )
-        )
+        start, radii = joint + 2.3 * size, (0.9, 2.0, 2.3, 2.0, 1.4, 1.2, 1.1, 1.1)
+        arm = [
+            (arm_x - 0.3 * size + arm_slope * max(fall - 2, 0) * size, 1.0, start - fall * size, radius * size)
+            for fall, radius in zip((0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 16.0, 32.0), radii, strict=True)
+        ]
+        sides.append((border, spine, clavicle, coracoid, arm))
+    looks = (4, BLADE_BORDER), (5, BLADE_SPINE), (6, CLAVICLE), (7, CORACOID), (7, ARM)
+    for (layer, grays), tubes in zip(looks, zip(*sides, strict=True), strict=True):
+        curves = _smooth(np.array(tubes))
+        for side, outline in zip((-1, 1), band(curves[..., :3], np.maximum(curves[..., 3], 0.05), trim), strict=True):
+            shapes.append(Shape(layer, outline * (side, 1, 1), *grays))
     return shapes
