@@ -13,6 +13,7 @@ from cxrlib.phantom.body.heart import cardiothoracic_ratio
 from cxrlib.phantom.body.look_alikes import airless_thickness, with_look_alikes
 from cxrlib.phantom.body.patient import draw_geometry, draw_patient
 from cxrlib.phantom.film import Order, take_film
+from cxrlib.phantom.physics.drawing import band
 from cxrlib.phantom.physics.rays import Geometry
 
 SIZE = 440
@@ -107,7 +108,7 @@ def test_the_spine_is_in_the_middle(monkeypatch):
 
 def test_a_band_is_as_wide_as_asked():
     curve = np.stack([np.linspace(-3, 3, 9), np.zeros(9), np.linspace(-4, 4, 9)], axis=-1)  # at 3:4, so 0.6 and 0.8
-    outline = bones.band(curve, np.full(9, 0.5), 0.1)
+    outline = band(curve, np.full(9, 0.5), 0.1)
     assert outline[:9] - curve == pytest.approx(np.tile([-0.8 * 0.4, 0, 0.6 * 0.4], (9, 1)), abs=1e-5)
     assert outline[9:][::-1] - curve == pytest.approx(np.tile([0.8 * 0.4, 0, -0.6 * 0.4], (9, 1)), abs=1e-5)
 

@@ -18,7 +18,7 @@ import numpy as np
 from cxrlib.phantom.body.chest import wall_at
 from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.body.trunk import place_arm, shoulder_line
-from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, shrink
+from cxrlib.phantom.physics.drawing import FRACTION_BITS, band, canvas_points, canvas_side, differences, shrink
 from cxrlib.phantom.physics.materials import BONE, SOFT
 from cxrlib.phantom.physics.rays import Geometry
 
@@ -122,33 +122,6 @@ def _halves(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return outline[:half], outline[half:]
 
 
-def band(curves: np.ndarray, radii: np.ndarray, trim: float) -> np.ndarray:
-    """Return the outlines (..., 2 N, 3) of bands along curves (..., N, 3), as seen from the front.
-
-    Parameters
-    ----------
-    curves : ndarray, (..., N, 3), cm
-    radii : ndarray, (..., N), cm
-        Half the width at each point.
-    trim : float, cm
-        What is taken off each radius.
-    """
-    x, z = curves[..., 0], curves[..., 2]
-    dx, dz = _differences(x), _differences(z)
-    out = np.maximum(radii - trim, 0.02) / (np.sqrt(dx * dx + dz * dz) + 1e-6)
-    normal = np.stack([-dz * out, np.zeros_like(x), dx * out], axis=-1)
-    return np.concatenate([curves + normal, (curves - normal)[..., ::-1, :]], axis=-2)
-
-
-def _differences(values: np.ndarray) -> np.ndarray:
-    """Return the difference (..., N) between the neighbours of each value, and at an end to its only neighbour."""
-    steps = np.empty_like(values)
-    steps[..., 1:-1] = values[..., 2:] - values[..., :-2]
-    steps[..., 0] = values[..., 1] - values[..., 0]
-    steps[..., -1] = values[..., -1] - values[..., -2]
-    return steps
-
-
 def rib_curves(patient: Patient) -> np.ndarray:
     """Return the middle of each rib on the patient's left: (12, 25, 3) in cm, from the spine to the sternum.
 
@@ -175,7 +148,7 @@ def _ribs(patient: Patient, trim: float) -> list[Shape]:
     curves = rib_curves(patient)
     bright = rng.uniform(0.9, 1.1, RIBS) * np.clip(2.2 - 0.15 * np.arange(RIBS), 0.5, 1)  # the lowest are thin
     calcified = rng.random((RIBS, 2, STEPS // 2)) < 0.012 * max(patient.age - 35, 0)
-    dx, dz = _differences(curves[..., 0]), _differences(curves[..., 2])
+    dx, dz = differences(curves[..., 0]), differences(curves[..., 2])
     level = np.abs(dx) / np.sqrt(dx * dx + dz * dz)  # at the side a rib is seen from its edge, which is thinner
     floating = np.ones((RIBS, STEPS + 1))  # ribs 11 and 12 end in a point
     floating[10, :10], floating[11, :7] = np.linspace(10, 0, 10), np.linspace(7, 0, 7)

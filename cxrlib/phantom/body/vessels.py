@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrlib.phantom.body.chest import wall_at
 from cxrlib.phantom.body.patient import Patient
-from cxrlib.phantom.physics.drawing import FRACTION_BITS, canvas_points, canvas_side, draw_bands, shrink
+from cxrlib.phantom.physics.drawing import FRACTION_BITS, band, canvas_points, canvas_side, shrink
 from cxrlib.phantom.physics.rays import Geometry
 
 GENERATIONS = 6
@@ -197,16 +197,13 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     radii = np.concatenate([radii for _, radii in (*generations, *small)])
     for radius in np.unique(radii):  # the large vessels are drawn last, over the small ones
         group = list(lines[radii == radius])
-        for width, thickness in PROFILE if 2 * radius * per_cm > 2.5 else ((1.0, 1.56),):
+        for width, thickness in PROFILE if 2 * radius * per_cm > 4 else ((1.0, 1.56),):
             _draw_lines(canvas, group, 2 * radius * per_cm * width, thickness * radius * GRAY_PER_CM)
     hila = np.zeros_like(canvas)
     arteries = hilar_arteries(patient)
     for steps, combine in ((HAZE, cv2.add), (ROUND, cv2.max)):  # the branches begin within the arteries
         hila[:] = 0
-        for width, thickness in steps:
-            for points, radii in arteries:
-                gray = HILUM * thickness * float(radii[3]) * GRAY_PER_CM
-                draw_bands(hila, geometry, [points], [radii * width], gray)
+        _draw_tubes(hila, geometry, arteries, steps, HILUM)
         combine(canvas, hila, dst=canvas)
     places, radii = _hilar_spots(patient)
     hila[:] = 0
@@ -214,6 +211,24 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         cv2.circle(hila, (x, y), round(radius * 2**FRACTION_BITS), SPOT_CM * GRAY_PER_CM, -1, cv2.LINE_8, FRACTION_BITS)
     cv2.add(canvas, hila, dst=canvas)
     return shrink(canvas, size) / GRAY_PER_CM
+
+
+def _draw_tubes(
+    canvas: np.ndarray,
+    geometry: Geometry,
+    tubes: list[tuple[np.ndarray, np.ndarray]],
+    steps: tuple[tuple[float, float], ...],
+    part: float = 1.0,
+) -> None:
+    """Draw tubes, given as points (N, 3) and radii (N,), with the section that `steps` describe; `part` of it."""
+    trim = 0.5 * geometry.field / canvas.shape[0]  # OpenCV fills half a pixel more on every side
+    widths, thicknesses = np.array(steps).T
+    outlines = [band(np.stack([points] * len(steps)), widths[:, None] * radii, trim) for points, radii in tubes]
+    places = [canvas_points(geometry, outline, canvas.shape[0]) for outline in outlines]
+    for step, thickness in enumerate(thicknesses.tolist()):
+        for (_, radii), outline in zip(tubes, places, strict=True):
+            gray = part * thickness * float(radii[1:].max()) * GRAY_PER_CM
+            cv2.fillPoly(canvas, [outline[step]], gray, cv2.LINE_8, FRACTION_BITS)
 
 
 def _draw_lines(canvas: np.ndarray, lines: list[np.ndarray], width: float, brightness: float) -> None:
@@ -244,9 +259,6 @@ def airway_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         y = np.full(4, 1.2 * scale)
         points = np.stack([x, y, carina + 0.5 * scale - down * scale * t * (0.75 + 0.25 * t)], -1)
         tubes.append((points, radius * wide * np.array([1.0, 1.0, 0.95, 0.6])))
-    side_ = canvas_side(size)
-    canvas = np.zeros((side_, side_), np.uint8)
-    for width, thickness in ROUND:
-        for points, radii in tubes:
-            draw_bands(canvas, geometry, [points], [radii * width], thickness * float(radii[1:].max()) * GRAY_PER_CM)
+    canvas = np.zeros((canvas_side(size),) * 2, np.uint8)
+    _draw_tubes(canvas, geometry, tubes, ROUND)
     return shrink(canvas, size) / GRAY_PER_CM

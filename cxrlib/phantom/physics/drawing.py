@@ -1,7 +1,5 @@
 """Draw on a canvas that is finer than the film, so that thin shapes keep their width and their place."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,42 +41,28 @@ def shrink(canvas: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(canvas.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
 
 
-def draw_bands(
-    canvas: np.ndarray, geometry: Geometry, curves: Sequence[np.ndarray], radii: Sequence[np.ndarray], brightness: float
-) -> None:
-    """Draw curves as filled bands whose width changes along them, in place.
+def band(curves: np.ndarray, radii: np.ndarray, trim: float) -> np.ndarray:
+    """Return the outlines (..., 2 N, 3) of bands along curves (..., N, 3), as seen from the front.
 
     Parameters
     ----------
-    canvas : ndarray, (side, side), uint8
-    geometry : Geometry
-    curves : sequence of ndarray, (N, 3), cm
-    radii : sequence of ndarray, (N,), cm
-        Half the width of a band at each point of its curve.
-    brightness : float
+    curves : ndarray, (..., N, 3), cm
+    radii : ndarray, (..., N), cm
+        Half the width at each point.
+    trim : float, cm
+        What is taken off each radius.
     """
-    for border in band_borders(geometry, curves, radii, canvas.shape[0]):
-        cv2.fillPoly(canvas, [border], brightness, cv2.LINE_8, FRACTION_BITS)
+    x, z = curves[..., 0], curves[..., 2]
+    dx, dz = differences(x), differences(z)
+    out = np.maximum(radii - trim, 0.02) / (np.sqrt(dx * dx + dz * dz) + 1e-6)
+    normal = np.stack([-dz * out, np.zeros_like(x), dx * out], axis=-1)
+    return np.concatenate([curves + normal, (curves - normal)[..., ::-1, :]], axis=-2)
 
 
-def band_borders(
-    geometry: Geometry, curves: Sequence[np.ndarray], radii: Sequence[np.ndarray], side: int
-) -> list[np.ndarray]:
-    """Return the outlines of bands on a canvas: (2 N, 2) each, int32, in sixteenths of a pixel.
-
-    First comes one border from the start of the curve to its end, then the other one on the way back. OpenCV fills
-    a polygon with its outline, half a pixel wider on every side, so half a pixel is taken off.
-    """
-    borders = []
-    for points, radius in zip(curves, radii, strict=True):
-        places = geometry.project(points) * (side / geometry.field)
-        along = np.empty_like(places)
-        along[1:-1] = places[2:] - places[:-2]
-        along[0], along[-1] = places[1] - places[0], places[-1] - places[-2]
-        length = np.sqrt((along * along).sum(axis=1)) + 1e-6
-        per_cm = side / geometry.field * geometry.magnification(float(points[len(points) // 2, 1]))
-        out = np.maximum(radius * per_cm - 0.5, 0.0) / length
-        normal = np.stack([-along[:, 1] * out, along[:, 0] * out], axis=-1)
-        outline = np.concatenate([places + normal, (places - normal)[::-1]])
-        borders.append(np.rint(outline * 2**FRACTION_BITS).astype(np.int32))
-    return borders
+def differences(values: np.ndarray) -> np.ndarray:
+    """Return the difference (..., N) between the neighbours of each value, and at an end to its only neighbour."""
+    steps = np.empty_like(values)
+    steps[..., 1:-1] = values[..., 2:] - values[..., :-2]
+    steps[..., 0] = values[..., 1] - values[..., 0]
+    steps[..., -1] = values[..., -1] - values[..., -2]
+    return steps
