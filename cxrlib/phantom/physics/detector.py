@@ -31,7 +31,7 @@ AP_BLUR = 1.2
 SCATTER_SPREAD, EQUALISED, FINE = 0.10, 0.07, 0.5
 """Spread of the scatter and of the coarse unsharp mask: fractions of the film's side. That of the fine mask, in cm."""
 
-PIXEL_BLUR = 0.35
+PIXEL_BLUR = 0.40
 """Blur by the width of a pixel, in pixels: rays are traced to its middle only."""
 
 SMALL_COPY = 48  # pixels a side: enough for so wide a blur, which is much faster on a small image
@@ -164,7 +164,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     pixel = geometry.field / size
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.8)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
-    equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.2, 1.8)
+    equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
     lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.28, 0.56)), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
     black, middle = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.08, 0.2), -0.3, 0.5))
