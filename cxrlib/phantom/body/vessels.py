@@ -53,15 +53,15 @@ Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 ROUND = ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85))
 """The same in four steps, for wide tubes."""
 
-HAZE = ((3.2, 0.12), (2.4, 0.24), (1.7, 0.4))
+HAZE = ((3.8, 0.16), (3.1, 0.34), (2.4, 0.54), (1.8, 0.75))
 """Around the large arteries, in the same steps: small vessels, nodes and the walls of the bronchi."""
 
-HILUM = 0.7
+HILUM = 0.62
 """How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
 
 MIRRORED_FROM = 4  # generation
 
-SPOTS, SPOT_CM = 12, 0.22
+SPOTS, SPOT_CM = 14, 0.25
 """Vessels that run along the rays near each hilum, seen from their end as spots; what each adds, in cm."""
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
@@ -170,7 +170,7 @@ def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
         points = np.stack([patient.shift + side * x * size, y * size, hilum + z * size], axis=-1)
         first, last = INTERLOBAR_RADIUS
         arteries.append(
-            (points, wide * np.array([0.8 * first, 0.95 * first, 1.05 * first, first, 0.9 * first, last, 0.2]))
+            (points, wide * np.array([0.8 * first, 0.95 * first, 1.05 * first, first, 0.9 * first, last, 0.15]))
         )
     return arteries
 
