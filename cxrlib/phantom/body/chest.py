@@ -191,13 +191,15 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
     shift, base, apex, size = patient.shift, patient.base, patient.apex, patient.scale
     old = max(patient.age - 40, 0) / 50  # 0 up to 40 years, 1 at 90: the vessels widen
     bulk, (heart_x, _, heart_z) = patient.heart[0] / TYPICAL_HEART, patient.heart_centre
-    aorta = size * (1.25 + 0.45 * old)  # radius in cm
+    aorta, deep = size * (1.25 + 0.45 * old), patient.depth  # radius of the aorta in cm
+    lean = patient.rng("spine's lean").normal(0, 0.03)  # radians
     shapes = [
         *heart_shapes(rays, patient),
-        # the spine, and what lies in front of it
-        ellipsoid(rays, (0.0, 0.72 * patient.depth, 0.0), (1.9 * size, 0.4 * patient.depth, LONG)),
+        # the spine with the muscles and rib heads beside it, and what lies in front of it: no spine is quite straight
+        ellipsoid(rays, (lean * 8, 0.85 * deep, 0.0), (2.8 * size, 0.22 * deep, LONG), lean=lean),
+        ellipsoid(rays, (-lean * 8, 0.68 * deep, 0.0), (1.5 * size, 0.42 * deep, LONG), lean=lean),
         # the descending aorta on the left, wider with age, and its arch
-        ellipsoid(rays, (size * (1.3 + 0.4 * old) + 0.5 * shift, 0.45 * patient.depth, 0.0), (aorta, aorta, LONG)),
+        ellipsoid(rays, (size * (1.2 + 0.4 * old) + 0.5 * shift, 0.45 * deep, 0.0), (aorta, aorta, LONG), lean=lean - 0.02),
         ellipsoid(
             rays,
             (shift + size * (1.3 + 0.6 * old), 1.0, apex - 7.2 * size),
@@ -293,8 +295,9 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     # `border` is the distance from the middle at which a lung begins.
     inside = np.abs(from_middle)
     border = y * y  # the mediastinum is narrower in front and behind, where the lungs nearly meet
-    border *= np.float32(-0.8 * patient.mediastinum / patient.depth**2)
-    border += np.float32(patient.mediastinum)
+    border *= np.float32(-0.8 / patient.depth**2)
+    border += 1
+    border *= _mediastinum_width(rays, patient)
     inside -= border
     below_dome = np.subtract(patient.base + min(patient.domes), z, out=border)
     np.maximum(below_dome, 0, out=below_dome)
@@ -321,6 +324,23 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
         thickening = np.where(left, np.float32(left_cm), np.float32(right_cm))
         np.minimum(inside, pleura.gap - lower * thickening, out=inside)
     return pleura
+
+
+def _mediastinum_width(rays: Rays, patient: Patient) -> np.ndarray:
+    """Return the half-width of the mediastinum (H, W), in cm, where it is widest along each ray.
+
+    On each side it widens and narrows with the height, along a smooth curve of the patient's own.
+    """
+    rng = patient.rng("mediastinum")
+    up = (rays.z0 - np.float32((patient.apex + patient.base) / 2)) * np.float32(2 / (patient.apex - patient.base))
+    np.clip(up, -1, 1, out=up)
+    square, sides = up * up, []
+    for _ in range(2):
+        a, b, c = (np.float32(rng.normal(0, 0.25)) for _ in range(3))
+        curve = 1 + a * up + b * (3 * square - 1) / 2 + c * (5 * square - 3) * up / 2  # Legendre polynomials
+        sides.append(np.maximum(curve, np.float32(0.25)))
+    left, right = sides
+    return np.float32(patient.mediastinum) * np.where(rays.x0 > patient.shift, left, right)
 
 
 def _below_tops(patient: Patient, from_middle: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
