@@ -166,7 +166,7 @@ def test_a_vessel_is_as_thick_as_the_chord_of_a_cylinder(monkeypatch):
     size, geometry = 1000, replace(PARALLEL, field=20.0)  # 0.02 cm a pixel, by which OpenCV's lines are too wide
     x = (np.arange(size) + 0.5) * 0.02 - 10
     monkeypatch.setattr(vessels, "hilar_arteries", lambda patient: [])
-    monkeypatch.setattr(vessels, "SPOTS", 0)
+    monkeypatch.setattr(vessels, "PIECES", 0)
     for radius in (0.4, 1.0):
         vessel = np.array([[[5.0, 0.0, -6.0], [5.0, 0.0, 6.0]]]), np.array([radius])
         monkeypatch.setattr(vessels, "grow_vessels", lambda patient, vessel=vessel: [vessel])

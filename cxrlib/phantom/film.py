@@ -285,7 +285,7 @@ def _body_attenuation(rays: Rays, patient: Patient, geometry: Geometry, lungs: _
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
     # vessels show where there is lung around them, and less where the lung is thin; patients differ in their prominence
     aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 8, 0, 1)
-    prominence = rng.uniform(1.5, 2.8)
+    prominence = rng.uniform(1.7, 3.0)
     tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
     total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
     total -= vessels.airway_thickness(patient, geometry, rays.x0.shape[0]) * (SOFT - AIR) * np.clip(body / 8, 0, 1)

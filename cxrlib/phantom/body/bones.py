@@ -37,7 +37,7 @@ ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in r
 RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
-POSTERIOR, ANTERIOR = (38.0, 90.0), (19.0, 40.0)
+POSTERIOR, ANTERIOR = (35.0, 88.0), (18.0, 38.0)
 WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
 BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 50.0), (42.0, 60.0), 18.0, (10.0, 20.0)
 CALCIFIED = (5.0, 13.0)

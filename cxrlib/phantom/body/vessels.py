@@ -53,16 +53,16 @@ Their area is 3.12 r**2, where a circle's is 3.14 r**2.
 ROUND = ((1.0, 0.7), (0.9, 1.2), (0.75, 1.55), (0.5, 1.85))
 """The same in four steps, for wide tubes."""
 
-HAZE = ((3.8, 0.16), (3.1, 0.34), (2.4, 0.54), (1.8, 0.75))
+HAZE = ((3.6, 0.15), (2.9, 0.32), (2.2, 0.5), (1.6, 0.7))
 """Around the large arteries, in the same steps: small vessels, nodes and the walls of the bronchi."""
 
-HILUM = 0.62
+HILUM = 0.75
 """How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
 
 MIRRORED_FROM = 4  # generation
 
-SPOTS, SPOT_CM = 14, 0.25
-"""Vessels that run along the rays near each hilum, seen from their end as spots; what each adds, in cm."""
+PIECES, PIECE_CM = 16, 0.3
+"""Pieces of vessels that cross near each hilum; what each adds, in cm."""
 
 GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 
@@ -175,14 +175,15 @@ def hilar_arteries(patient: Patient) -> list[tuple[np.ndarray, np.ndarray]]:
     return arteries
 
 
-def _hilar_spots(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places (N, 3) and radii (N,), in cm, of vessels that are seen from their end."""
-    rng, size = patient.rng("hilar spots"), patient.scale
-    sides = np.repeat((-1.0, 1.0), SPOTS)
-    x = 4.3 + rng.normal(0, 1.2, 2 * SPOTS)
-    z = -1.6 + rng.normal(0, 2.2, 2 * SPOTS) + np.where(sides > 0, 1.0, 0.0)
+def _hilar_pieces(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends (N, 2, 3) and radii (N,), in cm, of pieces of vessels that cross near the hila."""
+    rng, size = patient.rng("hilar pieces"), patient.scale
+    sides = np.repeat((-1.0, 1.0), PIECES)
+    x = 4.2 + rng.normal(0, 1.1, 2 * PIECES)
+    z = -1.6 + rng.normal(0, 2.2, 2 * PIECES) + np.where(sides > 0, 1.0, 0.0)
     places = np.stack([patient.shift + sides * x * size, np.zeros_like(x), patient.apex + (z - RIGHT_HILUM) * size], -1)
-    return places, size * rng.uniform(0.15, 0.42, 2 * SPOTS)
+    runs = rng.normal(0, 0.6, (2 * PIECES, 3)) * size
+    return np.stack([places, places + runs], axis=1), size * rng.uniform(0.12, 0.36, 2 * PIECES)
 
 
 def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
@@ -205,10 +206,10 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         hila[:] = 0
         _draw_tubes(hila, geometry, arteries, steps, HILUM)
         combine(canvas, hila, dst=canvas)
-    places, radii = _hilar_spots(patient)
+    ends, radii = _hilar_pieces(patient)
     hila[:] = 0
-    for (x, y), radius in zip(canvas_points(geometry, places, side).tolist(), (radii * per_cm).tolist(), strict=True):
-        cv2.circle(hila, (x, y), round(radius * 2**FRACTION_BITS), SPOT_CM * GRAY_PER_CM, -1, cv2.LINE_8, FRACTION_BITS)
+    for line, radius in zip(canvas_points(geometry, ends, side), radii.tolist(), strict=True):
+        _draw_lines(hila, [line], 2 * radius * per_cm, PIECE_CM * GRAY_PER_CM)
     cv2.add(canvas, hila, dst=canvas)
     return shrink(canvas, size) / GRAY_PER_CM
 
