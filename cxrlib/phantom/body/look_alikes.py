@@ -226,10 +226,10 @@ def _breasts(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     side = x.shape[0]
     scale, old = patient.scale, min(max(patient.age - 35, 0) / 45, 1.0)
     sag = 2.5 * old + 0.35 * full
-    fold = patient.base + rng.uniform(0.5, 5.5) * scale - sag  # height of the lower border
-    width = (rng.uniform(0.36, 0.44) + 0.012 * full) * patient.width
-    height = (rng.uniform(5.0, 7.0) + 0.4 * full) * scale
-    apart = rng.uniform(0.52, 0.60) * patient.width
+    fold = patient.base + rng.uniform(-1.0, 5.0) * scale - sag  # height of the lower border
+    width = (rng.uniform(0.40, 0.50) + 0.015 * full) * patient.width
+    height = (rng.uniform(5.5, 8.5) + 0.4 * full) * scale
+    apart = rng.uniform(0.54, 0.64) * patient.width
     if view == "AP":
         apart, width, fold, full = 1.16 * apart, 1.1 * width, fold + 1.0 * scale, 0.75 * full
     removed = rng.choice([-1, 1]) if rng.random() < 0.03 and patient.sex == "F" else 0
@@ -263,24 +263,25 @@ def _near_1(rng: np.random.Generator) -> float:
 
 
 def _skin_folds(rays: Rays, patient: Patient, view: str) -> np.ndarray:
-    """Return -ln T of folds of skin (H, W): a long oblique line with a step, which fades towards one side."""
+    """Return -ln T of folds of skin, and rarely of a sheet (H, W).
+
+    A fold is a long oblique line. On its inner side it is dense, and fades towards the midline. A sheet has many
+    fainter ones.
+    """
     rng = patient.rng("skin folds", same_every_visit=False)
+    probability = 0.15 if view == "AP" else 0.015
+    folds = int((rng.random(2) < probability).sum())
+    sheet = int(rng.integers(3, 7)) if rng.random() < 0.3 * probability else 0
     added = np.zeros_like(rays.x0)
-    for _ in range(2):
-        turn, place, fade = rng.uniform(-0.6, 0.6), rng.uniform(4, 12) * rng.choice([-1, 1]), rng.uniform(1.5, 5)
-        bend, middle, reach, step = (
-            rng.uniform(-0.02, 0.02),
-            rng.uniform(-8, 4),
-            rng.uniform(6, 14),
-            rng.uniform(0.06, 0.22),
-        )
-        if rng.random() > (0.15 if view == "AP" else 0.015):
-            continue
+    for number in range(folds + sheet):
+        side, turn, fade = rng.choice([-1, 1]), rng.uniform(-0.6, 0.6), rng.uniform(1.5, 5)
+        place, middle, reach = side * rng.uniform(4, 12), rng.uniform(-8, 4), rng.uniform(6, 14)
+        bend, step = rng.uniform(-0.02, 0.02), rng.uniform(0.06, 0.22) * (1 if number < folds else 0.25)
         x, z = rays.at_depth(float(patient.depth) if view == "AP" else -float(patient.depth))
         along = z - np.float32(middle)
-        across = (x - np.float32(place)) * np.float32(cos(turn)) + along * np.float32(sin(turn))
+        across = (np.float32(place) - x) * np.float32(cos(turn)) - along * np.float32(sin(turn))
         across += np.float32(bend) * along * along
-        across *= np.float32(np.sign(place))
+        across *= np.float32(side)  # inwards
         inside = np.clip(1 - across / np.float32(fade), 0, 1) * np.clip(across / np.float32(rays.pixel) + 0.5, 0, 1)
         added += inside * np.clip((np.float32(reach) - np.abs(along)) / 3, 0, 1) * np.float32(step)
     return added

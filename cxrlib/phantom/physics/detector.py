@@ -15,7 +15,7 @@ from cxrlib.phantom.physics.rays import Geometry
 QUANTA = 3.0e7
 """Detected quanta for each square cm behind nothing but air, at an average exposure."""
 
-BEDSIDE_QUANTA = 0.3
+BEDSIDE_QUANTA = 0.2
 """Factor of the exposure on AP films: a mobile unit has less power, so its films are noisier."""
 
 GRID = 0.12
@@ -163,7 +163,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     system, size, portable = SITES[site], attenuation.shape[0], geometry.view == "AP"
     pixel = geometry.field / size
     # all that differs from film to film is drawn before the noise, whose count depends on the size
-    exposure, strength, blur = exp(rng.normal(0.0, 0.8)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
+    exposure, strength, blur = exp(rng.normal(0.0, 0.5)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
     lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.28, 0.56)), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
@@ -214,6 +214,9 @@ They are near those of dark borders on the real films at hand.
 FOUR_SIDES = 0.06
 """Probability of a border on all four sides: a film that shows the edge of the field."""
 
+TURNED = 0.04
+"""Probability that a film was turned afterwards, and padded."""
+
 EDGED = 0.4
 """Probability of a black sliver along one edge. On real films too, the darkest pixel is rarely behind the patient."""
 
@@ -231,17 +234,21 @@ def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
         Says which borders there are.
     view : {"PA", "AP"}
     """
-    shielded, boxed, on_all, edged = rng.random(4) < (SHIELDS[view], 0.04, FOUR_SIDES, EDGED)
+    shielded, boxed, on_all, edged, turned = rng.random(5) < (SHIELDS[view], 0.04, FOUR_SIDES, EDGED, TURNED)
     sliver, thin, slant = rng.integers(4), rng.uniform(0.002, 0.008), radians(rng.normal(0, 0.2))
     there = (rng.random(4) < BORDER_SIDES[view]) | on_all
     # left, right, upper and lower: widths as fractions of the side; most are narrow
     widths = np.where(there, np.minimum(rng.uniform(0.005, 0.025, 4) + rng.exponential(0.025, 4), 0.16), -0.2)
-    tilt, soft = radians(rng.normal(0, 1.5)), rng.uniform(0.0, 0.012)
+    if turned:  # and padded with black: a wedge on each side
+        widths = np.maximum(widths, rng.uniform(-0.01, 0.03, 4))
+    tilt, soft = radians(rng.normal(0, 4.0 if turned else 1.5)), rng.uniform(0.0, 0.012)
     kind, gray = rng.random(), rng.uniform(0.3, 0.9)
-    level = 0.0 if kind < (0.5 if on_all else 0.88) else (rng.uniform(0.93, 1.0) if rng.random() < 0.5 else gray)
+    level = (
+        0.0 if turned or kind < (0.5 if on_all else 0.88) else (rng.uniform(0.93, 1.0) if rng.random() < 0.5 else gray)
+    )
     rounded = rng.uniform(0.01, 0.06) if on_all and rng.random() < 0.6 else 0.0
     band = rng.uniform(0.02, 0.14), radians(rng.normal(0, 1.5)), rng.uniform(0.002, 0.015), rng.uniform(0.9, 1.0)
-    if there.any():
+    if turned or there.any():
         shown = _border(shown, widths, level, tilt=tilt, soft=soft, rounded=rounded)
     if edged:
         edges = np.where(np.arange(4) == sliver, thin, -0.2)
