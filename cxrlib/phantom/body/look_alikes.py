@@ -119,17 +119,17 @@ def airless_thickness(rays: Rays, patient: Patient, lung: np.ndarray, *, sick: b
         total += _draw_basal_collapse(x, z, patient, small, rng, is_left=raised.is_left)
     total = _enlarge(total, size)
     for _ in range(bands):
-        total += _draw_band(rays, patient, lung, rng)
+        _add_band(total, rays, patient, lung, rng)
     return np.clip(total, 0, MAX_AIRLESS * lung)
 
 
 def _coarse(rays: Rays, y: float, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and z, in cm, where the rays reach depth y, on at most `side` pixels a side."""
-    x, z = rays.at_depth(y)
-    side = min(side, x.shape[0])
-    return cv2.resize(x, (side, side), interpolation=cv2.INTER_AREA), cv2.resize(
-        z, (side, side), interpolation=cv2.INTER_AREA
+    side = min(side, rays.x0.shape[0])
+    x0, dx, z0, dz = (
+        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA) for part in (rays.x0, rays.dx, rays.z0, rays.dz)
     )
+    return (x0 + dx * y, z0 + dz * y) if y else (x0, z0)
 
 
 def _enlarge(small: np.ndarray, size: int) -> np.ndarray:
@@ -181,16 +181,30 @@ def _draw_patch(
     return np.minimum(patch, 1) * texture * np.float32(rng.uniform(0.1, densest)) * np.minimum(lung, 6)
 
 
-def _draw_band(rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return one disc of collapsed lung (H, W), in cm: thin, dense, near the base."""
-    x, z = rays.at_depth(0.0)
+def _box(rays: Rays, middle: tuple[float, float], reach: tuple[float, float]) -> tuple[slice, slice]:
+    """Return the rows and columns of a place (x, z) in mid-chest, with 2 cm more than it reaches in x and z."""
+    size = rays.x0.shape[0]
+    near_x = np.abs(rays.x0[size // 2] - np.float32(middle[0])) < reach[0] + 2
+    near_z = np.abs(rays.z0[:, size // 2] - np.float32(middle[1])) < reach[1] + 2
+    rows, columns = np.flatnonzero(near_z), np.flatnonzero(near_x)
+    if not len(rows) or not len(columns):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _add_band(total: np.ndarray, rays: Rays, patient: Patient, lung: np.ndarray, rng: np.random.Generator) -> None:
+    """Add one disc of collapsed lung, in cm, to a map (H, W), in place: thin, dense, near the base."""
     side = rng.choice([-1, 1])
-    cx, cz = np.float32(side * rng.uniform(4, 10)), patient.base + rng.uniform(3.5, 9)
+    cx, cz = side * rng.uniform(4, 10), patient.base + rng.uniform(3.5, 9)
     turn, reach, thickness = rng.normal(0, 0.35), rng.uniform(1.5, 4.5), rng.uniform(0.15, 0.5)
-    along = (x - cx) * cos(turn) + (z - cz) * sin(turn)
-    off = (z - cz) * cos(turn) - (x - cx) * sin(turn)
-    shape = np.clip(1 - (along / reach) ** 2, 0, 1) / (1 + (off / thickness) ** 4)
-    return shape * rng.uniform(0.4, 2.0) * np.clip(lung / 3, 0, 1)
+    amount = rng.uniform(0.4, 2.0)
+    box = _box(rays, (cx, cz), (reach, reach))
+    x, z = rays.x0[box] - np.float32(cx), rays.z0[box] - np.float32(cz)
+    along = x * np.float32(cos(turn)) + z * np.float32(sin(turn))
+    off = (z * np.float32(cos(turn)) - x * np.float32(sin(turn))) * np.float32(1 / thickness)
+    off *= off
+    shape = np.clip(1 - along * along * np.float32(1 / reach**2), 0, 1) / (1 + off * off)
+    total[box] += shape * np.float32(amount) * np.clip(lung[box] * np.float32(1 / 3), 0, 1)
 
 
 def soft_tissue_attenuation(rays: Rays, patient: Patient, view: str) -> np.ndarray:
@@ -306,11 +320,13 @@ def bowel_gas_thickness(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     top = min(_dome_height(patient, x - 0.7 * wide), _dome_height(patient, x + 0.7 * wide)) - rng.uniform(0.6, 1.5)
     level = rng.uniform(-0.4, 0.6)
     if has_bubble:
-        bubble = path_length(rays, ellipsoid(rays, (x, -2.0, float(top - high)), (wide, deep, high)))
+        box = _box(rays, (x, float(top - high)), (wide, high))
+        part = rays[box]
+        bubble = path_length(part, ellipsoid(part, (x, -2.0, float(top - high)), (wide, deep, high)))
         if view == "PA":
-            _, height = rays.at_depth(-2.0)
+            _, height = part.at_depth(-2.0)
             bubble *= np.clip((height - np.float32(top - high + level * high)) / np.float32(rays.pixel) + 0.5, 0, 1)
-        gas += bubble
+        gas[box] += bubble
     # a piece of colon: a row of pouches, which the haustra part
     is_left, pouches = rng.random() < 0.75, int(rng.integers(2, 6))
     x = rng.uniform(0.35, 0.7) * patient.width * (1 if is_left else -1)
@@ -321,8 +337,11 @@ def bowel_gas_thickness(rays: Rays, patient: Patient, view: str) -> np.ndarray:
         for _ in range(pouches):
             radius = pouch * _near_1(rng)
             roof = min(_dome_height(patient, x - radius), _dome_height(patient, x + radius)) - 0.8 - radius
-            chord = ellipsoid(rays, (x, -1.0, float(min(z, roof))), (radius, 1.3 * radius, radius))
-            np.maximum(gas, path_length(rays, chord), out=gas)
+            place = (x, -1.0, float(min(z, roof)))
+            box = _box(rays, (x, place[2]), (radius, radius))
+            part = rays[box]
+            pouch_cm = path_length(part, ellipsoid(part, place, (radius, 1.3 * radius, radius)))
+            gas[box] = np.maximum(gas[box], pouch_cm)
             x, z, turn = x + 1.45 * radius * cos(turn), z + 1.45 * radius * sin(turn), turn + bend
     return 0.6 * np.minimum(gas, 6)  # by eye: without the factor and the limit, the gas would be too dark
 

@@ -167,7 +167,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
     lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.28, 0.56)), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
-    black, middle = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.08, 0.2), -0.3, 0.5))
+    black, lift = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.08, 0.2), -0.3, 0.5))
     dense = white - rng.uniform(-0.02, 0.05)
     toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.06, 0.15)
     quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
@@ -178,19 +178,20 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     counted = cv2.GaussianBlur(counted, (0, 0), (blur**2 + PIXEL_BLUR**2) ** 0.5)
     # the logarithm in double precision: its last digit differs between processors, and is rounded away here
     signal = (log(quanta) - np.log(counted.astype(np.float64))).astype(np.float32)
-    # the curve is set by the body in the film, without the film's margin; about 64 x 64 pixels are enough to find it
+    # the curve is set by the body in the film, without the film's margin, and by the lungs, which lie in its middle;
+    # about 64 x 64 pixels are enough to find both
     edge, small = size // 16, min(size, 64)
     sample = cv2.resize(signal[edge : size - edge, edge : size - edge], (small, small), interpolation=cv2.INTER_AREA)
     thick = float(np.quantile(sample, 0.85))
-    body = sample[sample > 0.25 * thick]
-    thin = float(np.quantile(body, 0.15))
+    middle = sample[small // 8 : small * 3 // 4, small // 7 : small - small // 7]
+    thin = float(np.quantile(middle[middle > 0.25 * thick], 0.2))
     span = max(thick - thin, 0.2)
     signal += equalise * _local_contrast(signal, SMALL_COPY, EQUALISED * size)
     signal += detail * _local_contrast(signal, 256, FINE / pixel)
     # a straight line through the lungs and the densest parts, bent to an S at both ends
     straight = (signal - thin) * ((dense - lung) / span) + lung
     between = np.clip(straight, 0, 1)
-    straight += middle * between * (1 - between)  # some systems show the middle brighter or darker
+    straight += lift * between * (1 - between)  # some systems show the middle brighter or darker
     return _bend(straight, black, white, toe=toe, shoulder=shoulder)
 
 
