@@ -2,7 +2,8 @@
 
 Each trunk at the hilum feeds a cloud of end points in its part of the lung. A vessel runs
 to the middle of its cloud, the cloud is cut in two, and so on: the vessels curve, taper and
-reach all of the lung. (The idea is that of Wang, Bassingthwaighte et al. 1992, and of Kitaoka et al. 1999 for airways.)
+reach all of the lung. The idea is that of
+Kitaoka et al., J Appl Physiol 1999;87:2207, who grow airways so.
 
 Lengths are in cm, for a man with `patient.scale` 1. Numbers without a source are chosen by eye.
 """
