@@ -247,7 +247,7 @@ def _cross_dome(rays: Rays, patient: Patient, side: int, dome: float) -> Chord:
     """
     cx, ax = patient.middle + side * 0.43 * patient.width, (0.63 if side else 0.55) * patient.width
     # the dome ends well before the wall of the back: behind it lies a deep pocket of the pleural space
-    cy, ay = -0.20 * patient.depth, 0.93 * patient.depth
+    cy, ay = -0.20 * patient.depth, 0.90 * patient.depth
     x = rays.x0 - cx
     h, dh = (rays.z0 - patient.base) / dome, (rays.dz + patient.rim_slope) / dome
     a = dh * dh + rays.dx * rays.dx / ax**2 + 1 / ay**2

@@ -245,7 +245,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
         apex=float(full / 2),
         base=float(-full / 2 + lost),
         domes=(float(right), float(max(left, 1.5 * scale))),
-        rim_slope=float(patient_rng.uniform(0.32, 0.46)),
+        rim_slope=float(patient_rng.uniform(0.40, 0.54)),
         muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
         flank=float(patient_rng.uniform(2.0, 3.0) * scale + 1.0 * habitus),
         fat=float(0.9 * habitus),
@@ -286,12 +286,15 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     kind = int(np.searchsorted(np.cumsum(probabilities), rng.random()))
     # the beam is narrowed to a small patient, and some films are trimmed a little
     part = min(1.0, rng.uniform(1.5, 1.8) * 2 * patient.width / 42.7) * rng.uniform(0.84, 1.0)
-    # the upper edge of the film lies a few cm above the lungs
-    above = (rng.uniform(1.0, 8.0) + (rng.uniform(0, 6) if portable else 0)) * patient.scale
     field, aspect = heights[kind] * part, aspects[kind]
-    if field < 1.1 * (patient.apex - patient.base) + above:  # the lungs would not fit on it
-        field, aspect = 42.7 * part, 1.0
-    middle = patient.apex + above - field / 2
+    lungs, magnified = patient.apex - patient.base, 1.17 if portable else 1.08
+    if field < magnified * (lungs + 4 * patient.scale):  # the lungs would not fit on it
+        field, aspect = max(42.7 * part, min(42.7, magnified * (lungs + 6 * patient.scale))), 1.0
+    # the upper edge of the film lies a few cm above the lungs, and the angles below are rarely cut off
+    above = (rng.uniform(1.0, 8.0) + (rng.uniform(0, 6) if portable else 0)) * patient.scale
+    below = rng.uniform(0.0, 5.0) * patient.scale
+    above = max(min(above, field / magnified - lungs - below), 0.0)
+    middle = patient.apex + above - field / magnified / 2
     return Geometry(
         view=view,
         source_to_detector=float(rng.uniform(*AP_DISTANCES)) if portable else PA_DISTANCE,
