@@ -118,6 +118,50 @@ def test_a_border_covers_what_lies_outside_its_rectangle():
     assert area == pytest.approx(0.8**2 - (4 - np.pi) * 0.1**2, abs=0.01)
 
 
+def test_borders_are_as_common_as_their_table_says():
+    """Of many gray pictures, count the sides whose middle is covered: in all, and for each edge."""
+    gray, covered = np.full((100, 100), 0.5), []
+    for number in range(1500):
+        framed = detector.frame(gray, np.random.default_rng(number), "PA")
+        middles = framed[50, 0], framed[50, -1], framed[0, 50], framed[-1, 50]
+        covered.append([abs(value - 0.5) > 0.2 for value in middles])
+        assert framed[45:55, 45:55] == pytest.approx(0.5)
+        assert framed.shape == gray.shape
+    sides = np.array(detector.BORDER_SIDES["PA"])
+    # also on all four sides, as slivers on one of four, by turning, by the shield below, and by the blank of a name
+    least = 1 - (1 - sides) * (1 - detector.FOUR_SIDES)
+    found = np.mean(covered, axis=0)
+    assert (found > least - 0.05).all()
+    assert (
+        found < least + detector.EDGED / 4 + detector.TURNED + [0, 0, 0.02, detector.SHIELDS["PA"] + 0.02] + 0.03
+    ).all()
+
+
+def test_markers_are_on_the_side_that_they_name():
+    """An L stands on the right half of the picture, where the patient's left is, and an R on the left half."""
+    gray, halves = np.full((128, 128), 0.2), {"L": [], "R": []}
+    for number in range(40):
+        drawn = []
+        with pytest.MonkeyPatch.context() as patch:
+            original = detector._marker
+            patch.setattr(
+                detector,
+                "_marker",
+                lambda white, black, rng, letter, place, original=original, drawn=drawn: (
+                    drawn.append((letter, place)),
+                    original(white, black, rng, letter, place),
+                ),
+            )
+            film = detector.burn_in_markers(gray, np.random.default_rng(number), 0, portable=False)
+        changed = np.flatnonzero((film != film[64, 64]).any(axis=0))
+        if len(drawn) == 1:
+            halves[drawn[0][0]].append(changed.mean() / 128)
+        elif not drawn:
+            assert not len(changed)
+    assert min(halves["L"]) > 0.7
+    assert max(halves["R"]) < 0.3
+
+
 def test_the_tone_of_a_film_does_not_depend_on_its_size():
     """All that is drawn for a film comes before the noise, whose numbers are as many as the pixels."""
     for number in range(6):

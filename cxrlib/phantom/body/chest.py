@@ -199,7 +199,9 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ellipsoid(rays, (lean * 8, 0.85 * deep, 0.0), (2.8 * size, 0.22 * deep, LONG), lean=lean),
         ellipsoid(rays, (-lean * 8, 0.68 * deep, 0.0), (1.5 * size, 0.42 * deep, LONG), lean=lean),
         # the descending aorta on the left, wider with age, and its arch
-        ellipsoid(rays, (size * (1.2 + 0.4 * old) + 0.5 * shift, 0.45 * deep, 0.0), (aorta, aorta, LONG), lean=lean - 0.02),
+        ellipsoid(
+            rays, (size * (1.2 + 0.4 * old) + 0.5 * shift, 0.45 * deep, 0.0), (aorta, aorta, LONG), lean=lean - 0.02
+        ),
         ellipsoid(
             rays,
             (shift + size * (1.3 + 0.6 * old), 1.0, apex - 7.2 * size),

@@ -234,6 +234,7 @@ def _breasts(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     """
     size, rng, visit_rng = rays.x0.shape[0], patient.rng("breasts"), patient.rng("breasts", same_every_visit=False)
     full = patient.breast if patient.sex == "F" else 0.9 * max(patient.fat - 1.0, 0.0)  # stout men
+    full *= rng.uniform(0.6, 1.5)
     if patient.age < 14 or full < 0.5:
         return np.zeros_like(rays.x0)
     x, z = _coarse(rays, -(patient.depth + patient.muscle + 0.5 * full), BREAST_SIDE)
