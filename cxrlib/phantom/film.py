@@ -1,6 +1,6 @@
 """One film: the order that describes it, and the film with its truth."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ MIN_VISIBLE = 0.1
 MAX_NODULE = 15
 """Centimetres. Chosen: a lung hardly has space for so large a nodule."""
 
-HALVED = 256  # pixels a side, from which lungs are traced with half of the rays
+FEWEST_RAYS = 96  # a side, on films that are not smaller; large films have half as many as pixels
 BAND = 1 << 21  # samples that are traced at a time, so that an array needs a few MB
 MIN_ATTENUATION = 0.01  # of every ray: also beside the patient, and where rounding would give less than 0
 
@@ -153,14 +153,6 @@ class _Lungs:
     gas: bool
     volume_ml: float
 
-    def enlarged(self, size: int) -> "_Lungs":
-        """Return the same on (size, size) pixels."""
-        if len(self.lung) == size:
-            return self
-        arrays = (self.lung, self.filled, self.squeezed, self.density)
-        lung, filled, squeezed, density = (cv2.resize(a, (size, size), interpolation=cv2.INTER_LINEAR) for a in arrays)
-        return replace(self, lung=lung, filled=filled, squeezed=squeezed, density=density)
-
 
 def take_film(order: Order, *, size: int = 128) -> Film:
     """Take a film of a patient.
@@ -197,25 +189,33 @@ def take_film(order: Order, *, size: int = 128) -> Film:
         patient = displace(patient, *fluid.split_volume(order.amount, order.side))
         gas = order.finding == "pneumothorax"
         filling = fluid.fill(patient, geometry, order.amount, side=order.side, posture=order.posture, gas=gas)
-    rays = geometry.cast(size)
-    # no edge of a lung is sharper than the blur of the detector, so half of the rays of a large film will do
-    coarse = geometry.cast(size // 2) if size >= HALVED else rays
-    inner = chest.cross_wall(coarse, patient)
-    lungs = _trace_lungs(coarse, patient, geometry, inner, filling).enlarged(size)
+    # no edge inside the body is sharper than the blur of the detector, so fewer rays than pixels will do
+    rays = geometry.cast(min(size, max(FEWEST_RAYS, size // 2)))
+    inner = chest.cross_wall(rays, patient)
+    lungs = _trace_lungs(rays, patient, geometry, inner, filling)
     nodule = _nodule_thickness(rays, patient, order, lungs.lung)
-    attenuation = _body_attenuation(rays, patient, geometry, lungs, sick=order.sick)
-    attenuation += nodule * (SOFT - patient.lung_attenuation)
+    smooth, body, aerated = _trace_body(rays, patient, geometry, lungs, sick=order.sick)
+    smooth += nodule * (SOFT - patient.lung_attenuation)
+    maps = (smooth, body, aerated, lungs.lung, lungs.filled, nodule)
+    smooth, body, aerated, lung, filled, nodule = (_enlarge(array, size) for array in maps)
+    attenuation = smooth + _fine_attenuation(patient, geometry, body, aerated)
     attenuation += draw_devices(patient, geometry, order.devices, size)
+    np.maximum(attenuation, MIN_ATTENUATION, out=attenuation)
     if order.finding == "cardiomegaly":
-        mask = heart.heart_shadow(rays, patient)
+        mask = heart.heart_shadow(geometry.cast(size), patient)
     else:
-        mask = (nodule if order.finding == "nodule" else lungs.filled) > MIN_VISIBLE
+        mask = (nodule if order.finding == "nodule" else filled) > MIN_VISIBLE
     shown = expose(attenuation, patient.rng("exposure", same_every_visit=False), order.site, geometry)
     shown = frame(shown, patient.rng("frame", same_every_visit=False), order.view)
     markers = patient.rng("markers", same_every_visit=False)
     pixels = burn_in_markers(shown, markers, order.site, portable="portable" in order.devices, posture=order.posture)
-    ctr = heart.cardiothoracic_ratio(coarse, patient, inner)
-    return Film(pixels, attenuation, mask, lungs.lung, lungs.filled, lungs.volume_ml, ctr, geometry, order.seed)
+    ctr = heart.cardiothoracic_ratio(rays, patient, inner)
+    return Film(pixels, attenuation, mask, lung, filled, lungs.volume_ml, ctr, geometry, order.seed)
+
+
+def _enlarge(array: np.ndarray, size: int) -> np.ndarray:
+    """Return an array (H, H) enlarged to (size, size)."""
+    return array if len(array) == size else cv2.resize(array, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def check_size(size: int) -> None:
@@ -276,30 +276,45 @@ def _trace_lungs(
     return _Lungs(lung - filled, filled, squeezed, density, gas, volume)
 
 
-def _body_attenuation(rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs, *, sick: bool) -> np.ndarray:
-    """Return -ln T (H, W) of the body: the trunk as soft tissue, and the difference of all other tissues from it."""
+def _trace_body(
+    rays: Rays, patient: Patient, geometry: Geometry, lungs: _Lungs, *, sick: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the rays meet in the body, without vessels and bones, which are drawn.
+
+    Returns
+    -------
+    attenuation : ndarray, (H, W)
+        -ln T: the body as soft tissue, and the difference of all other tissues from it.
+    body : ndarray, (H, W), cm
+        Path length through the body.
+    aerated : ndarray, (H, W), in [0, 1]
+        How well vessels show: only where there is lung around them, and less where the lung is thin.
+    """
     body = trunk.body_thickness(rays, patient, geometry.view)
     total = SOFT * body + (FAT - SOFT) * trunk.fat_thickness(patient, body)
-    rng = patient.rng("lung")
-    total += _lung_attenuation(rays, patient, lungs, rng, sick=sick)
+    total += _lung_attenuation(rays, patient, lungs, sick=sick)
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
-    # vessels show where there is lung around them, and less where the lung is thin; patients differ in their prominence
-    aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 8, 0, 1)
-    prominence = rng.uniform(1.7, 3.0)
-    tree = vessels.vessel_thickness(patient, geometry, rays.x0.shape[0])
-    total += tree * aerated * prominence * (SOFT - patient.lung_attenuation)
-    total -= vessels.airway_thickness(patient, geometry, rays.x0.shape[0]) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
     total -= look_alikes.bowel_gas_thickness(rays, patient, geometry.view) * SOFT
-    skeleton = bones.bone_attenuation(patient, geometry, rays.x0.shape[0])
-    total += skeleton * np.clip(body, 0, 4) / 4  # no bones outside the body
     total += look_alikes.soft_tissue_attenuation(rays, patient, geometry.view)
-    return np.maximum(total, MIN_ATTENUATION)
+    aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 8, 0, 1)
+    return total, body, aerated
 
 
-def _lung_attenuation(
-    rays: Rays, patient: Patient, lungs: _Lungs, rng: np.random.Generator, *, sick: bool
-) -> np.ndarray:
+def _fine_attenuation(patient: Patient, geometry: Geometry, body: np.ndarray, aerated: np.ndarray) -> np.ndarray:
+    """Return what vessels, airways and bones add (H, W) to -ln T. The arguments are as `_trace_body` returns them."""
+    size = len(body)
+    prominence = patient.rng("vessels' prominence").uniform(1.7, 3.0)  # patients differ in it
+    total = vessels.vessel_thickness(patient, geometry, size) * aerated
+    total *= np.float32(prominence * (SOFT - patient.lung_attenuation))
+    total -= vessels.airway_thickness(patient, geometry, size) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
+    # no bones outside the body
+    total += bones.bone_attenuation(patient, geometry, size) * np.clip(body / 4, 0, 1)
+    return total
+
+
+def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, *, sick: bool) -> np.ndarray:
     """Return -ln T of the lung minus -ln T of the same thickness of soft tissue: (H, W), below 0."""
+    rng = patient.rng("lung")
     _, z = rays.at_depth(0.0)
     texture = 1 + 0.05 * grain(rng, rays.x0.shape[0], coarsest=12, octaves=4, persistence=0.9)
     downwards = 1 - 0.012 * z  # the lung is denser towards its base, by 1.2 % for each cm (by eye)

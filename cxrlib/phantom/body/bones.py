@@ -87,7 +87,7 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     geometry : Geometry
     size : int, pixels
     """
-    side = canvas_side(size, max(512, 2 * size))
+    side = canvas_side(size, max(256, 2 * size))
     trim = 0.5 * geometry.field / side  # OpenCV fills a polygon with its outline, half a pixel wider on every side
     shapes = [
         *_ribs(patient, trim),

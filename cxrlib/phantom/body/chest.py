@@ -18,7 +18,7 @@ from cxrlib.errors import InputError
 from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.physics.rays import Chord, Rays, ellipsoid, solve_chord
 
-CELLS = 16
+CELLS = 12
 """Cells along each ray, from wall to wall."""
 
 TYPICAL_HEART = 6.5

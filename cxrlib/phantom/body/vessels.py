@@ -16,7 +16,7 @@ from cxrlib.phantom.body.patient import Patient
 from cxrlib.phantom.physics.drawing import FRACTION_BITS, band, canvas_points, canvas_side, shrink
 from cxrlib.phantom.physics.rays import Geometry
 
-GENERATIONS = 6
+GENERATIONS = 5
 ENDS = 2**GENERATIONS  # of one tree
 NARROWING = 0.80  # radius after a fork over the radius before it
 
@@ -60,7 +60,7 @@ HAZE = ((3.6, 0.15), (2.9, 0.32), (2.2, 0.5), (1.6, 0.7))
 HILUM = 0.75
 """How much of their thickness the large arteries add: half of each lies in the fat and lymph nodes of the hilum."""
 
-MIRRORED_FROM = 4  # generation
+MIRRORED_FROM = 3  # generation
 
 PIECES, PIECE_CM = 16, 0.3
 """Pieces of vessels that cross near each hilum; what each adds, in cm."""
@@ -189,7 +189,7 @@ def _hilar_pieces(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
 
 def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
     """Return the path length (H, W), in cm, through the vessels, as if there were lung everywhere."""
-    side = canvas_side(size)
+    side = canvas_side(size, 256)
     canvas = np.zeros((side, side), np.uint8)
     per_cm = side / geometry.field * geometry.magnification(0.0)
     generations = grow_vessels(patient)
