@@ -261,6 +261,6 @@ def airway_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         y = np.full(4, 1.2 * scale)
         points = np.stack([x, y, carina + 0.5 * scale - down * scale * t * (0.75 + 0.25 * t)], -1)
         tubes.append((points, radius * wide * np.array([1.0, 1.0, 0.95, 0.6])))
-    canvas = np.zeros((canvas_side(size),) * 2, np.uint8)
+    canvas = np.zeros((canvas_side(size, 256),) * 2, np.uint8)
     _draw_tubes(canvas, geometry, tubes, ROUND)
     return shrink(canvas, size) / GRAY_PER_CM
