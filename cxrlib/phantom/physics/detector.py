@@ -143,9 +143,8 @@ def _local_contrast(signal: np.ndarray, side: int, sigma: float) -> np.ndarray:
     size = signal.shape[0]
     side = min(side, size)
     small = cv2.resize(signal, (side, side), interpolation=cv2.INTER_AREA).astype(np.float64)
-    small = cv2.GaussianBlur(small, (0, 0), max(sigma * side / size, 0.3), borderType=cv2.BORDER_REPLICATE)
-    small = small.astype(np.float32)
-    return signal - cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(sigma * side / size, 0.3), borderType=cv2.BORDER_REPLICATE)
+    return signal - cv2.resize(blurred.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometry: Geometry) -> np.ndarray:
