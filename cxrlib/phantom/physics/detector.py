@@ -142,9 +142,9 @@ def _local_contrast(signal: np.ndarray, side: int, sigma: float) -> np.ndarray:
     """
     size = signal.shape[0]
     side = min(side, size)
-    small = cv2.resize(signal, (side, side), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), max(sigma * side / size, 0.3), borderType=cv2.BORDER_REPLICATE)
-    return signal - cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(signal, (side, side), interpolation=cv2.INTER_AREA).astype(np.float64)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(sigma * side / size, 0.3), borderType=cv2.BORDER_REPLICATE)
+    return signal - cv2.resize(blurred.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometry: Geometry) -> np.ndarray:
@@ -175,9 +175,9 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     counted = detect(attenuation, rng, quanta=quanta, scatter=scatter)
     # focus, motion and screen blur the film by 0.02 to 0.08 cm, and a pixel averages over its width
     blur *= (AP_BLUR if portable else 1.0) / pixel
-    counted = cv2.GaussianBlur(counted, (0, 0), (blur**2 + PIXEL_BLUR**2) ** 0.5)
-    # the logarithm in double precision: its last digit differs between processors, and is rounded away here
-    signal = (log(quanta) - np.log(counted.astype(np.float64))).astype(np.float32)
+    # in double precision: the last digits of blurs and logarithms differ between processors, and are rounded away here
+    blurred = cv2.GaussianBlur(counted.astype(np.float64), (0, 0), (blur**2 + PIXEL_BLUR**2) ** 0.5)
+    signal = (log(quanta) - np.log(blurred)).astype(np.float32)
     # the curve is set by the body in the film, without the film's margin, and by the lungs, which lie in its middle;
     # about 64 x 64 pixels are enough to find both
     edge, small = size // 16, min(size, 64)
