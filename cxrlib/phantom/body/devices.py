@@ -56,7 +56,7 @@ def draw_devices(patient: Patient, geometry: Geometry, devices: Sequence[str], s
     shapes = [*_remains(patient), *_shapes(patient, devices)]
     if not shapes:
         return np.zeros((size, size), np.float32)
-    side = canvas_side(size, 256)
+    side = canvas_side(size, max(256, 2 * size))
     per_cm = side / geometry.field
     canvas = np.zeros((side, side), np.float32)
     for shape in sorted(shapes, key=lambda shape: shape.density):  # where two cross, the denser one is drawn over

@@ -45,7 +45,7 @@ def _torso(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     across *= np.sqrt(np.sqrt(across))  # a section that is squarer than an ellipse: x to the power of 2.5
     deep = wall.depth + np.float32(patient.muscle + patient.fat)
     belly = np.clip((np.float32(patient.base + 5 * patient.scale) - z) / np.float32(8 * patient.scale), 0, 1)
-    deep += belly * np.float32(1.5 * patient.scale + patient.fat)
+    deep += belly * np.float32(0.8 * patient.scale + 0.7 * patient.fat)
     above = np.clip((np.float32(patient.apex + 0.5 * patient.scale) - z) / np.float32(5 * patient.scale), 0, 1)
     return 2 * deep * np.sqrt(np.maximum(1 - across, 0)) * np.sqrt(above)
 
@@ -121,7 +121,7 @@ def _neck(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     wider = np.clip(np.float32(patient.apex + 6 * size) - z, 0, 8 * size)
     width = np.float32(5.8 * size + 0.5 * patient.fat) + np.float32(0.12 / size) * wider * wider
     across = x / width
-    return np.float32(15.0 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
+    return np.float32(16.0 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
 
 
 def _head(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -323,7 +323,7 @@ def burn_in_markers(
     posture : {"upright", "semi-erect", "supine"}
     """
     system, size = SITES[site], shown.shape[0]
-    side = canvas_side(size, 256)
+    side = canvas_side(size, max(256, 2 * size))
     white, black = np.zeros((2, side, side), np.uint8)
     if rng.random() < 0.94:  # L is at the right of the image, R at its left
         letter = "L" if rng.random() < 0.75 else "R"
