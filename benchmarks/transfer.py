@@ -39,6 +39,7 @@ def main(
     out: Path,
     films: Annotated[int, typer.Option(help="simulated films to train on")] = 4000,
     prevalence: float = 0.4,
+    comorbidity: float = 0.0,
     recipe: str = "default",
     epochs: Annotated[int | None, typer.Option()] = None,
     size: Annotated[int | None, typer.Option()] = None,
@@ -54,13 +55,14 @@ def main(
     real = with_groups(read_cohort(prepare(source, out / "real").folder), source)
     rows = []
     for seed in range(first_seed, first_seed + seeds):
-        run = train_on_simulation(out, chosen, seed, films, prevalence)
+        run = train_on_simulation(out, chosen, seed, films, prevalence, comorbidity)
         table = real.table.assign(score=run.score_cohort(real))
         write_csv(run.folder / "real.csv", table)
         rows.append({"seed": seed, "val": run.history["val_auc"].iloc[-1]} | measure_aucs(table, look=look))
         typer.echo(pd.DataFrame(rows[-1:]).round(3).to_string(index=False))
         if look:
             settings = {"films": films, "size": chosen.size, "width": chosen.width, "epochs": chosen.epochs}
+            settings |= {"comorbidity": comorbidity}
             record_look(
                 {"date": datetime.date.today().isoformat(), "version": VERSION} | settings | rows[-1] | {"note": note}
             )
@@ -70,14 +72,15 @@ def main(
         typer.echo(f"{name}: {summary}, {len(values)} trainings")
 
 
-def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: float):
+def train_on_simulation(out: Path, recipe, seed: int, films: int, prevalence: float, comorbidity: float):
     """Simulate films and train on them. Films and run are kept."""
-    cohort = out / f"films-v{VERSION}-{films}-{prevalence:g}-{recipe.size}px-{seed}"
+    cohort = out / f"films-v{VERSION}-{films}-{prevalence:g}-{comorbidity:g}-{recipe.size}px-{seed}"
     if not cohort.exists():
         simulate(
             cohort,
             films=films,
             prevalence=prevalence,
+            comorbidity=comorbidity,
             size=recipe.size,
             seed=1000 + seed,
             progress=lambda items, total: tqdm(items, total=total, desc="simulating"),
