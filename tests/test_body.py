@@ -208,7 +208,7 @@ def test_bones_vessels_and_airways_are_the_same_at_every_size():
         for size in (128, 256, 512):
             same = draw(patient, geometry, size).reshape(64, size // 64, 64, size // 64).mean(axis=(1, 3))
             assert same.mean() == pytest.approx(small.mean(), rel=0.04)
-            assert np.abs(same - small).mean() < 0.1 * small.std()
+            assert np.abs(same - small).mean() < 0.12 * small.std()
 
 
 def test_clear_lungs_and_sick_lungs():
