@@ -250,6 +250,18 @@ def test_the_librarys_own_network_is_copied_and_not_changed(new_place, tmp_path)
     assert "films of the library's simulator" in cxrlib.model_card(second, cohort)
     with pytest.raises(InputError, match="comes with cxrlib keeps no scores"):
         write_page(second, tmp_path / "page.html")
+    made = second.folder / "made.json"
+    whole = made.read_text()
+    for damaged in (
+        "{}",
+        '{"environment": 3}',
+        whole.replace('"n":', '"m":'),
+        whole.replace('"films": 20000', '"films": {}'),
+    ):
+        made.write_text(damaged)
+        with pytest.raises(InputError, match=r"made\.json: is damaged; it must say how many films"):
+            cxrlib.model_card(second, cohort)
+    made.write_text(whole)
     done = cxr("predict", film, "--run", tmp_path / "second")
     assert done.stderr.startswith("warning: this is a copy of the network that comes with cxrlib")
 

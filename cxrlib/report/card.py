@@ -122,13 +122,17 @@ def _listed_films(run: Run) -> tuple[str, dict[str, str]]:
 
 
 def _simulated_films(run: Run) -> tuple[str, dict[str, str]]:
-    """Return a note, and how many films each split had, for the run that comes with the library without its films."""
+    """Return a note, and how many films each split had, for the run that comes with the library, and for its copies."""
     record = read_json(run.folder / MADE)
-    counts = {(row["split"], row["label"]): row["n"] for row in record["environment"]["images"]}
-    films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
+    try:  # the file of a copy may come from anywhere
+        counts = {(row["split"], row["label"]): int(row["n"]) for row in record["environment"]["images"]}
+        films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
+        num_films = int(record["films"]["films"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{run.folder / MADE}: is damaged; it must say how many films each split had") from None
     rows = {name: f"{films[name]:,} films, {counts[name, 1]:,} with the finding" for name in SPLITS}
     note = (
-        f"{films['train']:,} of {record['films']['films']:,} films of the library's simulator (the others chose the "
+        f"{films['train']:,} of {num_films:,} films of the library's simulator (the others chose the "
         "threshold and tested it), and no film of a patient. The simulated patients are split, not the films."
     )
     return note, rows
