@@ -282,6 +282,7 @@ def readers(folder: Path) -> dict:
         nih / "BBox_List_2017.csv": lambda: read_boxes(nih),
         run / "recipe.json": lambda: open_run(run),
         run / "operating_point.json": lambda: open_run(run),
+        run / "operating_points" / "site.json": lambda: open_run(run),
         run / "history.csv": lambda: (open_run(run).history, open_run(run).kept_epoch),
         run / "split.csv": lambda: open_run(run).split,
         run / "scores.csv": lambda: open_run(run).scores,
@@ -307,6 +308,14 @@ def make_checkpoint(folder: Path, recipe):
     checkpoint = CheckpointCallback(folder, recipe, build_network(recipe), films, labels)
     checkpoint.set_model(model)
     return checkpoint
+
+
+def stored_point() -> dict:
+    """Return the content of an operating point that was chosen after the training, on films without labels."""
+    values = {"format": 1, "finding": "effusion", "weight": 1.0, "threshold": 0.4, "rule": "the highest scores"}
+    values |= {"floor": None, "confidence": None, "n_finding": None, "films": "the films in new", "n": 3}
+    values |= {"n_patients": 2, "chosen": "2026-02-03T04:05:06.000007+00:00", "film_ids": ["0" * 32], "warnings": []}
+    return values | {"flagged": 0.3, "flagged_low": 0.1, "flagged_high": 0.6}
 
 
 def make_folders(folder: Path) -> None:
@@ -342,6 +351,8 @@ def make_folders(folder: Path) -> None:
     (folder / "run" / "recipe.json").write_text(recipe_text(recipe))
     point = {"finding": "effusion", "weight": 1.0, "threshold": 0.3, "sensitivity": 0.9}
     (folder / "run" / "operating_point.json").write_text(json.dumps(point))
+    (folder / "run" / "operating_points").mkdir()
+    (folder / "run" / "operating_points" / "site.json").write_text(json.dumps(stored_point()))
     write_lines(
         "run/history.csv", ["epoch,learning_rate,loss,val_auc", *(f"{i},0.01,{1 / i},0.7" for i in range(1, 9))]
     )

@@ -54,7 +54,8 @@ def test_the_whole_path(two_folders, tmp_path):
     first, second = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 1
     assert set(first) == {"path", "error"}
-    assert set(second) == {"path", "score", "threshold", "finding", "warnings"}
+    assert set(second) == {"path", "score", "threshold", "finding", "operating_point", "warnings"}
+    assert second["operating_point"] is None
     assert second["finding"] is True
     assert "threshold" in cxr("predict", film, "--run", run).stdout
 

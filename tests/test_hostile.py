@@ -742,6 +742,37 @@ def test_a_doctored_operating_point_is_refused(tmp_path):
             open_run(tmp_path)
 
 
+WRONG_STORED_POINTS = (
+    *WRONG_POINTS, {"format": 2}, {"format": None}, {"chosen": "yesterday"}, {"chosen": "2026-02-03T04:05:06"},
+    {"chosen": "9999-12-31T23:59:59+00:00"}, {"chosen": 7}, {"film_ids": "0"}, {"film_ids": [7]}, {"film_ids": None},
+    {"warnings": [None]}, {"n": -1}, {"n": 3.5}, {"n": True}, {"n_patients": "two"}, {"n_finding": []}, {"rule": 7},
+    {"films": None}, {"floor": 2}, {"confidence": "0.9"}, {"flagged": None}, {"flagged_low": 2}, {"sensitivity": 0.5},
+    {"weight": 2.0}, {"finding": "nodule"},
+)  # fmt: skip
+"""With those of the operating point of the training. A sensitivity needs both ends of its interval."""
+
+
+def test_a_doctored_stored_point_is_refused(tmp_path):
+    (tmp_path / "recipe.json").write_text(recipe_text(RECIPE))
+    (tmp_path / "operating_point.json").write_text('{"finding": "effusion", "weight": 1.0, "threshold": 0.5}')
+    (tmp_path / "operating_points").mkdir()
+    path, point = tmp_path / "operating_points" / "site.json", fuzz.stored_point()
+    path.write_text(json.dumps(point))
+    assert open_run(tmp_path).threshold == point["threshold"]
+    for name in ("training.json", ".hidden.json", "Training.json", "a b.json"):  # no names of stored points
+        path.with_name(name).write_text("no JSON")
+    assert open_run(tmp_path).operating_point.name == "site"
+    for change in WRONG_STORED_POINTS:
+        path.write_text(json.dumps(point | change))
+        with pytest.raises(InputError, match=r"is damaged|cannot be read as JSON|does not belong to this run"):
+            open_run(tmp_path)
+    for name in point:
+        path.write_text(json.dumps({key: value for key, value in point.items() if key != name}))
+        if name not in ("floor", "confidence", "n_finding"):  # the same as null
+            with pytest.raises(InputError, match="is damaged"):
+                open_run(tmp_path)
+
+
 READERS = {
     "json.loads": {"files.py"},
     "csv.reader": {"files.py", "cohorts/user_table.py"},

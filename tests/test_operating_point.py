@@ -3,7 +3,14 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.operating_point import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
+from cxrlib.evaluation.estimate import proportion
+from cxrlib.evaluation.operating_point import (
+    choose_by_capacity,
+    choose_by_cost,
+    choose_by_sensitivity,
+    choose_by_youden,
+    floor_confidence,
+)
 from cxrlib.evaluation.rates import performance
 
 
@@ -93,3 +100,50 @@ def test_no_film_lies_at_the_threshold(films):
 def test_bad_costs():
     with pytest.raises(InputError, match="both must be numbers above 0"):
         choose_by_cost([1, 0], [0.2, 0.1], missed=0, false_alarm=1)
+
+
+def test_a_capacity_flags_as_many_films_as_it_may(films):
+    scores = films[1]
+    for capacity in (0.01, 0.1, 0.3, 0.5, 0.999):
+        threshold = choose_by_capacity(scores, capacity=capacity).threshold
+        possible = [(scores >= other).mean() for other in np.unique(scores)]
+        assert (scores >= threshold).mean() == max(each for each in possible if each <= capacity + 1e-12)
+        assert not np.isin(threshold, scores)
+
+
+def test_without_ties_a_capacity_is_a_quantile():
+    rng = np.random.default_rng(0)
+    for n, capacity in ((10, 0.3), (20, 0.05), (1000, 0.1), (7, 0.5)):  # 10 * 0.3 is 2.9999... in floating point
+        scores = rng.random(n)
+        point = choose_by_capacity(scores, capacity=capacity)
+        flagged = np.sort(scores)[::-1][: int(round(n * capacity, 9))]
+        assert set(scores[scores >= point.threshold]) == set(flagged)
+        highest_left = np.quantile(scores, (n - len(flagged) - 1) / (n - 1))
+        assert point.threshold == pytest.approx((flagged.min() + highest_left) / 2)
+        assert (point.floor, point.confidence, point.n_finding) == (None, None, None)
+
+
+def test_the_interval_of_the_flagged_fraction_holds_that_of_new_films():
+    """Uniform scores: a threshold t flags a fraction 1 - t of all films to come."""
+    rng, held = np.random.default_rng(0), []
+    for _ in range(3000):
+        scores = rng.random(100)
+        threshold = choose_by_capacity(scores, capacity=0.3).threshold
+        flagged = proportion(scores >= threshold)
+        held.append(flagged.low <= 1 - threshold <= flagged.high)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_capacity_that_cannot_be_kept_is_refused():
+    for scores, capacity, message in (
+        (np.linspace(0, 1, 9), 0.1, "9 films are too few to flag a fraction of 0.1 of them; at least 10 are needed"),
+        (np.full(20, 0.5), 0.3, "all 20 films have the score 0.5000"),
+        (np.repeat([0.9, 0.1], [8, 12]), 0.3, "8 of 20 films have the highest score, 0.9000, and only 6 may be"),
+        ([], 0.3, "there are no scores"),
+        ([0.1, np.nan], 0.5, "1 of 2 scores are not finite"),
+    ):
+        with pytest.raises(InputError, match=message):
+            choose_by_capacity(scores, capacity=capacity)
+    for capacity in (0, 1, 30, -0.1, np.nan, True):
+        with pytest.raises(InputError, match=r"capacity is .*; it must lie between 0 and 1"):
+            choose_by_capacity([0.1, 0.2], capacity=capacity)

@@ -33,6 +33,10 @@ SIMULATED_ONLY = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
     "its threshold is from simulated films; for teaching, not for deciding about a patient"
 )
+SIMULATED_COPY = (
+    "this is a copy of the network that comes with cxrlib: it was trained on simulated films alone; for teaching, not "
+    "for deciding about a patient"
+)
 NO_TEST_SCORES = "the cohort has no test films of both classes, so there are no test figures"
 
 
@@ -239,6 +243,7 @@ def evaluate(
     cohort: Annotated[Path, typer.Argument(help="A folder with two class folders.")],
     split: options.SplitOption = options.Split.test,
     threshold: options.Threshold = None,
+    operating_point: options.OperatingPoint = None,
     prevalence: Annotated[
         float | None, typer.Option(help="The prevalence for PPV and NPV.  [default: the cohort's]")
     ] = None,
@@ -248,10 +253,82 @@ def evaluate(
 ) -> None:
     """Run ``cxr evaluate``."""
     console: Console = context.obj
-    opened, films = _open_run(run), _read_cohort(cohort, console, keep_laterals)
+    opened, films = _open_run(run, operating_point), _read_cohort(cohort, console, keep_laterals)
+    if threshold is None:
+        console.note(*_describe_point(opened))
     settings: dict[str, Any] = dict(split=split.value, threshold=threshold, prevalence=prevalence)
     evaluation = opened.evaluate(films, **settings, progress=console.film_bar("reading"))
     output.print_evaluation(evaluation, as_json=as_json)
+
+
+@app.command(help="Choose a threshold on films of the place where the run is used, and write it into the run.")
+def threshold(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="A run folder; simulated needs --out.")],
+    cohort: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled films: the validation films of a cohort with a split, or all of one without.  "
+            "[default: the run's own validation films]"
+        ),
+    ] = None,
+    films: Annotated[Path | None, typer.Option(help="A folder of films without labels. It needs --capacity.")] = None,
+    split: Annotated[options.Split | None, typer.Option(help="Other films of the cohort.")] = None,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="Rule: the highest specificity at this sensitivity, for example 0.9.")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="With --sensitivity: how sure you want to be that new films reach it, for example 0.9."),
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MISS:ALARM",
+            help="Rule: the lowest cost. 20:1 says that a missed finding costs as much as 20 false alarms.",
+        ),
+    ] = None,
+    capacity: Annotated[
+        float | None, typer.Option(help="Rule: flag this fraction of the films, those with the highest scores.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name of the operating point.  [default: its rule and the date]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A new folder for a copy of the run. The copy gets the operating point; the run stays as it is."
+        ),
+    ] = None,
+    accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
+    as_json: options.AsJson = False,
+    keep_laterals: options.KeepLaterals = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run ``cxr threshold``."""
+    from cxrlib.training.threshold import choose_threshold
+
+    console: Console = context.obj
+    costs, opened = options.parse_cost(cost), _open_run(run)
+    labelled = _read_cohort(cohort, console, keep_laterals) if cohort else None
+    rule: dict[str, Any] = dict(sensitivity=sensitivity, confidence=confidence, cost=costs, capacity=capacity)
+    chosen = choose_threshold(
+        opened,
+        labelled,
+        films=films,
+        split=split.value if split else None,
+        **rule,
+        name=name,
+        out=out,
+        accept=options.accepted_kinds(accept, False),
+        keep_laterals=keep_laterals,
+        notify=console.note,
+        warn=lambda warning: output.print_warnings([warning]),
+        progress=console.film_bar("reading"),
+    )
+    output.print_operating_point(chosen, as_json=as_json)
+    if chosen.operating_point.sensitivity is not None:
+        console.note("the threshold was chosen on these films, so their rates are a little too good for new films")
 
 
 @app.command(help="Compare the AUCs of two runs on the same films.")
@@ -276,11 +353,13 @@ def compare(
 
 @app.command(help="Score films, one line each. The exit code is 1 if a film could not be read.")
 def predict(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
     run: Annotated[
         str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
     ] = "simulated",
     threshold: options.Threshold = None,
+    operating_point: options.OperatingPoint = None,
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     allow_color: options.AllowColor = False,
     explain: Annotated[
@@ -293,7 +372,11 @@ def predict(
     """Run ``cxr predict``."""
     from cxrlib.errors import InputError
 
-    opened, failed = _open_run(run), False
+    opened, failed = _open_run(run, operating_point), False
+    point = opened.operating_point.name if threshold is None else None
+    if threshold is None:
+        console: Console = context.obj
+        console.note(*_describe_point(opened))
     kinds = options.accepted_kinds(accept, allow_color)
     for path in images:
         result: dict[str, Any] = {"path": str(path)}
@@ -304,6 +387,7 @@ def predict(
             result["error"] = str(error)
         else:
             result |= {"score": prediction.score, "threshold": prediction.threshold, "finding": prediction.finding}
+            result["operating_point"] = point
             result["warnings"] = list(prediction.warnings)
             if explain:
                 from cxrlib.report.prediction import save_prediction
@@ -328,6 +412,7 @@ def report(
             help="The cohort that the run was trained on. It adds groups, errors as pictures and the model card."
         ),
     ] = None,
+    operating_point: options.OperatingPoint = None,
     keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -335,23 +420,32 @@ def report(
     from cxrlib.report.page import write_page
 
     console: Console = context.obj
-    opened = _open_run(run)
+    opened = _open_run(run, operating_point)
+    console.note(*_describe_point(opened))
     page = write_page(opened, out, _read_cohort(cohort, console, keep_laterals) if cohort else None)
     if not opened.is_tested:
         console.note(f"{NO_TEST_SCORES}; the page is about the validation films")
     output.show(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
-def _open_run(name: str) -> "Run":
+def _open_run(name: str, operating_point: str | None = None) -> "Run":
     from cxrlib.training.run import open_run
 
     if name == "simulated":
         output.print_warnings([SIMULATED_ONLY])  # even if quiet
-    run = open_run(name)
+    run = open_run(name, operating_point=operating_point)
+    if run.is_simulated and name != "simulated":
+        output.print_warnings([SIMULATED_COPY])
     output.print_warnings(run.notes)
     start_session()
     _ = run.model  # loaded here, so that a damaged network is one error of the run, and not an error of its first film
     return run
+
+
+def _describe_point(run: "Run") -> list[str]:
+    """Return one note about the operating point; none about that of the training, which a run has from the start."""
+    point = run.operating_point
+    return [] if point.is_of_training else [f"operating point {point.name}, {point.describe()}"]
 
 
 def _read_cohort(folder: Path, console: Console, keep_laterals: bool) -> "Cohort":

@@ -35,6 +35,13 @@ Accept = Annotated[
         "or an image unlike a chest film. You can give it several times."
     ),
 ]
+OperatingPoint = Annotated[
+    str | None,
+    typer.Option(
+        "--operating-point",
+        help="The operating point of the run to use; training is that of its training.  [default: the newest]",
+    ),
+]
 KeepLaterals = Annotated[
     bool,
     typer.Option(
@@ -43,6 +50,25 @@ KeepLaterals = Annotated[
 ]
 AllowColor = Annotated[bool, typer.Option("--allow-color", help="The same as --accept color.")]
 SplitOption = Annotated[Split, typer.Option(help="The films to use.")]
+
+
+def parse_cost(text: str | None) -> tuple[float, float] | None:
+    """Return the costs of a missed finding and of a false alarm in a text such as "20:1".
+
+    Raises
+    ------
+    InputError
+        The text is not of this form.
+    """
+    if text is None:
+        return None
+    missed, colon, false_alarm = text.partition(":")
+    try:
+        return float(missed), float(false_alarm if colon else "none")
+    except ValueError:
+        from cxrlib.errors import InputError
+
+        raise InputError(f"--cost is {text!r:.80}; it must be MISS:ALARM, two numbers above 0 such as 20:1") from None
 
 
 def accepted_kinds(accept: list[Acceptable], allow_color: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from cxrlib.errors import printable
 if TYPE_CHECKING:
     from cxrlib.evaluation.rates import Evaluation, Performance
     from cxrlib.training.comparison import Comparison
+    from cxrlib.training.run import Run
 
 
 def show(line: str, *, err: bool = False) -> None:
@@ -62,6 +63,23 @@ def print_evaluation(evaluation: "Evaluation", *, as_json: bool = False) -> None
     suffixes = {"AUC": "", "sensitivity": at_threshold, "specificity": at_threshold}
     for title, suffix in (suffixes | {"PPV": at_prevalence, "NPV": at_prevalence}).items():
         show(f"{title + suffix:36} {figures[title]}")
+
+
+def print_operating_point(run: "Run", *, as_json: bool = False) -> None:
+    """Print the operating point that a run uses, its rates and what is not known of them, as text or as JSON."""
+    point = run.operating_point
+    if as_json:
+        show(json.dumps({"run": str(run.folder)} | point.as_dict()))
+        return
+    show(f"{run.folder}: operating point {point.name}, threshold {point.threshold:.4f}")
+    print_warnings(point.warnings)
+    show(point.describe())
+    unknown = "not known, because these films have no labels"
+    show(f"{'flagged':12} {point.flagged}")
+    show(f"{'sensitivity':12} {unknown if point.sensitivity is None else point.sensitivity}")
+    show(f"{'specificity':12} {unknown if point.specificity is None else point.specificity}")
+    if point.confidence is not None:
+        show(f"{'confidence':12} {point.confidence:.3f} that the sensitivity on new films is at least {point.floor:g}")
 
 
 def print_comparison(comparison: "Comparison", *, as_json: bool = False) -> None:

@@ -196,17 +196,8 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
         notes += table_notes
     else:
         table = _list_classes(folder, films, positive, negative)
-    table, header_notes = add_headers(table, [folder / path for path in table["path"]])
-    notes += header_notes
-    if "patient_id" not in table:
-        table["patient_id"] = ""
-    if (is_unknown := table["patient_id"] == "").any():
-        ids = pd.Series(patients_from_names(table["path"])[0], index=table.index)
-        # the patient whom a header names is also the patient of the other films in the same patient's folder
-        id_in_header = dict(zip(ids[~is_unknown], table.loc[~is_unknown, "patient_id"], strict=True))
-        table.loc[is_unknown, "patient_id"] = [id_in_header.get(each, each) for each in ids[is_unknown]]
-        note = patients_from_names(table.loc[is_unknown, "path"])[1]
-        notes += (note if is_unknown.all() else f"for the {is_unknown.sum():,} other films, {note}",)
+    table, patient_notes = _add_patients(folder, table)
+    notes += patient_notes
     lateral_notes: tuple[str, ...] = ()
     if not keep_laterals:
         table, lateral_notes = leave_out_laterals(table)
@@ -219,6 +210,62 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     if "split" in table:
         check_split(table, table_file or folder)
     return Cohort(folder, finding, table, notes)
+
+
+def read_unlabelled(folder: str | Path, *, keep_laterals: bool = False) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """List the films below a folder whose labels are not known. Of the films, only headers of DICOM files are opened.
+
+    Parameters
+    ----------
+    folder : path-like
+    keep_laterals : bool
+        As in `read_cohort`.
+
+    Returns
+    -------
+    table : DataFrame
+        One row for each film, sorted by path: ``path`` and ``patient_id`` as in
+        `Cohort.table`, and what DICOM headers know of view, sex and age.
+    notes : tuple of str
+        What the reader assumed.
+
+    Raises
+    ------
+    InputError
+        The folder is missing, or holds no films.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
+    films = list_films(folder)
+    table = pd.DataFrame({"path": films.paths}, dtype=str)
+    table, patient_notes = _add_patients(folder, table, below=f"{folder.resolve().name}/")
+    lateral_notes: tuple[str, ...] = ()
+    if not keep_laterals:
+        table, lateral_notes = leave_out_laterals(table)
+    if table.empty:
+        seen = "".join(f"; {note}" for note in (*films.notes, *lateral_notes))
+        raise InputError(f"{folder}: no films in it (looked for {', '.join(SUFFIXES)}){seen}")
+    return table, (*films.notes, *patient_notes, *lateral_notes)
+
+
+def _add_patients(folder: Path, table: pd.DataFrame, *, below: str = "") -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Add what DICOM headers say, and fill ``patient_id`` by the names of files and folders; return notes as well.
+
+    `below` stands before the paths, which `patients_from_names` reads from the class folder on.
+    """
+    table, notes = add_headers(table, [folder / path for path in table["path"]])
+    if "patient_id" not in table:
+        table["patient_id"] = ""
+    if (is_unknown := table["patient_id"] == "").any():
+        paths = below + table["path"]
+        ids = pd.Series(patients_from_names(paths)[0], index=table.index)
+        # the patient whom a header names is also the patient of the other films in the same patient's folder
+        id_in_header = dict(zip(ids[~is_unknown], table.loc[~is_unknown, "patient_id"], strict=True))
+        table.loc[is_unknown, "patient_id"] = [id_in_header.get(each, each) for each in ids[is_unknown]]
+        note = patients_from_names(paths[is_unknown])[1]
+        notes += (note if is_unknown.all() else f"for the {is_unknown.sum():,} other films, {note}",)
+    return table, notes
 
 
 def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 Choose the threshold on validation films, and report its results on test films. A
 missed finding is worse than a false alarm. So the default rule is the highest
-specificity at which the sensitivity is at least a chosen floor.
+specificity at which the sensitivity is at least a chosen floor. Where no labels are
+known, `choose_by_capacity` needs only scores.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.estimate import check_fraction, check_scores, is_real_number
+from cxrlib.evaluation.estimate import are_constant, check_finite, check_fraction, check_scores, is_real_number
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class OperatingPoint:
         `choose_by_sensitivity` is the confidence that is demanded, and is at most as
         large. The confidence reached is computed as if no scores were tied, so it is
         a lower bound. None for a rule without a floor.
-    n_finding : int
+    n_finding : int or None
         Number of films with the finding among the films on which the threshold was
-        chosen.
+        chosen. None if their labels are not known.
     """
 
     threshold: float
     rule: str
     floor: float | None
     confidence: float | None
-    n_finding: int
+    n_finding: int | None
 
 
 def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
@@ -176,6 +177,52 @@ def choose_by_cost(labels: ArrayLike, scores: ArrayLike, *, missed: float, false
     check_costs(missed, false_alarm)
     rule = f"lowest cost, a missed finding at {missed:g}, a false alarm at {false_alarm:g}"
     return _choose_lowest_cost(*check_scores(labels, scores), missed, false_alarm, rule)
+
+
+def choose_by_capacity(scores: ArrayLike, *, capacity: float) -> OperatingPoint:
+    """Choose the lowest threshold that calls at most a fraction of these films a finding.
+
+    No labels are needed. So the sensitivity and the specificity are not known.
+
+    Parameters
+    ----------
+    scores : array, (N,)
+    capacity : float in (0, 1)
+        The fraction of the films that may be flagged, for example 0.3. If scores are
+        tied at the threshold, fewer films are flagged.
+
+    Raises
+    ------
+    InputError
+        The capacity is not between 0 and 1, a score is not a finite number, or there
+        are too few films to flag one of them. All scores are the same, or the highest
+        score is that of more films than may be flagged.
+
+    Examples
+    --------
+    >>> choose_by_capacity([0.125, 0.25, 0.5, 0.75], capacity=0.5).threshold
+    0.375
+    """
+    capacity, scores = check_fraction(capacity, "capacity"), check_finite(scores, "scores")
+    n = len(scores)
+    most = int(np.floor(n * capacity + 1e-9))  # 10 * 0.3 is computed as 2.9999..., and must be 3
+    if most == 0:
+        needed = int(np.ceil(1 / capacity - 1e-9))
+        raise InputError(
+            f"{n} films are too few to flag a fraction of {capacity:g} of them; at least {needed} are needed"
+        )
+    if are_constant(scores):
+        raise InputError(f"all {n:,} films have the score {scores[0]:.4f}, so no threshold can tell them apart")
+    candidates, counts = np.unique(-scores, return_counts=True)  # the highest score first
+    flagged = counts.cumsum()
+    if flagged[0] > most:
+        raise InputError(
+            f"{flagged[0]:,} of {n:,} films have the highest score, {scores.max():.4f}, and only {most:,} may be "
+            "flagged; choose a larger capacity"
+        )
+    lowest = -candidates[flagged <= most][-1]
+    rule = f"the highest scores, at most a fraction of {capacity:g} of the films"
+    return OperatingPoint(_just_below(lowest, scores), rule, None, None, None)
 
 
 def check_costs(missed: float, false_alarm: float) -> None:

@@ -83,6 +83,8 @@ class Evaluation:
         At the run's threshold, or at the threshold that the caller named.
     warnings : tuple of str
         Reasons to doubt the figures, each a sentence without its full stop.
+    operating_point : str or None
+        The name of the run's operating point. None if the caller named the threshold.
     """
 
     split: str
@@ -90,11 +92,13 @@ class Evaluation:
     brier: Estimate
     performance: Performance
     warnings: tuple[str, ...] = ()
+    operating_point: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return one flat dictionary of plain numbers, with intervals as ``auc_low`` and so on."""
         figures = self.auc.as_dict("auc") | self.brier.as_dict("brier") | self.performance.as_dict()
-        return {"split": self.split} | figures | {"warnings": list(self.warnings)}
+        names = {"split": self.split, "operating_point": self.operating_point}
+        return names | figures | {"warnings": list(self.warnings)}
 
     def as_text(self) -> dict[str, str]:
         """Return the figures by their titles, as text with intervals: AUC, rates, predictive values, Brier score."""

@@ -11,9 +11,10 @@ from cxrlib.cohorts.split import SPLITS
 from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
-from cxrlib.files import read_json
+from cxrlib.files import map_in_order, read_json
+from cxrlib.images.radiograph import read_film_id
 from cxrlib.report.groups import Group, measure_groups
-from cxrlib.training.run import OPERATING_POINT, SIMULATED, Run
+from cxrlib.training.run import MADE, Run
 
 GROUPS = ("view", "sex", "site")
 """The groups of films that a card measures."""
@@ -68,12 +69,17 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         _data(run),
         _training(run),
         _performance(evaluation, cohort),
-        *(f"Warning: {escape_markdown(warning)}." for warning in run.overlap_warnings(films)),
+        *(f"Warning: {escape_markdown(warning)}." for warning in _warnings(run, films)),
         _groups(measure_groups(films, scores, run.threshold)),
         _limits(run),
         _checklists(),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _warnings(run: Run, films: Cohort) -> tuple[str, ...]:
+    """Return the warnings that `Run.evaluate` gives about films that the run knows."""
+    return run.overlap_warnings(films) + run.choice_warnings(map_in_order(read_film_id, films.files))
 
 
 def check_finding(run: Run, cohort: Cohort) -> None:
@@ -93,7 +99,7 @@ def _network(run: Run) -> str:
 
 
 def _data(run: Run) -> str:
-    note, rows = _simulated_films(run) if run.folder == SIMULATED else _listed_films(run)
+    note, rows = _simulated_films(run) if run.is_simulated else _listed_films(run)
     return f"## What it has learned from\n\n{note}\n\n" + _table(rows)
 
 
@@ -116,13 +122,17 @@ def _listed_films(run: Run) -> tuple[str, dict[str, str]]:
 
 
 def _simulated_films(run: Run) -> tuple[str, dict[str, str]]:
-    """Return a note, and how many films each split had, for the run that comes with the library without its films."""
-    record = read_json(run.folder / "made.json")
-    counts = {(row["split"], row["label"]): row["n"] for row in record["environment"]["images"]}
-    films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
+    """Return a note, and how many films each split had, for the run that comes with the library, and for its copies."""
+    record = read_json(run.folder / MADE)
+    try:  # the file of a copy may come from anywhere
+        counts = {(row["split"], row["label"]): int(row["n"]) for row in record["environment"]["images"]}
+        films = {name: counts[name, 0] + counts[name, 1] for name in SPLITS}
+        num_films = int(record["films"]["films"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{run.folder / MADE}: is damaged; it must say how many films each split had") from None
     rows = {name: f"{films[name]:,} films, {counts[name, 1]:,} with the finding" for name in SPLITS}
     note = (
-        f"{films['train']:,} of {record['films']['films']:,} films of the library's simulator (the others chose the "
+        f"{films['train']:,} of {num_films:,} films of the library's simulator (the others chose the "
         "threshold and tested it), and no film of a patient. The simulated patients are split, not the films."
     )
     return note, rows
@@ -132,12 +142,23 @@ def _training(run: Run) -> str:
     settings = asdict(run.recipe)
     del settings["name"]  # it is in the title
     settings |= {f"augmentation: {name}": value for name, value in settings.pop("augmentation").items()}
-    rule = read_json(run.folder / OPERATING_POINT).get("rule", "by an unknown rule")
     note = (
         f"In the loss, a missed finding weighs {run.weight:.2f} times as much as a false alarm; the scores are "
-        f"corrected for it. The threshold was chosen on validation films: {escape_markdown(rule)}."
+        f"corrected for it. {_threshold(run)}"
     )
     return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
+
+
+def _threshold(run: Run) -> str:
+    """Return which operating point is used, and on which films it was chosen."""
+    point = run.operating_point
+    if point.is_of_training:
+        return f"The threshold was chosen on validation films: {escape_markdown(point.rule)}."
+    doubts = "".join(f" Warning about the choice: {escape_markdown(warning)}." for warning in point.warnings)
+    return (
+        f"The threshold is that of the operating point {escape_markdown(point.name)}, "
+        f"{escape_markdown(point.describe())}. On these films: {escape_markdown(point.describe_figures())}.{doubts}"
+    )
 
 
 def _performance(evaluation: Evaluation, cohort: Cohort) -> str:

@@ -1,7 +1,7 @@
 """Write one HTML page about a run, as one file that loads nothing from other hosts."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cxrlib.report.card import check_finding, model_card
 from cxrlib.report.charts import calibration_chart, curve_charts, training_charts
 from cxrlib.report.groups import COLUMNS, MIN_FILMS, measure_groups
 from cxrlib.report.html import embed_image, markdown_to_html
-from cxrlib.training.run import OPERATING_POINT, SIMULATED, Run
+from cxrlib.training.run import Run
 
 MAX_ERRORS = 6
 """A page shows at most this many misses and this many false alarms. The number is our choice."""
@@ -65,7 +65,7 @@ def write_page(run: Run, out: str | Path | None = None, cohort: Cohort | None = 
     out = Path(out) if out is not None else run.folder / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{out}: the page is HTML; its name must end in .html")
-    if run.folder == SIMULATED:
+    if run.is_simulated:
         raise InputError(
             "the network that comes with cxrlib keeps no scores; `cxr evaluate simulated COHORT` makes some"
         )
@@ -92,11 +92,15 @@ def _read_scores(run: Run) -> dict[str, ScoredFilms]:
     if not (run.folder / "scores.csv").is_file():
         raise InputError(f"{run.folder}: has no scores.csv, which a training writes; train the run anew")
     scores, scored = run.scores, {}
+    recorded = run.split.drop_duplicates("path").set_index("path")
     for split in SPLITS:
         table = scores[scores["split"] == split].reset_index(drop=True)
         if table["label"].nunique() == 2:
             columns = table["label"], table["score"], run.threshold, table["patient_id"]
-            scored[split] = ScoredFilms(table, evaluate_scores(split, *columns))
+            evaluation = evaluate_scores(split, *columns)
+            film_ids = recorded["film_id"].reindex(table["path"])
+            warnings = run.choice_warnings(film_ids) + evaluation.warnings
+            scored[split] = ScoredFilms(table, replace(evaluation, warnings=warnings))
     if not scored:
         found = ", ".join(f"{n:,} {split}" for split, n in scores["split"].value_counts().items())
         raise InputError(f"{run.folder / 'scores.csv'}: no split holds films of both classes (found: {found})")
@@ -113,10 +117,12 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "environment": dict(_flatten(read_json(environment))) if environment.is_file() else {},
         "weight": run.weight,
         "threshold": run.threshold,
-        "operating_point": read_json(run.folder / OPERATING_POINT),
+        "operating_point": run.operating_point,
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),
         "training": training_charts(run),
-        "warnings": run.notes + run.origin.warnings,
+        "warnings": run.notes
+        + run.origin.warnings
+        + tuple(f"when the operating point was chosen: {warning}" for warning in run.operating_point.warnings),
     }
 
 

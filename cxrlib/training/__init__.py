@@ -1,4 +1,4 @@
-"""From a cohort to a run folder: batches, learning rate, fit, checkpoint, run."""
+"""From a cohort to a run folder: batches, learning rate, fit, checkpoint, run, threshold."""
 
 import lazy_loader
 

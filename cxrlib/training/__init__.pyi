@@ -3,6 +3,8 @@ from .comparison import Comparison, compare
 from .fitting import train, with_split
 from .run import SIMULATED, Prediction, Run, open_run
 from .schedule import learning_rate
+from .stored_point import StoredPoint
+from .threshold import choose_threshold
 from .unusual import Reference, make_reference
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "Prediction",
     "Reference",
     "Run",
+    "StoredPoint",
+    "choose_threshold",
     "compare",
     "iterate_batches",
     "learning_rate",

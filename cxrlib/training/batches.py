@@ -2,14 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cxrlib.errors import InputError
 from cxrlib.files import Progress, map_in_order, no_progress
 from cxrlib.images.augmentation import Augmentation, augment
 from cxrlib.images.film_facts import FilmWarning, count_warnings
@@ -38,11 +39,15 @@ class Films:
         The `cxrlib.images.radiograph.Radiograph.film_id` of each film.
     warnings : list of tuple of FilmWarning
         What is unusual in each film.
+    refused : dict of int to str
+        The files that are not among these films because they were refused: the number
+        of each in the order of the files, and why.
     """
 
     images: np.ndarray
     film_ids: list[str]
     warnings: list[tuple[FilmWarning, ...]]
+    refused: dict[int, str] = field(default_factory=dict)
 
     def count_unusual(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return one sentence that counts the warnings by kind and quotes the first; none if there are no warnings."""
@@ -83,6 +88,8 @@ def load_films(
     size: int,
     normalize: str = "minmax",
     check: Callable[[np.ndarray], tuple[FilmWarning, ...]] = lambda image: (),
+    accept: Collection[str] = (),
+    leave_out: bool = False,
     progress: Progress = no_progress,
 ) -> Films:
     """Read films with `open_radiograph` into one array of 16 bits.
@@ -99,6 +106,11 @@ def load_films(
     check : callable
         ``check(image)`` returns warnings about an image, (size, size), uint16. By
         default there are only the warnings of `open_radiograph`.
+    accept : collection of str
+        As in `open_radiograph`.
+    leave_out : bool
+        Leave out files that are refused, and say so in `Films.refused`, instead of raising
+        an error.
     progress : callable
         ``progress(items, total)`` wraps the reading, as tqdm does.
 
@@ -111,23 +123,33 @@ def load_films(
     Raises
     ------
     InputError
-        A file cannot be read.
+        A file is refused by `open_radiograph` or by `check`.
     OSError
         The disk has no space for the temporary file.
     """
     images = _allocate((len(files), size, size))
-    film_ids, warnings = [], []
+    film_ids: list[str] = []
+    warnings: list[tuple[FilmWarning, ...]] = []
+    refused: dict[int, str] = {}
 
-    def read(path: Path) -> tuple[np.ndarray, str, tuple[FilmWarning, ...]]:
-        film = open_radiograph(path, size=size, normalize=normalize)
-        image, kinds = quantize(film.image), {warning.kind for warning in film.warnings}
-        return image, film.film_id, (*film.warnings, *(each for each in check(image) if each.kind not in kinds))
+    def read(path: Path) -> tuple[np.ndarray, str, tuple[FilmWarning, ...]] | str:
+        try:
+            film = open_radiograph(path, size=size, normalize=normalize, accept=accept)
+            image, kinds = quantize(film.image), {warning.kind for warning in film.warnings}
+            return image, film.film_id, (*film.warnings, *(each for each in check(image) if each.kind not in kinds))
+        except InputError as error:
+            if not leave_out:
+                raise
+            return str(error)
 
-    for index, (image, film_id, unusual) in enumerate(progress(map_in_order(read, files), len(files))):
-        images[index] = image
+    for index, result in enumerate(progress(map_in_order(read, files), len(files))):
+        if isinstance(result, str):
+            refused[index] = result
+            continue
+        images[len(film_ids)], film_id, unusual = result
         film_ids.append(film_id)
         warnings.append(unusual)
-    return Films(images, film_ids, warnings)
+    return Films(images[: len(film_ids)], film_ids, warnings, refused)
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:

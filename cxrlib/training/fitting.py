@@ -58,8 +58,9 @@ from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_e
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
 from cxrlib.training.manifest import write_manifest
 from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, find_same_patients, known, write_origin
-from cxrlib.training.run import OPERATING_POINT, Run, open_run, read_contents
+from cxrlib.training.run import Run, open_run, read_contents
 from cxrlib.training.schedule import make_optimizer
+from cxrlib.training.stored_point import OPERATING_POINT
 from cxrlib.training.unusual import write_reference
 
 UNUSUAL = "warnings.csv"

@@ -1,6 +1,6 @@
 """A finished training: its network, its recipe and its operating point, ready to score films."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,13 +16,13 @@ from cxrlib.cohorts.split import SPLITS, check_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import check_fraction, check_threshold
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
-from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_json, read_numbers
+from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_numbers
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.film_source import FilmSource
 from cxrlib.images.pixels import quantize
 from cxrlib.images.radiograph import open_radiograph, read_film_id
 from cxrlib.model import loss as losses
-from cxrlib.model.recipe import FINDING_RULE, WEIGHT_RULE, Recipe, read_recipe
+from cxrlib.model.recipe import Recipe, read_recipe
 from cxrlib.training.batches import Films, load_films
 from cxrlib.training.manifest import check_manifest
 from cxrlib.training.origin import (
@@ -34,16 +34,17 @@ from cxrlib.training.origin import (
     read_details,
     read_origin,
 )
+from cxrlib.training.stored_point import OPERATING_POINT, StoredPoint, read_points
 from cxrlib.training.unusual import Reference, read_reference
 
 if TYPE_CHECKING:
     from cxrlib.model.backend import keras
 
-OPERATING_POINT = "operating_point.json"
-"""The file of a run folder that is written last. A folder without it is unfinished."""
-
 SIMULATED = Path(cxrlib.__file__).with_name("weights")
 """The run that comes with the library. It was trained on simulated films alone (`make weights`)."""
+
+MADE = "made.json"
+"""The file of the run that comes with the library, and of its copies, that says how it was made."""
 
 SCORE_ROUNDING = 1e-6
 """How far a score in scores.csv may be from that of its logit. Our choice: above the rounding of float32."""
@@ -56,6 +57,7 @@ NO_FILM_IDS = (
     "are not found"
 )
 CHOSEN_ON = "Its epoch and its threshold were chosen on them"
+EPOCH_CHOSEN_ON = "Its epoch was chosen on them"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ class Run:
     weight : float
         The weight of the finding in the loss; see `cxrlib.model.loss.score`.
     threshold : float in [0, 1]
-        The operating point.
+        The threshold of the operating point.
+    operating_point : StoredPoint
+        The operating point that is used: the newest, or the one that was named.
     notes : tuple of str
         What could not be checked when the run was opened.
     """
@@ -102,7 +106,13 @@ class Run:
     finding: str
     weight: float
     threshold: float
+    operating_point: StoredPoint
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is the run that comes with the library, or a copy of it, which keep no scores."""
+        return (self.folder / MADE).is_file()
 
     @cached_property
     def model(self) -> "keras.Model":
@@ -258,6 +268,15 @@ class Run:
             options["check"] = partial(self.reference.check, accept=True)
         return load_films(files, **options, progress=progress)
 
+    def load_accepted(
+        self, files: Sequence[Path], *, accept: Collection[str] = (), progress: Progress = no_progress
+    ) -> Films:
+        """Read films as `load_films` does, but leave out those that `predict` refuses (`Films.refused`)."""
+        options: dict[str, Any] = {"size": self.recipe.size, "normalize": self.recipe.normalize, "accept": accept}
+        if self.reference is not None:
+            options["check"] = partial(self.reference.check, accept="unlike" in accept)
+        return load_films(files, **options, leave_out=True, progress=progress)
+
     def load_images(self, files: Sequence[Path], *, progress: Progress = no_progress) -> np.ndarray:
         """Return only the images of `load_films`: (N, S, S), uint16 of full range."""
         return self.load_films(files, progress=progress).images
@@ -290,6 +309,7 @@ class Run:
             one class only; or a score is not a finite number. The threshold or the
             prevalence is out of range.
         """
+        name = self.operating_point.name if threshold is None else None
         threshold = self.threshold if threshold is None else check_threshold(threshold)
         prevalence = None if prevalence is None else check_fraction(prevalence, "prevalence")
         part = self.part_of(cohort, split)
@@ -298,8 +318,10 @@ class Run:
         scores = self.score_images(films.images)
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
         warnings = self.overlap_warnings(part, films, split=split)
+        if name is not None:
+            warnings += self.choice_warnings(films.film_ids)
         unusual = films.count_unusual(part.table["path"])
-        return replace(result, warnings=warnings + unusual + result.warnings)
+        return replace(result, warnings=warnings + unusual + result.warnings, operating_point=name)
 
     def recorded_films(self, cohort: Cohort) -> dict[str, Any]:
         """Return the films of a cohort that are recorded in split.csv, as rows of split.csv by path.
@@ -362,7 +384,7 @@ class Run:
         Parameters
         ----------
         part : Cohort
-            N films.
+            N films. Its table may lack labels.
         films : Films, optional
             The films, as `load_films` returns them. By default their ids are read from the
             files, and it is not searched for films that only look like training films.
@@ -383,8 +405,10 @@ class Run:
             is_chosen_on &= ~table["path"].isin(chosen_on["path"])
         is_recorded = table["film_id"].isin(own["film_id"])
         labelled = set(zip(own["film_id"], own["label"], strict=True))
-        is_same = [film in labelled for film in zip(table["film_id"], table["label"], strict=True)]
-        is_relabelled = is_recorded & ~np.array(is_same) & (part.finding == self.finding)
+        is_relabelled = np.zeros(len(table), bool)
+        if "label" in table:
+            is_same = [film in labelled for film in zip(table["film_id"], table["label"], strict=True)]
+            is_relabelled = is_recorded.to_numpy() & ~np.array(is_same) & (part.finding == self.finding)
         train_patients = known_patients(self.split[self.split["split"] == "train"])
         is_patient_met = table["patient_id"].isin(train_patients) & ~is_trained_on
         is_new = ~table["film_id"].isin([*known(own["film_id"]), *known(self.origin.ancestors["film_id"])])
@@ -393,9 +417,10 @@ class Run:
             is_copy = agree(detail_signs(films.images), self.details) & is_new.to_numpy()
         first_of = lambda is_one: "".join(f" (first: {path})" for path in table["path"][is_one].head(1))
         renamed = _under_other_names(table[is_chosen_on], chosen_on)
+        chosen = CHOSEN_ON if self.operating_point.is_of_training else EPOCH_CHOSEN_ON
         reasons = (
             (is_trained_on, f"are training films of the run{_under_other_names(table[is_trained_on], trained_on)}"),
-            (is_chosen_on, f"are validation films of the run{renamed}. {CHOSEN_ON}"),
+            (is_chosen_on, f"are validation films of the run{renamed}. {chosen}"),
             (is_relabelled, f"had another label in the training{first_of(is_relabelled)}"),
             (is_patient_met, "have the same patient_id as a training film. They may show the same patient"),
             (is_copy, f"look like copies of training films{first_of(is_copy)}"),
@@ -408,6 +433,23 @@ class Run:
         warnings += find_same_patients(new, new.table["film_id"], self.origin)
         warnings += [f"when the run was trained: {text}" for text in self.origin.warnings]
         return tuple(warnings) if self.knows_films else (*warnings, NO_FILM_IDS)
+
+    def choice_warnings(self, film_ids: Iterable[str]) -> tuple[str, ...]:
+        """Return a warning if the operating point was chosen on some of these films, after the training.
+
+        The warning about the training's own operating point is one of `overlap_warnings`.
+
+        Parameters
+        ----------
+        film_ids : iterable of str
+            The `cxrlib.images.radiograph.Radiograph.film_id` of each film.
+        """
+        chosen_on = set(self.operating_point.film_ids)
+        if not chosen_on or not (num_films := sum(film_id in chosen_on for film_id in film_ids)):
+            return ()
+        name = self.operating_point.name
+        reason = "so the rates at its threshold are too good. Films that did not choose it give fair ones"
+        return (f"the operating point {name} was chosen on {num_films:,} of these films, {reason}",)
 
 
 def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:
@@ -426,19 +468,23 @@ def read_contents(files: Sequence[Path], column: str) -> list[str]:
     return list(map_in_order(read_film_id if column == "film_id" else lambda file: str(file.stat().st_size), files))
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, *, operating_point: str | None = None) -> Run:
     """Open a finished run.
 
     Parameters
     ----------
     folder : path-like
         A run folder, or "simulated" for the run that comes with the library.
+    operating_point : str, optional
+        The name of the operating point to use: "training" for that of the training, or a
+        name that `cxrlib.training.threshold.choose_threshold` gave. By default the newest.
 
     Raises
     ------
     InputError
         The folder holds no run, an unfinished run, or a run of another version of cxrlib.
-        Or a file is not the one that belongs to the run (`cxrlib.training.manifest`).
+        It has no operating point of this name. Or a file is not the one that belongs to
+        the run (`cxrlib.training.manifest`).
     """
     folder = SIMULATED if folder == "simulated" else Path(folder)
     if not (folder / "recipe.json").is_file():
@@ -453,21 +499,10 @@ def open_run(folder: str | Path) -> Run:
             f"{folder}: the run is unfinished ({epochs_done} of {recipe.epochs} epochs); "
             "continue it with `cxr train --resume`"
         )
-    notes = () if check_manifest(folder) else (NO_MANIFEST,)
-    return Run(folder, recipe, *_read_operating_point(folder / OPERATING_POINT), notes)
-
-
-def _read_operating_point(path: Path) -> tuple[str, float, float]:
-    """Return the finding, the loss weight and the threshold of a run."""
-    point = read_json(path)
-    finding: Any = point.get("finding")
-    weight: Any = point.get("weight")
-    threshold: Any = point.get("threshold")
-    try:
-        threshold = min(check_threshold(threshold), 1.0)
-    except InputError as error:
-        raise InputError(f"{path}: is damaged: {error}") from None
-    for name, value, rule in (("finding", finding, FINDING_RULE), ("weight", weight, WEIGHT_RULE)):
-        if not rule.accepts(value):
-            raise InputError(f"{path}: is damaged: {name} is {value!r:.80}; it must be {rule.needed}")
-    return str(finding), float(weight), threshold
+    listed = check_manifest(folder)
+    points, notes = read_points(folder, listed)
+    if operating_point is not None and operating_point not in points:
+        raise InputError(f"{folder}: has no operating point {operating_point!r:.120}; it has {', '.join(points)}")
+    point = list(points.values())[-1] if operating_point is None else points[operating_point]
+    notes = notes if listed is not None else (NO_MANIFEST, *notes)
+    return Run(folder, recipe, point.finding, point.weight, point.threshold, point, notes)

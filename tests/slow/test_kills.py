@@ -18,8 +18,9 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.errors import InputError
 from cxrlib.model.network_file import MODEL, read_network
 from cxrlib.phantom.simulation import simulate
-from cxrlib.training.manifest import MANIFEST
+from cxrlib.training.manifest import MANIFEST, check_manifest
 from cxrlib.training.run import open_run
+from cxrlib.training.stored_point import read_points
 
 KILLS, FEW_KILLS = 20, 3
 CXR = [sys.executable, "-m", "cxrlib.cli"]
@@ -103,6 +104,31 @@ def test_simulate(tmp_path, short):
 
 def test_prepare(tmp_path, short, cohort):
     survive(lambda out: [*CXR, "prepare", cohort, out, "--size", "1024"], tmp_path, short)
+
+
+def test_threshold(tmp_path, short, cohort, recipe):
+    """The run, and a copy of it, open after each kill with what they had, or with the new operating point too."""
+    run, rng = tmp_path / "run", np.random.default_rng(0)
+    complete([*CXR, "train", cohort, run, "--recipe", recipe])
+    choose = [*CXR, "threshold", run, "--cohort", cohort, "--capacity", "0.3", "--name"]
+    start = time.monotonic()
+    complete([*choose, "whole"])
+    length, killed, rounds, names = time.monotonic() - start, 0, 0, {"training", "whole"}
+    while killed < (FEW_KILLS if short else KILLS):
+        name, copy = f"point-{rounds}", tmp_path / f"copy-{rounds}"
+        for options in ([], ["--out", copy]):
+            # late moments, because the files are written at the end
+            killed += kill_after(rng.uniform(0.7, 1.1) * length, [*choose, name, *options])
+        names_now = set(read_points(run, check_manifest(run))[0])
+        assert names_now in (names, names | {name})
+        names, rounds = names_now, rounds + 1
+        assert open_run(run).threshold > 0
+        if copy.exists():
+            assert {name} <= set(read_points(copy, check_manifest(copy))[0]) <= names | {name}
+        complete([*choose, f"{name}-again"])
+        names.add(f"{name}-again")
+        assert open_run(run).operating_point.name == f"{name}-again"
+        assert set(read_points(run, check_manifest(run))[0]) == names
 
 
 def test_train(tmp_path, short, cohort, recipe):
