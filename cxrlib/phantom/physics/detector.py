@@ -68,9 +68,9 @@ class Site:
 
 
 SITES = (
-    Site(low=0, high=4095, lung=0.44, white=0.97, equalise=0.35, detail=0.35, grid=0.9, monochrome1=False),
-    Site(low=300, high=3800, lung=0.48, white=0.975, equalise=0.2, detail=0.5, grid=1.1, monochrome1=True),
-    Site(low=0, high=3000, lung=0.38, white=0.965, equalise=0.5, detail=0.25, grid=1.4, monochrome1=False),
+    Site(low=0, high=4095, lung=0.47, white=0.97, equalise=0.55, detail=0.75, grid=0.9, monochrome1=False),
+    Site(low=300, high=3800, lung=0.5, white=0.975, equalise=0.32, detail=1.1, grid=1.1, monochrome1=True),
+    Site(low=0, high=3000, lung=0.43, white=0.965, equalise=0.8, detail=0.55, grid=1.4, monochrome1=False),
 )
 
 
@@ -165,10 +165,11 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.5)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
-    lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.28, 0.56)), rng.normal(system.white, 0.015)
+    lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.3, 0.62)), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
-    black, lift = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.08, 0.2), -0.3, 0.5))
+    black, lift = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.1, 0.15), -0.1, 0.4))
     dense = white - rng.uniform(-0.02, 0.05)
+    lung = min(lung, white - 0.38)  # no film is without contrast
     toe, shoulder = rng.uniform(0.02, 0.10), rng.uniform(0.06, 0.15)
     quanta = QUANTA * pixel**2 * geometry.aspect * exposure * (BEDSIDE_QUANTA if portable else 1.0)
     scatter = strength * (1.0 if portable else GRID * system.grid)
