@@ -242,7 +242,7 @@ def test_an_enlarged_heart_takes_more_than_half_of_the_chest():
         patient = with_look_alikes(draw_patient(number), sick=True)
         if patient.age < 18:
             continue
-        rays = draw_geometry(patient, "PA").cast(64)
+        rays = draw_geometry(patient, "PA").cast(256)
         ratio = cardiothoracic_ratio(rays, patient, cross_wall(rays, patient))
         ratios[patient.heart != draw_patient(number).heart].append(ratio)
     assert np.median(ratios[True]) > 0.5 > np.median(ratios[False])
