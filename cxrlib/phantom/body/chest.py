@@ -143,12 +143,12 @@ class Wall:
 def wall_at(patient: Patient, z: np.ndarray, *, beyond: float = 0.0) -> Wall:
     """Return the wall of the cavity at height z (H, W), in cm, or a wall that lies `beyond` cm outside it.
 
-    Towards the apex the width falls to 0.50 of its largest value, and the depth to 0.53 (by eye).
+    Towards the apex the width falls to 0.50 of its largest value, and the depth to 0.56 (by eye).
     """
     up = np.clip((z - np.float32(patient.base)) / np.float32(patient.apex - patient.base), 0, 1)
     square = up * up
     width = np.float32(patient.width) * (1 - np.float32(0.50) * square * up)
-    narrower = np.float32(0.47 * patient.depth) * square
+    narrower = np.float32(0.44 * patient.depth) * square
     depth = np.float32(patient.depth) - narrower
     return Wall(width + np.float32(beyond), depth + np.float32(beyond), patient.middle, np.float32(0.6) * narrower)
 

@@ -230,7 +230,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
         lift = patient_rng.uniform(1.5, 4.0) * scale
         right, left = (right + lift, left) if patient_rng.random() < 0.6 else (right, left + lift)
-    bulk = 1.07 * scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
+    bulk = 1.05 * scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
     # the order of the draws below is part of the films: keep it
     return Patient(
         number=number,
@@ -290,9 +290,10 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
     lungs, magnified = patient.apex - patient.base, 1.17 if portable else 1.08
     if field < magnified * (lungs + 4 * patient.scale):  # the lungs would not fit on it
         field, aspect = max(42.7 * part, min(42.7, magnified * (lungs + 6 * patient.scale))), 1.0
-    # the upper edge of the film lies a few cm above the lungs, and the angles below are rarely cut off
-    above = (rng.uniform(1.0, 8.0) + (rng.uniform(0, 6) if portable else 0)) * patient.scale
-    below = rng.uniform(0.0, 5.0) * patient.scale
+    # the upper edge of the film lies a few cm above the lungs, and the angles below are seldom cut off
+    above = (rng.uniform(0.5, 9.0) + (rng.uniform(0, 6) if portable else 0)) * patient.scale
+    # one film in eight is taken too high
+    below = rng.uniform(0.0, 5.0) * patient.scale - (5.0 if rng.random() < 0.12 else 0.0)
     above = max(min(above, field / magnified - lungs - below), 0.0)
     middle = patient.apex + above - field / magnified / 2
     return Geometry(
@@ -301,7 +302,7 @@ def draw_geometry(patient: Patient, view: str) -> Geometry:
         origin_to_detector=float(chest_wall + (rng.uniform(2.0, 4.0) if portable else rng.uniform(0.5, 2.0))),
         field=float(field),
         aspect=aspect,
-        centre=(float(rng.normal(0, 1.2 * spread)), float(middle)),
+        centre=(float(rng.normal(0, 1.6 * spread)), float(middle)),
         source_height=float(rng.normal(-4.0 if portable else 0.0, 7.0 if portable else 2.0)),
         yaw=float(rng.normal(0, 3.5 * spread)),
         roll=float(rng.normal(0, 1.8 * spread)),

@@ -62,7 +62,7 @@ def _shoulders(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     # the fold of the armpit hangs from the arm down to the trunk
     armpit = np.float32(patient.apex - 25.0 * size) + np.float32(0.45) * np.maximum(out - np.float32(patient.width), 0)
     above = np.clip((z - armpit) / np.float32(12.0 * size), 0, 1)
-    deep = np.float32(15.0 * size + 1.8 * fat) - np.float32(0.14) * out
+    deep = np.float32(16.0 * size + 1.8 * fat) - np.float32(0.18) * out
     return deep * above * np.sqrt(below * np.sqrt(end))
 
 
@@ -121,7 +121,7 @@ def _neck(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     wider = np.clip(np.float32(patient.apex + 6 * size) - z, 0, 8 * size)
     width = np.float32(5.8 * size + 0.5 * patient.fat) + np.float32(0.12 / size) * wider * wider
     across = x / width
-    return np.float32(16.0 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
+    return np.float32(18.0 * size + patient.fat) * np.sqrt(np.maximum(1 - across * across, 0))
 
 
 def _head(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
