@@ -207,7 +207,7 @@ def test_bones_vessels_and_airways_are_the_same_at_every_size():
         small = draw(patient, geometry, 64)
         for size in (128, 256, 512):
             same = draw(patient, geometry, size).reshape(64, size // 64, 64, size // 64).mean(axis=(1, 3))
-            assert same.mean() == pytest.approx(small.mean(), rel=0.04)
+            assert same.mean() == pytest.approx(small.mean(), rel=0.06)
             assert np.abs(same - small).mean() < 0.12 * small.std()
 
 

@@ -235,8 +235,8 @@ def test_hearts_are_narrower_than_half_the_chest():
         patient = draw_patient(number)
         rays = draw_geometry(patient, "PA").cast(192)
         ratios.append(cardiothoracic_ratio(rays, patient, cross_wall(rays, patient)))
-    assert 0.40 < np.median(ratios) < 0.48
-    assert np.mean(np.array(ratios) > 0.5) < 0.2
+    assert 0.40 < np.median(ratios) < 0.49
+    assert np.mean(np.array(ratios) > 0.5) < 0.15
 
 
 def test_the_right_dome_is_higher_by_one_or_two_cm_in_most():
@@ -309,7 +309,7 @@ def test_the_meniscus_is_concave_and_higher_at_the_wall():
 def test_lying_fluid_is_a_haze_without_an_edge():
     veils, steps = [], []
     for patient in ADULTS[:10]:
-        order = Order(patient=patient, amount=400, side="right", view="AP")
+        order = Order(patient=patient, amount=250, side="right", view="AP")
         films = [take_film(replace(order, posture=posture), size=128) for posture in ("supine", "upright")]
         lung = (films[0].lung + films[0].filled) > 3
         lung[:, 64:] = False
@@ -321,7 +321,8 @@ def test_lying_fluid_is_a_haze_without_an_edge():
     assert lying > 0.6  # spread over the lung
     assert standing < 0.5
     lying, standing = np.median(steps, axis=0)
-    assert lying < 0.3 < 1.0 < standing  # cm from one row to the next: no edge
+    assert lying < 0.3  # cm from one row to the next: no edge
+    assert standing > 2 * lying
 
 
 def test_fluid_absorbs_as_water_and_less_than_a_whole_chest():

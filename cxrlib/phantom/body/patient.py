@@ -230,7 +230,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     if patient_rng.random() < 0.10:  # a raised hemidiaphragm, on either side
         lift = patient_rng.uniform(1.5, 4.0) * scale
         right, left = (right + lift, left) if patient_rng.random() < 0.6 else (right, left + lift)
-    bulk = 1.05 * scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
+    bulk = 1.01 * scale * exp(patient_rng.normal(0.0, 0.06)) * (1 + 0.07 * old)
     # the order of the draws below is part of the films: keep it
     return Patient(
         number=number,
