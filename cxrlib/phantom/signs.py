@@ -28,7 +28,7 @@ def blunting(film: Film, side: str) -> float:
     Raises
     ------
     InputError
-        No lung is seen on this side.
+        No lung is seen on this side, or the angle lies below the edge of the film.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def lateral_angle(film: Film, side: str) -> np.ndarray:
     Raises
     ------
     InputError
-        No lung is seen on this side.
+        No lung is seen on this side, or the angle lies below the edge of the film.
     """
     pixel = film.geometry.field / film.pixels.shape[0]
     dark = film.lung + film.filled > DARK
@@ -59,5 +59,7 @@ def lateral_angle(film: Film, side: str) -> np.ndarray:
     wall = columns.min() if side == "right" else columns.max()
     beside_wall = dark & (np.abs(np.arange(dark.shape[1]) - wall) * pixel * film.geometry.aspect <= ANGLE_WIDTH)
     tip = np.flatnonzero(beside_wall.any(axis=1)).max()
+    if tip == len(dark) - 1:
+        raise InputError(f"the costophrenic angle on the {side} lies below the edge of this film")
     height = (tip - np.arange(dark.shape[0])) * pixel
     return beside_wall & ((height >= 0) & (height <= ANGLE_HEIGHT))[:, None]

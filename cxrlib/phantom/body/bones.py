@@ -37,12 +37,12 @@ ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in r
 RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
-POSTERIOR, ANTERIOR = (35.0, 88.0), (18.0, 38.0)
+POSTERIOR, ANTERIOR = (48.0, 92.0), (24.0, 42.0)
 WALL_LINES = ((0.8, 10), (0.6, 20), (0.4, 30), (0.2, 36))  # radius in cm, gray level
-BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 50.0), (42.0, 60.0), 18.0, (10.0, 20.0)
+BODY, PEDICLE, TRANSVERSE, MANUBRIUM = (30.0, 60.0), (55.0, 75.0), 22.0, (10.0, 20.0)
 CALCIFIED = (5.0, 13.0)
-CLAVICLE, ARM = (60.0, 100.0), (50.0, 100.0)
-BLADE, BLADE_BORDER, BLADE_SPINE, CORACOID = (14.0, 24.0), (26.0, 50.0), (22.0, 50.0), (22.0, 28.0)
+CLAVICLE, ARM = (85.0, 130.0), (75.0, 130.0)
+BLADE, BLADE_BORDER, BLADE_SPINE, CORACOID = (14.0, 24.0), (38.0, 66.0), (22.0, 50.0), (22.0, 28.0)
 
 UPPER_ACROSS, UPPER_ALONG = (0.62, 0.80, 0.92, 0.98), (0.70, 0.84, 0.94, 1.0)
 """Width and length of the upper ribs over those of the wall there: the first reaches 7 cm from the midline."""
@@ -276,7 +276,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
         joint = min(max(line - 3.7 * size, patient.apex - 6.5 * size), patient.apex - 1.5 * size) + 0.3 * lift
         # the clavicle: medial end 4 cm below the top of the lung, 2.3 cm beside the midline
         medial, medial_z = 2.3 * size, patient.apex - 4.2 * size + 0.4 * lift
-        out, up = arm_x - 1.0 * size - medial, joint + 2.7 * size - medial_z
+        out, up = arm_x - 1.0 * size - medial, joint + 3.4 * size - medial_z
         clavicle = [
             (medial + t * out, front + deep * patient.depth, medial_z + rise * up, radius * thick)
             for t, deep, rise, radius in (
@@ -285,7 +285,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
                 (0.38, -0.05, 0.36, 0.58),
                 (0.68, 0.2, 0.8, 0.6),
                 (0.88, 0.6, 0.97, 0.78),
-                (1.0, 0.8, 1.0, 0.7),
+                (1.0, 0.8, 1.0, 0.4),
             )
         ]
         # the shoulder blade: glenoid beside the head of the arm, lower angle at the level of the 7th rib

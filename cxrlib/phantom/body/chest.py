@@ -196,8 +196,8 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
     shapes = [
         *heart_shapes(rays, patient),
         # the spine with the muscles and rib heads beside it, and what lies in front of it: no spine is quite straight
-        ellipsoid(rays, (lean * 8, 0.85 * deep, 0.0), (2.8 * size, 0.22 * deep, LONG), lean=lean),
-        ellipsoid(rays, (-lean * 8, 0.68 * deep, 0.0), (1.5 * size, 0.42 * deep, LONG), lean=lean),
+        ellipsoid(rays, (lean * 8, 0.85 * deep, 0.0), (4.2 * size, 0.23 * deep, LONG), lean=lean),
+        ellipsoid(rays, (-lean * 8, 0.68 * deep, 0.0), (1.3 * size, 0.32 * deep, LONG), lean=lean),
         # the descending aorta on the left, wider with age, and its arch
         ellipsoid(
             rays, (size * (1.2 + 0.4 * old) + 0.5 * shift, 0.45 * deep, 0.0), (aorta, aorta, LONG), lean=lean - 0.02
@@ -205,7 +205,7 @@ def shapes_in_cavity(rays: Rays, patient: Patient) -> list[Chord]:
         ellipsoid(
             rays,
             (shift + size * (1.3 + 0.6 * old), 1.0, apex - 7.2 * size),
-            (1.75 * size + 0.5 * old, 3.0 * size, 1.7 * size + 0.3 * old),
+            (1.75 * size + 0.5 * old, 3.0 * size, 2.2 * size + 0.3 * old),
         ),
         # the trunk of the great vessels above the heart: it leans from the right atrium to the left of the arch
         ellipsoid(

@@ -244,7 +244,7 @@ def _breasts(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     fold = patient.base + rng.uniform(-1.0, 5.0) * scale - sag  # height of the lower border
     width = (rng.uniform(0.40, 0.50) + 0.015 * full) * patient.width
     height = (rng.uniform(5.5, 8.5) + 0.4 * full) * scale
-    apart = rng.uniform(0.54, 0.64) * patient.width
+    apart = rng.uniform(0.60, 0.72) * patient.width
     if view == "AP":
         apart, width, fold, full = 1.16 * apart, 1.1 * width, fold + 1.0 * scale, 0.75 * full
     removed = rng.choice([-1, 1]) if rng.random() < 0.03 and patient.sex == "F" else 0

@@ -217,13 +217,14 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     scale = float((capacity / TYPICAL_TLC) ** (1 / 3))
     broad = exp(patient_rng.normal(0, 0.05))  # a broad chest is short
     flat = float(np.clip(patient_rng.normal(0.74, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
-    width = 14.2 * scale * broad * (0.73 / flat) ** 0.5
+    width = 14.4 * scale * broad * (0.73 / flat) ** 0.5
     depth = width * flat
     full = 31.0 * scale / broad  # from base to apex, in full inspiration
     # cm by which the base stays above that of full inspiration; a quarter of the films catch a shallow breath
     shallow = visit_rng.uniform(0.0, 1.8) + visit_rng.uniform(1.5, 4.0) * (visit_rng.random() < 0.25)
     bedside = visit_rng.uniform(2.5, 8.5) + 0.8 * habitus
     lost = scale * (shallow + (bedside if view == "AP" else 0.0) + 0.3 * max(habitus - 1, 0))
+    lost = min(lost, 0.3 * full)
     right = scale * np.clip(patient_rng.normal(4.5, 0.6), 3.0, 6.5) + 0.12 * lost
     drop = patient_rng.uniform(1.0, 2.0)  # the right dome is 1 to 2 cm above the left
     left = right - drop * min(scale, 1)
@@ -245,14 +246,14 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
         apex=float(full / 2),
         base=float(-full / 2 + lost),
         domes=(float(right), float(max(left, 1.5 * scale))),
-        rim_slope=float(patient_rng.uniform(0.40, 0.54)),
+        rim_slope=float(patient_rng.uniform(0.32, 0.46)),
         muscle=float((0.9 if female else 1.2) * patient_rng.uniform(0.8, 1.3) * grown),
         flank=float(patient_rng.uniform(2.0, 3.0) * scale + 1.0 * habitus),
         fat=float(0.9 * habitus),
         breast=float((patient_rng.uniform(1.5, 4.5) + 1.2 * habitus) if female and age > 13 else 0.0),
-        heart=(float(6.5 * bulk), float(4.9 * bulk), float(4.8 * bulk * patient_rng.normal(1, 0.04))),
+        heart=(float(6.5 * bulk), float(6.0 * bulk), float(4.8 * bulk * patient_rng.normal(1, 0.04))),
         heart_lean=float(patient_rng.uniform(0.50, 0.85)),
-        mediastinum=float(1.7 * scale * patient_rng.uniform(0.8, 1.25)),
+        mediastinum=float(1.9 * scale * patient_rng.uniform(0.8, 1.25)),
         # inflated lung: 0.04 to 0.06 in the tables; less air at a shallow breath
         lung_attenuation=float(np.clip(0.042 * exp(patient_rng.normal(0, 0.13)) * (1 + 0.03 * lost), 0.03, 0.08)),
         bone_density=float(np.clip(patient_rng.normal(0.9, 0.13) - 0.25 * old, 0.4, 1.2)),

@@ -24,13 +24,19 @@ def body_thickness(rays: Rays, patient: Patient, view: str) -> np.ndarray:
     x, z = rays.at_depth(0.0)
     x = x - np.float32(patient.middle)
     thickness = _torso(patient, x, z)
-    np.maximum(thickness, _shoulders(patient, x, z), out=thickness)
+    thickness = _join(thickness, _shoulders(patient, x, z))
     np.maximum(thickness, _arms(patient, x, z, view), out=thickness)
     np.maximum(thickness, _neck(patient, x, z), out=thickness)
     thickness += _shoulder_blade_muscles(patient, x, z) * np.minimum(thickness / 8, 1)
     if view == "AP":
         np.maximum(thickness, _head(patient, x, z), out=thickness)
     return thickness
+
+
+def _join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the larger of two thicknesses (H, W), in cm, without a kink where they are equal."""
+    difference = a - b
+    return 0.5 * (a + b + np.sqrt(difference * difference + np.float32(2.4) * np.minimum(a, b)))
 
 
 def fat_thickness(patient: Patient, thickness: np.ndarray) -> np.ndarray:
@@ -46,7 +52,7 @@ def _torso(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     deep = wall.depth + np.float32(patient.muscle + patient.fat)
     belly = np.clip((np.float32(patient.base + 5 * patient.scale) - z) / np.float32(8 * patient.scale), 0, 1)
     deep += belly * np.float32(0.8 * patient.scale + 0.7 * patient.fat)
-    above = np.clip((np.float32(patient.apex + 0.5 * patient.scale) - z) / np.float32(5 * patient.scale), 0, 1)
+    above = np.clip((np.float32(patient.apex + 0.5 * patient.scale) - z) / np.float32(8 * patient.scale), 0, 1)
     return 2 * deep * np.sqrt(np.maximum(1 - across, 0)) * np.sqrt(above)
 
 
@@ -112,7 +118,7 @@ def place_arm(patient: Patient, view: str, side: int) -> tuple[float, float]:
         How far the arm moves away from the trunk, in cm for each cm downwards.
     """
     rng = patient.rng(f"arm {side}", same_every_visit=False)
-    slope = rng.uniform(0.0, 0.55) if view == "PA" else rng.uniform(-0.05, 0.30)
+    slope = rng.uniform(0.10, 0.75) if view == "PA" else rng.uniform(0.0, 0.40)
     return patient.width + patient.flank * 0.5 + 2.6 * patient.scale, float(slope)
 
 
@@ -127,7 +133,7 @@ def _neck(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
 def _head(patient: Patient, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Return the thickness (H, W) of the head. The chin is low at the bedside."""
     rng, size = patient.rng("head", same_every_visit=False), patient.scale
-    low, aside = patient.apex + rng.uniform(3.0, 11.0) * size, rng.normal(0, 2.0)
+    low, aside = patient.apex + rng.uniform(1.5, 10.0) * size, rng.normal(0, 2.0)
     across = (x - np.float32(aside)) / np.float32(6.8 * size)
     up = (z - np.float32(low + 9 * size)) / np.float32(9 * size)
     return np.float32(17 * size) * np.sqrt(np.maximum(1 - across * across - up * up, 0))

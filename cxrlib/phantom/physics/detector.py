@@ -165,7 +165,7 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.5)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
-    lung, white = float(np.clip(rng.normal(system.lung, 0.07), 0.3, 0.62)), rng.normal(system.white, 0.015)
+    lung, white = float(np.clip(rng.normal(system.lung + (0.04 if portable else 0.0), 0.07), 0.3, 0.62)), rng.normal(system.white, 0.015)
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
     black, lift = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.1, 0.15), -0.1, 0.4))
     dense = white - rng.uniform(-0.02, 0.05)
@@ -260,11 +260,10 @@ def frame(shown: np.ndarray, rng: np.random.Generator, view: str) -> np.ndarray:
         shown = _border(shown, np.array([-1.0, -1.0, -1.0, width]), white, tilt=turn, soft=softness, rounded=0.0)
     if boxed:  # a blank rectangle, where the name of the patient was
         size = shown.shape[0]
-        top, left = rng.choice([0.0, 0.93]), rng.uniform(0.0, 0.8)
-        high, wide = rng.uniform(0.01, 0.06), rng.uniform(0.1, 0.2)
-        rows = slice(round(top * size), round((top + high) * size))
+        left = rng.uniform(0.0, 0.8)
+        high, wide = rng.uniform(0.005, 0.02), rng.uniform(0.1, 0.2)
         shown = shown.copy()
-        shown[rows, round(left * size) : round((left + wide) * size)] = rng.choice([0.0, 0.0, 1.0])
+        shown[: round(high * size), round(left * size) : round((left + wide) * size)] = rng.choice([0.0, 0.0, 1.0])
     return shown
 
 
@@ -329,7 +328,7 @@ def burn_in_markers(
     if rng.random() < 0.94:  # L is at the right of the image, R at its left
         letter = "L" if rng.random() < 0.75 else "R"
         column = rng.uniform(0.84, 0.97) if letter == "L" else rng.uniform(0.03, 0.16)
-        row = rng.uniform(0.04, 0.2) if rng.random() < 0.8 else rng.uniform(0.2, 0.6)
+        row = rng.uniform(0.04, 0.2)
         _marker(white, black, rng, letter, (column, row))
         if rng.random() < 0.08:  # the marker of the other side, too
             _marker(white, black, rng, "R" if letter == "L" else "L", (1 - column, row))
