@@ -165,7 +165,10 @@ def expose(attenuation: np.ndarray, rng: np.random.Generator, site: int, geometr
     # all that differs from film to film is drawn before the noise, whose count depends on the size
     exposure, strength, blur = exp(rng.normal(0.0, 0.5)), rng.uniform(0.8, 1.2), rng.uniform(0.02, 0.08)
     equalise, detail = system.equalise * rng.uniform(0.0, 2.0), system.detail * rng.uniform(0.0, 1.3)
-    lung, white = float(np.clip(rng.normal(system.lung + (0.04 if portable else 0.0), 0.07), 0.3, 0.62)), rng.normal(system.white, 0.015)
+    lung, white = (
+        float(np.clip(rng.normal(system.lung + (0.04 if portable else 0.0), 0.07), 0.3, 0.62)),
+        rng.normal(system.white, 0.015),
+    )
     white = min(white - (rng.uniform(0.0, 0.14) if portable else 0.0), 1.0)
     black, lift = rng.uniform(0.0, 0.16), float(np.clip(rng.normal(0.1, 0.15), -0.1, 0.4))
     dense = white - rng.uniform(-0.02, 0.05)
