@@ -216,7 +216,7 @@ def test_a_later_visit_is_of_the_same_patients_with_the_same_findings(tmp_path):
     first, later = (table.sort_values(["patient_id", "path"], ignore_index=True) for table in (first, later))
     assert first[kept].equals(later[kept])
     assert set(first["path"]).isdisjoint(later["path"])
-    assert (later["volume_ml"] <= 1.6 * first["volume_ml"]).all()  # a breath changes what a chest can hold
+    assert (later["volume_ml"] <= 2 * first["volume_ml"]).all()  # a breath changes what a chest can hold
     folder = simulate(tmp_path / "later", films=4, prevalence=0.5, size=32, later_visit=True)
     assert json.loads((folder / "simulation.json").read_text())["later_visit"] is True
 

@@ -94,6 +94,18 @@ def shortcut() -> dict[str, Arm]:
     }
 
 
+def comorbidity() -> dict[str, Arm]:
+    """Compare training films: in one arm, other diseases go with the label as in ChestX-ray14.
+
+    Both networks are scored on films where they do, and on films where they do not.
+    """
+    tests = {"test": SimulatedCohort(TEST_FILMS), "comorbidity holds": SimulatedCohort(TEST_FILMS, comorbidity=1.0)}
+    return {
+        "independent": Arm(tests=tests),
+        "as in ChestX-ray14": Arm(films=SimulatedCohort(comorbidity=1.0), tests=tests),
+    }
+
+
 def flips() -> dict[str, Arm]:
     """Compare flips: mirror half of the films left to right, turn half of them upside down, or neither."""
     return {
@@ -170,7 +182,7 @@ def findings() -> dict[str, Arm]:
 EXPERIMENTS: dict[str, Callable[[], dict[str, Arm]]] = {
     make_arms.__name__: make_arms
     for make_arms in (
-        *(label_noise, leak, shortcut, flips, centre_crop, augmentation),
+        *(label_noise, leak, shortcut, comorbidity, flips, centre_crop, augmentation),
         *(normalization, skips, weights, schedules, findings),
     )
 }
