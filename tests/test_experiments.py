@@ -15,7 +15,7 @@ from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, TEST_FILMS, TE
 from cxrlib.errors import InputError
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
-from cxrlib.model.recipe import CLASSIC
+from cxrlib.model.recipe import CLASSIC, Recipe
 
 
 @pytest.fixture
@@ -174,6 +174,7 @@ def test_a_renamed_field_keeps_the_name_of_its_cached_folder():
     """The digests of the version in which all these fields had their old names: share, again, other."""
     assert [digest(recipe) for recipe in (SMALL, CLASSIC)] == ["4fab1081dedd", "d8fac55df0a0"]
     assert digest(SimulatedCohort()) == "36fb44b5bf63"
+    assert digest(Recipe(blend=1)) == digest(Recipe()) != digest(Recipe(blend=0.5))
     assert digest(SimulatedCohort(train_fraction=0.5, later_visit=True, seed_offset=1)) == "7be3e3bec3bd"
 
 

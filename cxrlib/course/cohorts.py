@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,9 @@ def digest(description: object) -> str:
     """Return 12 hexadecimal digits that name the values of a frozen dataclass: a SHA-256 of its fields.
 
     A field's metadata may hold ``hashed_as``, the name that the field has in the
-    digest. A field can then be renamed, and cached folders keep their names.
+    digest. A field can then be renamed, and cached folders keep their names. If the
+    metadata holds ``not_hashed``, a field of this value is left out. A field can then
+    be added, and descriptions with this value keep their digest.
 
     Examples
     --------
@@ -152,6 +154,5 @@ def digest(description: object) -> str:
 def _hashed_fields(value: object) -> object:
     if not is_dataclass(value):
         return value
-    return {
-        item.metadata.get("hashed_as", item.name): _hashed_fields(getattr(value, item.name)) for item in fields(value)
-    }
+    hashed = [item for item in fields(value) if getattr(value, item.name) != item.metadata.get("not_hashed", MISSING)]
+    return {item.metadata.get("hashed_as", item.name): _hashed_fields(getattr(value, item.name)) for item in hashed}
