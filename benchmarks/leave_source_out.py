@@ -20,6 +20,7 @@ first stopped. Each scoring becomes a row of ``benchmarks/looks.csv``. OUT gets
 """
 
 import datetime
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,19 +39,22 @@ from cxrlib.cohorts.cohort import Cohort
 from cxrlib.evaluation.intervals import half_width, interval_from_influence
 from cxrlib.evaluation.roc_auc import auc, auc_and_influence, auc_interval
 from cxrlib.files import write_csv
-from cxrlib.model.loss import class_weight
 from cxrlib.model.network import predict_logits
 from cxrlib.model.recipe import Recipe, find_recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
 from cxrlib.training.fitting import blend_weights, starting_weights, train
+from cxrlib.training.run import open_run
 
 LOOK_COLUMNS = ("AP", "PA", HELD_OUT_GROUP)
 """The columns of looks.csv that hold AUCs: AP and PA of the other groups, and the held-out group."""
 
 SAMPLES = 500
 """Bootstrap samples of patients for an interval of the calibration."""
+
+Weights = list[np.ndarray]
+"""The weights of a network, as ``model.get_weights()`` returns them."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,18 @@ def main(
 ) -> None:
     """Train, score, and print AUCs, paired differences and calibration."""
     chosen, cohort = find_recipe(recipe), prepare_films(source, out)
+    start = starting_weights(chosen)
+    if start is None:
+        raise typer.BadParameter(f"{recipe} starts from random weights; it must start from trained weights")
+    digest = hashlib.sha256(b"".join(weights.tobytes() for weights in start)).hexdigest()
+    folder = out / f"{chosen.name}-{digest[:8]}"  # other starting weights are another folder
     tasks = [(task, seeds) for task in leave_source_out(cohort)]
     if folds:
         parts = [split_fold(cohort, rows) for rows in draw_folds(cohort, folds, 0)]
         tasks.append((Task(f"{folds} folds", parts), fold_seeds))
     aucs, calibrations = [], []
     for task, num_seeds in tasks:
-        scores = score_task(task, out, chosen, num_seeds, note or chosen.name)
+        scores = score_task(task, folder, chosen, start, num_seeds, note or chosen.name)
         aucs += measure_aucs(task, scores)
         write_csv(out / "aucs.csv", pd.DataFrame(aucs).round(4))
         calibrations += measure_calibration(task, scores)
@@ -107,65 +116,60 @@ def leave_source_out(cohort: Cohort) -> Iterator[Task]:
         yield Task(name, [split_fold(replace(cohort, table=table), rows)])
 
 
-def score_task(task: Task, out: Path, recipe: Recipe, num_seeds: int, note: str) -> pd.DataFrame:
+def score_task(task: Task, folder: Path, recipe: Recipe, start: Weights, num_seeds: int, note: str) -> pd.DataFrame:
     """Return the validation and test films with a logit for each seed and network.
 
     Returns
     -------
     DataFrame
-        path, split, label, patient_id, view, group, weight (of the loss), seed, network and logit.
+        path, split, label, patient_id, view, group, part, seed, network and logit.
     """
     tables = []
     for part, cohort in enumerate(task.parts):
-        folders = [out / recipe.name / f"{task.name}-{part}-{seed}".replace(" ", "-") for seed in range(num_seeds)]
-        trainings = [score_training(cohort, folder, replace(recipe, seed=seed)) for seed, folder in enumerate(folders)]
-        tables += [table.assign(part=part, seed=str(seed)) for seed, table in enumerate(trainings)]
+        runs = [folder / f"{task.name}-{part}-{seed}".replace(" ", "-") for seed in range(num_seeds)]
+        for seed, run in enumerate(runs):
+            table = score_training(cohort, run, replace(recipe, seed=seed), start)
+            tables.append(table.assign(part=part, seed=str(seed)))
         if num_seeds > 1 and len(task.parts) == 1:
-            table = score_average(cohort, folders, recipe)
+            table = score_average(cohort, runs, recipe, start)
             tables.append(table.assign(part=part, seed="average"))
     scores = pd.concat(tables, ignore_index=True)
     for seed, table in scores.groupby("seed"):
         name = f"looks-{task.name}-{f'average-{num_seeds}' if seed == 'average' else seed}.csv".replace(" ", "-")
-        if not (out / recipe.name / name).exists():
+        if not (folder / name).exists():
             rows = list(describe_looks(task, table, recipe, note))
             for row in rows:
                 record_look(row)
-            write_csv(out / recipe.name / name, pd.DataFrame(rows))
+            write_csv(folder / name, pd.DataFrame(rows))
     return scores
 
 
-def score_training(cohort: Cohort, folder: Path, recipe: Recipe) -> pd.DataFrame:
+def score_training(cohort: Cohort, folder: Path, recipe: Recipe, start: Weights) -> pd.DataFrame:
     """Train once, unblended, and return the logits of start, blended and tuned network."""
     if not (folder / "networks.csv").exists():
         start_session(recipe.seed)
         run = train(cohort, folder, replace(recipe, blend=1.0), resume=True)
-        start, tuned = starting_weights(recipe), run.model.get_weights()
-        assert start is not None  # a recipe that blends has one
+        tuned = run.model.get_weights()
         networks = {"start": start, "blended": blend_weights(start, tuned, recipe.blend), "tuned": tuned}
         write_csv(folder / "networks.csv", score_networks(cohort, run.model, networks, recipe))
     return pd.read_csv(folder / "networks.csv", dtype={"patient_id": str})
 
 
-def score_average(cohort: Cohort, folders: list[Path], recipe: Recipe) -> pd.DataFrame:
+def score_average(cohort: Cohort, folders: list[Path], recipe: Recipe, start: Weights) -> pd.DataFrame:
     """Return the logits of the mean of the tuned weights of several seeds, and of that mean blended with the start."""
     path = folders[0] / f"average-{len(folders)}.csv"
     if not path.exists():
-        from cxrlib.training.run import open_run
-
         runs = [open_run(folder) for folder in folders]
-        start = starting_weights(recipe)
-        assert start is not None  # a recipe that blends has one
         mean = [np.mean(arrays, axis=0) for arrays in zip(*(run.model.get_weights() for run in runs), strict=True)]
         networks = {"blended": blend_weights(start, mean, recipe.blend), "tuned": mean}
         write_csv(path, score_networks(cohort, runs[0].model, networks, recipe))
     return pd.read_csv(path, dtype={"patient_id": str})
 
 
-def score_networks(cohort: Cohort, model, networks: dict[str, list[np.ndarray]], recipe: Recipe) -> pd.DataFrame:
+def score_networks(cohort: Cohort, model, networks: dict[str, Weights], recipe: Recipe) -> pd.DataFrame:
     """Return the validation and test films with the logit of each network, one row for each pair."""
-    weight = class_weight(recipe.weight, cohort.part("train").labels)
-    table = cohort.table[cohort.table["split"] != "train"].assign(weight=weight)
-    table = table[["path", "split", "label", "patient_id", "view", "group", "weight"]]
+    table = cohort.table[cohort.table["split"] != "train"]
+    table = table[["path", "split", "label", "patient_id", "view", "group"]]
     images = load_images([cohort.folder / path for path in table["path"]], size=recipe.size)
     tables = []
     for name, weights in networks.items():
@@ -204,43 +208,35 @@ def describe_looks(task: Task, scores: pd.DataFrame, recipe: Recipe, note: str) 
 
 
 def measure_aucs(task: Task, scores: pd.DataFrame) -> list[dict]:
-    """Return AUCs with their intervals and the paired differences to tuned and start, for each seed and their mean.
+    """Return AUCs with their intervals, and the paired differences to tuned and start, for each seed and network.
 
-    The intervals allow for several films of a patient, not for the seed. The row of
-    the mean is of the mean AUC of the seeds; its influence values are the means of theirs.
+    The seed "mean" is the mean AUC of all seeds. The intervals allow for several films
+    of a patient, and not for the choice of the seeds.
     """
     test, rows = scores[scores["split"] == "test"], []
-    wide = test.pivot_table(index="path", columns=["seed", "network"], values="logit", sort=False)
-    films = test.drop_duplicates("path").set_index("path").loc[wide.index]
-    seeds = [seed for seed in wide.columns.unique("seed") if seed != "average"]
-    groups = [[seed] for seed in seeds] + ([seeds, ["average"]] if len(seeds) > 1 else [])
+    logits = test.pivot_table(index="path", columns=["seed", "network"], values="logit", sort=False)
+    films = test.drop_duplicates("path").set_index("path").loc[logits.index]
+    seeds = [seed for seed in logits.columns.unique("seed") if seed != "average"]
     for subset, chosen in subsets_of(task, films).items():
         labels, patients = films.loc[chosen, "label"].to_numpy(), films.loc[chosen, "patient_id"]
-        parts = {pair: auc_and_influence(labels, wide.loc[chosen, pair].to_numpy()) for pair in wide.columns}
-
-        def mean(network, group, parts=parts):
-            pairs = [(seed, network) if (seed, network) in parts else ("0", network) for seed in group]
-            return tuple(np.mean([parts[pair][i] for pair in pairs], axis=0) for i in (0, 1))
-
-        for group in groups:
-            for network in ("start", "blended", "tuned"):
-                if (network == "start" and group != seeds[:1]) or not len(patients):
-                    continue
-                value, influence = mean(network, group)
-                whole = interval_from_influence(labels, value, influence, patients)
-                name = group[0] if len(group) == 1 else "mean"
-                row = {"trained on": task.name, "films": subset, "n": len(labels), "effusions": labels.sum()}
-                row |= {"seed": "" if network == "start" else name, "network": network}
-                row |= {"auc": whole.value, "low": whole.low, "high": whole.high}
-                for other in ("tuned", "start"):
-                    other_value, other_influence = mean(
-                        other, group if other == "start" or name != "average" else seeds
-                    )
-                    half = half_width(labels, influence - other_influence, patients)
-                    if network != "start" and half is not None:
-                        gain = value - other_value
-                        row |= {f"over {other}": gain, f"{other} low": gain - half, f"{other} high": gain + half}
-                rows.append(row)
+        found = {pair: auc_and_influence(labels, logits.loc[chosen, pair].to_numpy()) for pair in logits.columns}
+        for network in ("blended", "tuned"):
+            each = [found[seed, network] for seed in seeds]
+            found["mean", network] = tuple(np.mean(part, axis=0) for part in zip(*each, strict=True))
+        for (seed, network), (value, influence) in found.items():
+            if network == "start" and seed != "0":  # the same network
+                continue
+            whole = interval_from_influence(labels, value, influence, patients)
+            row = {"trained on": task.name, "films": subset, "n": len(labels), "effusions": labels.sum()}
+            row |= {"seed": "" if network == "start" else seed, "network": network}
+            row |= {"auc": whole.value, "low": whole.low, "high": whole.high}
+            others = {"start": ("0", "start"), "tuned": ("mean" if seed == "average" else seed, "tuned")}
+            for name, other in others.items():
+                half = half_width(labels, influence - found[other][1], patients)
+                if network != "start" and half is not None:  # None: the same network
+                    gain = value - found[other][0]
+                    row |= {f"over {name}": gain, f"{name} low": gain - half, f"{name} high": gain + half}
+            rows.append(row)
     return rows
 
 
