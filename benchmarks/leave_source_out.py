@@ -29,13 +29,13 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
-from cross_validate import draw_folds, split_fold
+from cross_validate import draw_folds, split_fold, with_groups
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from transfer import HELD_OUT_GROUP, record_look
-from trials import prepare_films
 
-from cxrlib.cohorts.cohort import Cohort
+from cxrlib.cohorts.cohort import Cohort, read_cohort
+from cxrlib.cohorts.preparation import prepare
 from cxrlib.evaluation.intervals import half_width, interval_from_influence
 from cxrlib.evaluation.roc_auc import auc, auc_and_influence, auc_interval
 from cxrlib.files import write_csv
@@ -84,7 +84,7 @@ def main(
     note: Annotated[str, typer.Option(help="what is tried, for looks.csv")] = "",
 ) -> None:
     """Train, score, and print AUCs, paired differences and calibration."""
-    chosen, cohort = find_recipe(recipe), prepare_films(source, out)
+    chosen, cohort = find_recipe(recipe), with_groups(read_cohort(prepare(source, out / "cohort").folder), source)
     start = starting_weights(chosen)
     if start is None:
         raise typer.BadParameter(f"{recipe} starts from random weights; it must start from trained weights")
