@@ -26,7 +26,8 @@ from cxrlib.phantom.simulation import simulate
 from cxrlib.report.card import model_card
 from cxrlib.report.page import write_page
 from cxrlib.report.prediction import save_prediction
-from cxrlib.training.fitting import UnusualFilmsWarning, starting_weights, train
+from cxrlib.training.fitting import BlendWarning, UnusualFilmsWarning, starting_weights, train
+from cxrlib.training.manifest import write_manifest
 from cxrlib.training.origin import OverlapWarning
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
@@ -298,6 +299,19 @@ def test_scores_are_corrected_for_the_weights_of_both_trainings(sim_cohort, tiny
     assert file.weight == pytest.approx(n0 / n1)
     for run in (heavy, again):
         np.testing.assert_allclose(run.scores["score"], score(run.scores["logit"], run.weight))
+
+
+def test_blending_with_a_network_for_another_finding_is_warned_of(sim_cohort, tiny_run, blending, tmp_path):
+    start = shutil.copytree(tiny_run.folder, tmp_path / "start")
+    point = start / "operating_point.json"
+    for finding in ("Effusion", "nodule"):
+        point.write_text(point.read_text().replace(open_run(start).finding, finding))
+        write_manifest(start)
+        recipe = replace(blending, start=str(start), epochs=1)
+        if finding == "nodule":
+            with pytest.warns(BlendWarning, match=r"looks for nodule, and 0\.75 .*; if effusion is another"):
+                train(sim_cohort, tmp_path / finding, recipe)
+        train(sim_cohort, tmp_path / f"whole {finding}", recipe if finding == "Effusion" else replace(recipe, blend=1))
 
 
 def test_the_auc_before_and_after_blending_is_told(sim_cohort, blending, blended_run, tiny_run, tmp_path):

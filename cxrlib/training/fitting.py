@@ -30,6 +30,7 @@ import cxrlib
 from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort, simulated_seed
 from cxrlib.cohorts.duplicates import agree, check_copies, detail_signs
 from cxrlib.cohorts.split import draw_split
+from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.estimate import are_constant
 from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
@@ -70,6 +71,10 @@ UNUSUAL = "warnings.csv"
 
 class UnusualFilmsWarning(UserWarning):
     """Films of a training are lateral, inverted, turned, in colour, enlarged, or otherwise not as they should be."""
+
+
+class BlendWarning(UserWarning):
+    """The network that the training starts from, and is to be blended with, looks for another finding."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +209,8 @@ def train(
     -----
     UnusualFilmsWarning
         Films are unusual. The run's warnings.csv lists them.
+    BlendWarning
+        The start looks for another finding, and its weights are to be kept in part.
     OverlapWarning
         It is not known what the starting weights were trained on, or they have
         learned from films of val or test.
@@ -222,6 +229,8 @@ def train(
     log_odds = starting_log_odds(recipe)
     training = _Training(cohort, parts, recipe, folder, start, log_odds, origin, allow_overlap, callbacks, progress)
     shard_index, num_shards = distributed.shard()
+    if shard_index == 0:
+        _warn_of_other_finding(training)
     distributed.wait_for_all("the folder was looked at")  # process 0 is about to write into it
     if shard_index > 0:
         _fit(training, training.read_films("train").images, None)
@@ -390,6 +399,20 @@ def origin_of(recipe: Recipe) -> Origin:
     ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
     is_known = run.origin.history_known and run.knows_films
     return Origin(recipe.start, is_known, run.origin.simulated_seeds, details=run.details, ancestors=ancestors)
+
+
+def _warn_of_other_finding(training: _Training) -> None:
+    """Warn if part of a network is to be kept that looks for something else."""
+    recipe, finding = training.recipe, training.cohort.finding
+    if recipe.blend == 1 or recipe.start.endswith(".keras"):
+        return
+    start = open_run(recipe.start)
+    if folder_key(start.finding) != folder_key(finding):
+        sentence = (
+            f"the start {recipe.start} looks for {start.finding}, and {1 - recipe.blend:g} of its weights will be kept "
+            f"(blend {recipe.blend:g}); if {finding} is another finding, use --blend 1"
+        )
+        warnings.warn(sentence, BlendWarning, stacklevel=3)
 
 
 def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
