@@ -57,7 +57,7 @@ bench: $(READY) ## side by side with what one would pick instead: make bench [FI
 crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
 
-leaveout: $(READY) ## train on some sources of NIH films, score another: make leaveout SOURCE=folder (half an hour; with folds an hour)
+leaveout: $(READY) ## train on some sources of NIH films, score another: make leaveout SOURCE=folder (three quarters of an hour)
 	$(BIN)/python benchmarks/leave_source_out.py $(SOURCE) build/leaveout --seeds 3 --folds 5 --fold-seeds 2
 
 transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
