@@ -152,8 +152,7 @@ def _training(run: Run) -> str:
             "In the loss, a missed finding weighs more than a false alarm; the scores are corrected for it, by a "
             f"weight of {run.weight:.2f}. After the training, each weight of the network was blended: "
             f"{run.recipe.blend:g} of the trained one and {1 - run.recipe.blend:g} of the start's. The AUC on the "
-            f"validation films was {before:.3f} before and {run.blended_auc:.3f} after. The threshold was chosen on "
-            f"the validation films after that: {escape_markdown(rule)}."
+            f"validation films was {before:.3f} before and {run.blended_auc:.3f} after. {_threshold(run)}"
         )
     return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
 
