@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval transfer alarms weights contact clean
+.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval leaveout transfer alarms weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: $(READY) ## side by side with what one would pick instead: make bench [FI
 
 crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (over an hour)
 	$(BIN)/python benchmarks/cross_validate.py $(SOURCE) build/crossval --recipe default --recipe classic
+
+leaveout: $(READY) ## train on some sources of NIH films, score another: make leaveout SOURCE=folder (three quarters of an hour)
+	$(BIN)/python benchmarks/leave_source_out.py $(SOURCE) build/leaveout --seeds 3 --folds 5 --fold-seeds 2
 
 transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
 	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --films 8000 --size 96 --epochs 12 --seeds 3 --look

@@ -24,7 +24,7 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.evaluation.roc_auc import auc, auc_interval
 from cxrlib.evaluation.seeds import mean_interval
-from cxrlib.files import write_csv
+from cxrlib.files import csv_text, write_csv, write_text
 from cxrlib.model.backend import keras, tf
 from cxrlib.model.recipe import find_recipe
 from cxrlib.phantom.simulation import VERSION, simulate
@@ -109,8 +109,9 @@ def measure_aucs(table: pd.DataFrame, *, look: bool) -> dict[str, float]:
 
 def record_look(row: dict) -> None:
     """Add a row to looks.csv, the list of looks at the held-out group."""
-    kept = pd.read_csv(LOOKS) if LOOKS.exists() else pd.DataFrame()
-    write_csv(LOOKS, pd.concat([kept, pd.DataFrame([row]).round(4)], ignore_index=True))
+    text = LOOKS.read_bytes().decode()  # so the rows that are there keep their line ends
+    columns = text.splitlines()[0].split(",")
+    write_text(LOOKS, text + csv_text(pd.DataFrame([row], columns=columns).round(4)).partition("\n")[2])
 
 
 if __name__ == "__main__":

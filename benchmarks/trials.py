@@ -34,7 +34,7 @@ from cxrlib.model.recipe import find_recipe
 BASE = {"screen": "scratch, 96 px", "confirm": "scratch"}
 SCRATCH = {"start": "scratch", "size": 128, "epochs": 40, "precision": "float32"}
 FAST = SCRATCH | {"precision": "bfloat16"}
-PRETRAINED = FAST | {"start": "simulated", "epochs": 15}
+PRETRAINED = FAST | {"start": "simulated", "epochs": 15, "blend": 1.0}
 TRIALS: dict[str, dict] = {
     "scratch, float32, 96 px": SCRATCH | {"size": 96},
     "scratch, 96 px": FAST | {"size": 96},

@@ -25,6 +25,7 @@ from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, Arm, read_expe
 from cxrlib.errors import InputError
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
+from cxrlib.model.recipe import Recipe
 
 
 @pytest.fixture
@@ -186,6 +187,10 @@ def test_the_test_set_and_the_lab_set_are_films_of_their_own(cache, monkeypatch)
     assert (len(test.table), test.labels.sum()) == (60, 6)  # as many in a hundred as in the training films
     assert (len(lab.table), lab.labels.sum()) == (50, 15)
     assert course_lab_set(size=32).folder == lab.folder  # kept, not made again
+
+
+def test_a_field_that_was_added_leaves_digests_as_they_were():
+    assert digest(Recipe(blend=1)) == digest(Recipe()) != digest(Recipe(blend=0.5))
 
 
 def test_an_arm_with_two_rows_of_a_seed_is_refused():

@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ LIBRARY_RUN = Path(cxrlib.__file__).parent / "weights"
 
 
 def test_a_recipe_survives_its_file(tmp_path):
-    for recipe in (DEFAULT, CLASSIC, Recipe(confidence=0.9, weight=2)):
+    for recipe in (DEFAULT, CLASSIC, Recipe(confidence=0.9, weight=2, blend=0.25)):
         (tmp_path / "recipe.json").write_text(recipe_text(recipe))
         assert read_recipe(tmp_path / "recipe.json") == recipe
 
@@ -43,9 +43,24 @@ def test_a_recipe_of_an_older_version_is_read(tmp_path):
 
 
 def test_changes_that_are_none_are_passed_over(tmp_path):
-    assert find_recipe("default", epochs=3, size=None) == Recipe(epochs=3)
+    assert find_recipe("default", epochs=3, size=None) == replace(DEFAULT, epochs=3)
     (tmp_path / "mine.json").write_text('{"name": "mine", "width": 16}')
     assert find_recipe(str(tmp_path / "mine.json"), seed=4) == Recipe(name="mine", width=16, seed=4)
+
+
+def test_only_trained_weights_are_blended(tmp_path):
+    """`default` blends half and half. A recipe file of an older version, or one for random weights, does not blend."""
+    assert DEFAULT.blend == 0.5
+    (tmp_path / "recipe.json").write_text('{"name": "default", "start": "simulated"}')
+    assert read_recipe(tmp_path / "recipe.json").blend == 1
+    assert (CLASSIC.blend, find_recipe("default", start="scratch").blend) == (1, 1)
+    assert find_recipe("default", start="a run").blend == 0.5
+    for make in (
+        lambda: replace(DEFAULT, start="scratch"),
+        lambda: find_recipe("default", start="scratch", blend=0.5),
+    ):
+        with pytest.raises(InputError, match=r"^recipe: blend is 0\.5, but .* start is 'scratch' .*; it must be 1, or"):
+            make()
 
 
 BAD_SETTINGS = [
@@ -79,6 +94,11 @@ BAD_SETTINGS = [
     ({"augmentation": {"shift": "a"}}, "shift is 'a'"),
     ({"augmentation": {"gamma": 0.5}}, "gamma is 0.5"),
     ({"augmentation": {"horizontal_flip": 1}}, "horizontal_flip is 1"),
+    ({"blend": 0}, "blend is 0; it must be a number above 0 and at most 1"),
+    ({"blend": 1.1}, "blend is 1.1"),
+    ({"blend": True}, "blend is True"),
+    ({"blend": None}, "blend is None"),
+    ({"start": "scratch", "blend": 0.5}, "blend is 0.5, but there is nothing to blend with"),
     ({"format": 99}, "another version"),
 ]
 

@@ -9,21 +9,25 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from in_process import cxr
 from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.cohorts.fetching import fetch
 from cxrlib.cohorts.preparation import prepare
 from cxrlib.errors import InputError
+from cxrlib.evaluation.operating_point import choose_by_sensitivity
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.backend import keras
 from cxrlib.model.loss import score
-from cxrlib.model.network import build_network
-from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe
+from cxrlib.model.network import build_network, predict_logits
+from cxrlib.model.recipe import CLASSIC, DEFAULT, Recipe, recipe_text
 from cxrlib.phantom.simulation import simulate
+from cxrlib.report.card import model_card
 from cxrlib.report.page import write_page
 from cxrlib.report.prediction import save_prediction
-from cxrlib.training.fitting import UnusualFilmsWarning, starting_weights, train
+from cxrlib.training.fitting import BlendWarning, UnusualFilmsWarning, starting_weights, train
+from cxrlib.training.manifest import write_manifest
 from cxrlib.training.origin import OverlapWarning
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
@@ -96,6 +100,11 @@ class Interrupt(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
             raise KeyboardInterrupt
+
+
+class InterruptAtEnd(keras.callbacks.Callback):
+    def on_train_end(self, logs=None):
+        raise KeyboardInterrupt
 
 
 def test_an_interrupted_training_resumes_to_the_same_end(tiny_run, sim_cohort, tmp_path):
@@ -219,6 +228,105 @@ def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, 
     kernel, expected = (run.model.get_weights()[2] for run in (tuned, tiny_run))
     np.testing.assert_allclose(kernel, expected, atol=1e-6)
     assert np.abs(build_network(TINY).get_weights()[2] - expected).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def blending(tiny_run):
+    """A recipe that begins with `tiny_run`, changes its weights a lot, and keeps a quarter of the change."""
+    return replace(TINY, start=str(tiny_run.folder), epochs=3, seed=5, blend=0.25)
+
+
+@pytest.fixture(scope="module")
+def blended_run(sim_cohort, blending, tmp_path_factory):
+    return train(sim_cohort, tmp_path_factory.mktemp("blended") / "run", blending)
+
+
+def test_the_trained_weights_are_blended_with_those_of_the_start(sim_cohort, tiny_run, blending, blended_run, tmp_path):
+    """All weights, the moving statistics of batch normalisation too; the scores are those of the blended network."""
+    trained = train(sim_cohort, tmp_path / "trained", replace(blending, blend=1.0))
+    networks = [run.model.weights for run in (tiny_run, trained, blended_run)]
+    for start, end, found in zip(*networks, strict=True):
+        start, end, found = map(keras.ops.convert_to_numpy, (start, end, found))
+        np.testing.assert_allclose(found, 0.75 * start + 0.25 * end, rtol=1e-5, atol=1e-6)
+    assert any("moving_variance" in weight.path for weight in networks[2])
+    assert blended_run.history.equals(trained.history)
+    assert trained.blended_auc is None
+    scores = blended_run.scores
+    val = scores[scores["split"] == "val"]
+    images = blended_run.load_images([sim_cohort / path for path in val["path"]])
+    logits = predict_logits(blended_run.model, images, mirror=True)
+    np.testing.assert_allclose(val["logit"], logits, atol=1e-5)
+    assert blended_run.blended_auc == pytest.approx(auc(val["label"], logits))
+    assert blended_run.threshold == choose_by_sensitivity(val["label"], val["score"], floor=0.9).threshold
+
+
+def test_an_interrupted_training_is_blended_once_and_with_the_same_start(
+    sim_cohort, tiny_run, blending, blended_run, tmp_path
+):
+    start = shutil.copytree(tiny_run.folder, tmp_path / "start")
+    other = train(sim_cohort, tmp_path / "other", replace(TINY, epochs=1, seed=9))
+    recipe = replace(blending, start=str(start))
+    for stop in (Interrupt(), InterruptAtEnd()):
+        folder = tmp_path / type(stop).__name__
+        with pytest.raises(KeyboardInterrupt):
+            train(sim_cohort, folder, recipe, callbacks=(stop,))
+        shutil.rmtree(start)
+        shutil.copytree(other.folder, start)
+        with pytest.raises(InputError, match=r"checkpoint\.npz: the training began with other weights than .* holds"):
+            train(sim_cohort, folder, recipe, resume=True)
+        shutil.rmtree(start)
+        shutil.copytree(tiny_run.folder, start)
+        resumed = train(sim_cohort, folder, recipe, resume=True)
+        assert_equal_weights(resumed, blended_run)
+        for name in ("history.csv", "scores.csv", "operating_point.json"):
+            assert (resumed.folder / name).read_bytes() == (blended_run.folder / name).read_bytes()
+        assert resumed.history.equals(blended_run.history)
+
+
+def test_scores_are_corrected_for_the_weights_of_both_trainings(sim_cohort, tiny_run, blending, blended_run, tmp_path):
+    """The logit of a training holds log(w n1 / n0) of its films; that of a blend holds the blend of both."""
+    labels = read_cohort(sim_cohort).part("train").labels
+    n1, n0 = (labels == 1).sum(), (labels == 0).sum()
+    assert tiny_run.weight == blended_run.weight == pytest.approx(n0 / n1)  # both are balanced
+    heavy = train(sim_cohort, tmp_path / "heavy", replace(blending, weight=20.0))
+    in_logit = 0.75 * np.log(tiny_run.weight * n1 / n0) + 0.25 * np.log(20.0 * n1 / n0)
+    assert heavy.weight == pytest.approx(np.exp(in_logit - np.log(n1 / n0)))
+    again = train(sim_cohort, tmp_path / "again", replace(blending, start=str(heavy.folder)))
+    in_logit = 0.75 * np.log(heavy.weight * n1 / n0) + 0.25 * np.log(n0 / n1 * n1 / n0)
+    assert again.weight == pytest.approx(np.exp(in_logit - np.log(n1 / n0)))
+    with pytest.warns(OverlapWarning, match="it is not known which films"):  # nor which weight its training had
+        file = train(sim_cohort, tmp_path / "file", replace(blending, start=str(heavy.folder / "model.keras")))
+    assert file.weight == pytest.approx(n0 / n1)
+    for run in (heavy, again):
+        np.testing.assert_allclose(run.scores["score"], score(run.scores["logit"], run.weight))
+
+
+def test_blending_with_a_network_for_another_finding_is_warned_of(sim_cohort, tiny_run, blending, tmp_path):
+    start = shutil.copytree(tiny_run.folder, tmp_path / "start")
+    point = start / "operating_point.json"
+    for finding in ("Effusion", "nodule"):
+        point.write_text(point.read_text().replace(open_run(start).finding, finding))
+        write_manifest(start)
+        recipe = replace(blending, start=str(start), epochs=1)
+        if finding == "nodule":
+            with pytest.warns(BlendWarning, match=r"looks for nodule, and 0\.75 .*; if effusion is another"):
+                train(sim_cohort, tmp_path / finding, recipe)
+        train(sim_cohort, tmp_path / f"whole {finding}", recipe if finding == "Effusion" else replace(recipe, blend=1))
+
+
+def test_the_auc_before_and_after_blending_is_told(sim_cohort, blending, blended_run, tiny_run, tmp_path):
+    before, after = blended_run.history["val_auc"][blended_run.kept_epoch - 1], blended_run.blended_auc
+    card = model_card(blended_run, read_cohort(sim_cohort))
+    assert f"The AUC on the validation films was {before:.3f} before and {after:.3f} after." in card
+    page = write_page(blended_run, tmp_path / "page.html").read_text()
+    assert f"The AUC on val was {before:.3f} before and {after:.3f} after." in page
+    assert f"After they were blended with those of the start, it is {after:.3f}." in page
+    (tmp_path / "recipe.json").write_text(recipe_text(blending))
+    words = ("train", sim_cohort, blended_run.folder, "--recipe", tmp_path / "recipe.json", "--resume")
+    shown = cxr(*words).stdout
+    assert f"AUC on val {before:.3f}; {after:.3f} after its weights were blended" in shown
+    assert "blend was 0.25 and is now 1.0" in cxr(*words, "--blend", 1, check=False).stderr
+    assert "After the training" not in model_card(tiny_run, read_cohort(sim_cohort))
 
 
 def test_it_does_not_begin_with_another_network(sim_cohort, tiny_run, tmp_path):

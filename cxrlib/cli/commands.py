@@ -188,6 +188,13 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="The first weights: scratch (random), simulated, a run folder, or FILE.keras.")
     ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            help="Fraction of the trained weights in the network that is kept; the rest is the start's. 1 keeps the "
+            "trained weights as they are.  [default: the recipe's]"
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted training, or begin a new one.")
     ] = False,
@@ -211,7 +218,7 @@ def train(
     from cxrlib.model.recipe import find_recipe
 
     changes: dict[str, Any] = dict(epochs=epochs, size=size, width=width, seed=seed)
-    changes |= dict(sensitivity=sensitivity, confidence=confidence, start=start)
+    changes |= dict(sensitivity=sensitivity, confidence=confidence, start=start, blend=blend)
     chosen = find_recipe(recipe, **changes)
     console: Console = context.obj
     films = _read_cohort(cohort, console, keep_laterals)
@@ -229,7 +236,10 @@ def train(
     if shard_index != 0:
         return  # the first process shows the result
     value = trained.history["val_auc"][trained.kept_epoch - 1]
-    output.show(f"{run}: epoch {trained.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}")
+    result = f"{run}: epoch {trained.kept_epoch} of {chosen.epochs} is kept, AUC on val {value:.3f}"
+    if (blended := trained.blended_auc) is not None:
+        result += f"; {blended:.3f} after its weights were blended with those of the start (blend {chosen.blend:g})"
+    output.show(result)
     if trained.is_tested:
         output.print_evaluation(trained.evaluate(films))
     else:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,9 @@ def cut_centre(image: np.ndarray, size: int) -> np.ndarray:
 def digest(description: object) -> str:
     """Return 12 hexadecimal digits that name the values of a frozen dataclass: a SHA-256 of its fields.
 
+    If a field's metadata holds ``not_hashed``, a field of this value is left out. A field
+    can then be added, and descriptions with this value keep their digest.
+
     Examples
     --------
     >>> digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
@@ -185,4 +188,5 @@ def digest(description: object) -> str:
 def _hashed_fields(value: object) -> object:
     if not is_dataclass(value):
         return value
-    return {item.name: _hashed_fields(getattr(value, item.name)) for item in fields(value)}
+    hashed = [item for item in fields(value) if getattr(value, item.name) != item.metadata.get("not_hashed", MISSING)]
+    return {item.name: _hashed_fields(getattr(value, item.name)) for item in hashed}

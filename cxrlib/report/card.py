@@ -146,6 +146,14 @@ def _training(run: Run) -> str:
         f"In the loss, a missed finding weighs {run.weight:.2f} times as much as a false alarm; the scores are "
         f"corrected for it. {_threshold(run)}"
     )
+    if run.blended_auc is not None:
+        before = run.history["val_auc"][run.kept_epoch - 1]
+        note = (
+            "In the loss, a missed finding weighs more than a false alarm; the scores are corrected for it, by a "
+            f"weight of {run.weight:.2f}. After the training, each weight of the network was blended: "
+            f"{run.recipe.blend:g} of the trained one and {1 - run.recipe.blend:g} of the start's. The AUC on the "
+            f"validation films was {before:.3f} before and {run.blended_auc:.3f} after. {_threshold(run)}"
+        )
     return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
 
 

@@ -22,10 +22,13 @@ def training_charts(run: Run) -> list[Picture]:
         f"AUC on the validation films by epoch: {val_auc[0]:.3f} in the first, {val_auc[kept - 1]:.3f} in epoch "
         f"{kept}, whose weights are kept."
     )
+    blended = run.blended_auc
+    if blended is not None:
+        auc_alt += f" After they were blended with those of the start, it is {blended:.3f}."
     rate_alt = f"Learning rate by epoch: at most {rate.max():.2g}, {rate[-1]:.2g} in the last."
     return [
         embed_chart(lambda ax: plots.losses(table, ax), loss_alt),
-        embed_chart(lambda ax: plots.history(table, ax, kept=kept), auc_alt),
+        embed_chart(lambda ax: plots.history(table, ax, kept=kept, blended=blended), auc_alt),
         embed_chart(lambda ax: plots.learning_rates(table, ax), rate_alt),
     ]
 

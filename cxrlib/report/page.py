@@ -116,6 +116,8 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "recipe": dict(_flatten(asdict(run.recipe))),
         "environment": dict(_flatten(read_json(environment))) if environment.is_file() else {},
         "weight": run.weight,
+        "trained_auc": run.history["val_auc"][run.kept_epoch - 1],
+        "blended": run.blended_auc,
         "threshold": run.threshold,
         "operating_point": run.operating_point,
         "counts": run.split.groupby("split", sort=False)["patient_id"].agg(["size", "nunique"]).to_dict("index"),

@@ -67,7 +67,7 @@ def show_image(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
     return ax
 
 
-def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
+def history(table: pd.DataFrame, ax: Axes, *, kept: int, blended: float | None = None) -> Axes:
     """Draw the validation AUC of each epoch, with a dot at the epoch whose weights are kept.
 
     Parameters
@@ -76,10 +76,14 @@ def history(table: pd.DataFrame, ax: Axes, *, kept: int) -> Axes:
         ``run.history``: one row for each epoch, from 1.
     kept : int
         ``run.kept_epoch``, from 1.
+    blended : float, optional
+        ``run.blended_auc``, drawn as a square at this epoch.
     """
     name = "best" if kept == table["epoch"][table["val_auc"].idxmax()] else "kept"
     _draw_by_epoch(table, "val_auc", ax, style="-")
     ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"{name}: epoch {kept}")
+    if blended is not None:
+        ax.plot(kept, blended, "s", color=FINDING, fillstyle="none", label="blended with the start")
     ax.set(ylabel="AUC on val", ylim=UNIT)
     ax.axhline(0.5, color=NEUTRAL, linestyle=":", linewidth=1)  # a network that guesses
     ax.legend(loc="lower right")

@@ -26,6 +26,9 @@ HISTORY = ("epoch", "learning_rate", "loss", "val_auc")
 OWNERS = ("recipe.json", "split.csv")
 """The files of a run folder that a checkpoint belongs to. It holds a digest of each."""
 
+START = "start"
+"""The name under which a checkpoint holds a digest of the weights that the trained ones are blended with."""
+
 
 class CheckpointCallback(keras.callbacks.Callback):
     """Score the validation films after each epoch, and save what a resumed training needs.
@@ -46,6 +49,8 @@ class CheckpointCallback(keras.callbacks.Callback):
         The validation films. None in every process except process 0: only process
         0 scores and writes, and all processes restore the checkpoint.
     labels : ndarray, (N,), 1 = the finding
+    start : list of ndarray, optional
+        The weights that the training started from.
 
     Attributes
     ----------
@@ -56,13 +61,21 @@ class CheckpointCallback(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe, scorer: keras.Model, images: np.ndarray | None, labels: np.ndarray
+        self,
+        folder: Path,
+        recipe: Recipe,
+        scorer: keras.Model,
+        images: np.ndarray | None,
+        labels: np.ndarray,
+        *,
+        start: list[np.ndarray] | None = None,
     ):
         super().__init__()
         self.folder, self.recipe, self.scorer, self.images, self.labels = folder, recipe, scorer, images, labels
         self.history: list[dict[str, float]] = []
         self.kept: list[np.ndarray] = []
         self.rate = float("nan")
+        self.start = start if recipe.blend < 1 else None  # else the start does not matter any more
 
     def _state(self) -> list[keras.Variable]:
         """Return all variables of the network and its optimiser, in the order in which they are saved."""
@@ -94,7 +107,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.kept = self.scorer.get_weights()
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._state())}
         arrays |= {f"kept_{i}": weights for i, weights in enumerate(self.kept)}
-        arrays |= {_digest_name(name): self._digest(name) for name in OWNERS}
+        arrays |= self._digests()
         arrays["history"] = np.array([[row[column] for column in HISTORY] for row in self.history])
         with atomic(self.folder / CHECKPOINT) as partial:
             np.savez(partial, **arrays)
@@ -104,10 +117,19 @@ class CheckpointCallback(keras.callbacks.Callback):
         """Write history.csv. The file holds no times, so that equal trainings write equal files."""
         write_csv(self.folder / "history.csv", pd.DataFrame(self.history))
 
-    def _digest(self, name: str) -> np.ndarray:
-        """Return the SHA-256 of a file of the run folder, (32,), uint8; that of an empty file if there is none."""
-        path = self.folder / name
-        return np.frombuffer(hashlib.sha256(read_bytes(path) if path.exists() else b"").digest(), np.uint8)
+    def _digests(self) -> dict[str, np.ndarray]:
+        """Return the SHA-256 of each of `OWNERS`, and of the weights to blend with: (32,), uint8, each.
+
+        A file that does not exist counts as empty.
+        """
+        paths = {name: self.folder / name for name in OWNERS}
+        contents = {name: read_bytes(path) if path.exists() else b"" for name, path in paths.items()}
+        if self.start is not None:
+            contents[START] = b"".join(weights.tobytes() for weights in self.start)
+        return {
+            _digest_name(name): np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+            for name, content in contents.items()
+        }
 
     def restore(self) -> int:
         """Load the checkpoint, if there is one, and return how many epochs are done.
@@ -123,7 +145,8 @@ class CheckpointCallback(keras.callbacks.Callback):
         state, kept = self._state(), self.scorer.weights
         needed = {f"state_{i}": ArrayKind(tuple(v.shape), (np.dtype(v.dtype).name,)) for i, v in enumerate(state)}
         needed |= {f"kept_{i}": ArrayKind(tuple(v.shape), ("float32",)) for i, v in enumerate(kept)}
-        needed |= {_digest_name(name): ArrayKind((32,), ("uint8",)) for name in OWNERS}
+        digests = self._digests()
+        needed |= {name: ArrayKind((32,), ("uint8",)) for name in digests}
         needed["history"] = ArrayKind((None, len(HISTORY)), ("float64",))
         try:
             saved = read_npz(path, needed, max_bytes=MAX_BYTES)
@@ -137,11 +160,16 @@ class CheckpointCallback(keras.callbacks.Callback):
                 f"{path}: is damaged or of another version ({error}); remove the file to begin the training anew"
             ) from None
         for name in OWNERS:
-            if (saved[_digest_name(name)] != self._digest(name)).any():
+            if (saved[_digest_name(name)] != digests[_digest_name(name)]).any():
                 raise InputError(
                     f"{path}: belongs to another run, because it was written beside another {name}; "
                     "remove the file to begin the training anew"
                 )
+        if self.start is not None and (saved[_digest_name(START)] != digests[_digest_name(START)]).any():
+            raise InputError(
+                f"{path}: the training began with other weights than {self.recipe.start} holds now, and its result is "
+                "to be blended with them; remove the file to begin the training anew"
+            )
         self.history = [dict(zip(HISTORY, row, strict=True)) for row in saved["history"].tolist()]
         for row in self.history:
             row["epoch"] = int(row["epoch"])

@@ -6,10 +6,11 @@ The steps of `train`:
 2. read the films, and look for copies between the splits;
 3. build the network and restore the last whole epoch, if there is one;
 4. fit;
-5. score the validation and test films, choose the operating point, and write both.
+5. blend the weights with those of the start, if the recipe says so;
+6. score the validation and test films, choose the operating point, and write both.
 
-One process takes all five steps. Where several processes train together
-(`cxrlib.model.distributed`), process 0 takes all five, and the others read their
+One process takes all six steps. Where several processes train together
+(`cxrlib.model.distributed`), process 0 takes all six, and the others read their
 own training films, build, restore and fit.
 """
 
@@ -29,6 +30,7 @@ import cxrlib
 from cxrlib.cohorts.cohort import Cohort, check_both_classes, read_cohort, refuse_inside_cohort, simulated_seed
 from cxrlib.cohorts.duplicates import agree, check_copies, detail_signs
 from cxrlib.cohorts.split import draw_split
+from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.estimate import are_constant
 from cxrlib.evaluation.operating_point import choose_by_sensitivity, max_missed
@@ -53,7 +55,7 @@ from cxrlib.model import loss as losses
 from cxrlib.model.backend import SETTINGS, keras, own_settings, tf
 from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.network_file import MODEL, read_network
-from cxrlib.model.recipe import FINDING_RULE, Recipe, read_recipe, recipe_text
+from cxrlib.model.recipe import DEFAULT, FINDING_RULE, Recipe, read_recipe, recipe_text
 from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_epoch
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
 from cxrlib.training.manifest import write_manifest
@@ -71,6 +73,10 @@ class UnusualFilmsWarning(UserWarning):
     """Films of a training are lateral, inverted, turned, in colour, enlarged, or otherwise not as they should be."""
 
 
+class BlendWarning(UserWarning):
+    """The network that the training starts from, and is to be blended with, looks for another finding."""
+
+
 @dataclass(frozen=True)
 class _Training:
     """One training that passed all checks.
@@ -86,6 +92,8 @@ class _Training:
         The run folder.
     start : list of ndarray, optional
         The weights to start from; None for random ones.
+    start_log_odds : float, optional
+        `starting_log_odds` of the recipe.
     origin : Origin
         What these weights were trained on.
     allow_overlap : bool
@@ -100,6 +108,7 @@ class _Training:
     recipe: Recipe
     folder: Path
     start: list[np.ndarray] | None
+    start_log_odds: float | None
     origin: Origin
     allow_overlap: bool
     callbacks: tuple[keras.callbacks.Callback, ...]
@@ -109,6 +118,22 @@ class _Training:
     def weight(self) -> float:
         """The weight of the finding in the loss."""
         return losses.class_weight(self.recipe.weight, self.parts["train"].labels)
+
+    @property
+    def score_weight(self) -> float:
+        """The weight that `cxrlib.model.loss.score` corrects the scores for.
+
+        A network that is trained with weight w on n1 films with the finding and n0 films
+        without it has log(w n1 / n0) added to its logits. A blended network has the
+        blend of these numbers of the start and of the training added. Its scores shall
+        be probabilities at the prevalence of the training, so log(n1 / n0) remains
+        and all else is corrected for. If both weights are "balanced", this is the
+        weight of the loss. The rule holds as far as the logits are linear in the weights.
+        """
+        own_log_odds = losses.initial_bias(self.parts["train"].labels, self.weight)
+        if self.start_log_odds is None:
+            return self.weight
+        return self.weight * float(np.exp((1 - self.recipe.blend) * (self.start_log_odds - own_log_odds)))
 
     def paths(self, split: str) -> list[str]:
         """Return the paths of the films of one split; of the training films, only those of this process."""
@@ -184,11 +209,13 @@ def train(
     -----
     UnusualFilmsWarning
         Films are unusual. The run's warnings.csv lists them.
+    BlendWarning
+        The start looks for another finding, and its weights are to be kept in part.
     OverlapWarning
         It is not known what the starting weights were trained on, or they have
         learned from films of val or test.
     """
-    recipe, folder = recipe or Recipe(), Path(folder)
+    recipe, folder = recipe or DEFAULT, Path(folder)
     cohort = with_split(cohort if isinstance(cohort, Cohort) else read_cohort(cohort), recipe.split_seed)
     _check_finding(cohort)
     refuse_inside_cohort(folder)
@@ -199,8 +226,11 @@ def train(
     max_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
     start, origin = starting_weights(recipe), origin_of(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
-    training = _Training(cohort, parts, recipe, folder, start, origin, allow_overlap, callbacks, progress)
+    log_odds = starting_log_odds(recipe)
+    training = _Training(cohort, parts, recipe, folder, start, log_odds, origin, allow_overlap, callbacks, progress)
     shard_index, num_shards = distributed.shard()
+    if shard_index == 0:
+        _warn_of_other_finding(training)
     distributed.wait_for_all("the folder was looked at")  # process 0 is about to write into it
     if shard_index > 0:
         _fit(training, training.read_films("train").images, None)
@@ -244,7 +274,7 @@ def _report_unusual(training: _Training, films: dict[str, Films]) -> None:
 
 
 def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray | None) -> keras.Model:
-    """Fit from the last whole epoch on, and return the network with the weights of the epoch that is kept.
+    """Fit from the last whole epoch on, and return the network with the weights of the epoch that is kept, blended.
 
     Parameters
     ----------
@@ -262,7 +292,8 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
     model.optimizer.build(model.trainable_variables)  # so that a checkpoint can be restored before the first step
     with distributed.single_process():
         scorer = build_network(recipe)
-    checkpoint = CheckpointCallback(training.folder, recipe, scorer, val_images, training.parts["val"].labels)
+    val_labels = training.parts["val"].labels
+    checkpoint = CheckpointCallback(training.folder, recipe, scorer, val_images, val_labels, start=training.start)
     checkpoint.set_model(model)
     if training.start is not None:
         model.set_weights(training.start)
@@ -292,7 +323,9 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
         del batches
         gc.collect()
     if val_images is not None:
-        scorer.set_weights(checkpoint.kept)
+        # The checkpoint holds the weights before blending, so a training that goes on blends them once.
+        start = training.start or checkpoint.kept
+        scorer.set_weights(blend_weights(start, checkpoint.kept, recipe.blend))
     return scorer
 
 
@@ -320,6 +353,40 @@ def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
     return model.get_weights()
 
 
+def starting_log_odds(recipe: Recipe) -> float | None:
+    """Return what the training of the start added to its logits: `cxrlib.model.loss.initial_bias` of its films.
+
+    None if it is not known: for random weights, and for a ``.keras`` file.
+    """
+    if recipe.start == "scratch" or recipe.start.endswith(".keras"):
+        return None
+    run = open_run(recipe.start)
+    labels = run.split.loc[run.split["split"] == "train", "label"]
+    if len(labels):
+        return losses.initial_bias(labels, run.weight)
+    return 0.0 if run.recipe.weight == "balanced" else None  # the library's run does not list its films
+
+
+def blend_weights(start: list[np.ndarray], trained: list[np.ndarray], fraction: float) -> list[np.ndarray]:
+    """Return (1 - fraction) * start + fraction * trained, array by array, float32.
+
+    The moving means and variances of batch normalisation are blended like all other
+    weights (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+
+    Parameters
+    ----------
+    start, trained : list of ndarray
+        The weights of two networks of one shape, as ``model.get_weights()`` returns them.
+    fraction : float, above 0, at most 1
+
+    Examples
+    --------
+    >>> blend_weights([np.array([1.0, 2.0])], [np.array([3.0, 2.0])], 0.5)
+    [array([2., 2.], dtype=float32)]
+    """
+    return [((1 - fraction) * a + fraction * b).astype(np.float32) for a, b in zip(start, trained, strict=True)]
+
+
 def origin_of(recipe: Recipe) -> Origin:
     """Return what the weights were trained on that the recipe starts from."""
     if recipe.start == "scratch":
@@ -332,6 +399,20 @@ def origin_of(recipe: Recipe) -> Origin:
     ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
     is_known = run.origin.history_known and run.knows_films
     return Origin(recipe.start, is_known, run.origin.simulated_seeds, details=run.details, ancestors=ancestors)
+
+
+def _warn_of_other_finding(training: _Training) -> None:
+    """Warn if part of a network is to be kept that looks for something else."""
+    recipe, finding = training.recipe, training.cohort.finding
+    if recipe.blend == 1 or recipe.start.endswith(".keras"):
+        return
+    start = open_run(recipe.start)
+    if folder_key(start.finding) != folder_key(finding):
+        sentence = (
+            f"the start {recipe.start} looks for {start.finding}, and {1 - recipe.blend:g} of its weights will be kept "
+            f"(blend {recipe.blend:g}); if {finding} is another finding, use --blend 1"
+        )
+        warnings.warn(sentence, BlendWarning, stacklevel=3)
 
 
 def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
@@ -461,7 +542,7 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
     for split, films in images.items():
         logits = predict_logits(network, films, mirror=recipe.mirror)
         columns = training.parts[split].table[["path", "patient_id", "split", "label"]]
-        tables.append(columns.assign(logit=logits, score=losses.score(logits, training.weight)))
+        tables.append(columns.assign(logit=logits, score=losses.score(logits, training.score_weight)))
     scores = pd.concat(tables, ignore_index=True)
     val = scores[scores["split"] == "val"]
     if are_constant(val["logit"]):
@@ -474,7 +555,7 @@ def _finish(training: _Training, network: keras.Model, images: dict[str, np.ndar
         network.save(partial)
     write_csv(folder / "scores.csv", scores)
     write_text(folder / "environment.json", json.dumps(_environment(training.cohort), indent=2) + "\n")
-    record = {"finding": training.cohort.finding, "weight": training.weight} | asdict(point)
+    record = {"finding": training.cohort.finding, "weight": training.score_weight} | asdict(point)
     text = json.dumps(record, indent=2) + "\n"
     write_manifest(folder, {OPERATING_POINT: text})
     write_text(folder / OPERATING_POINT, text, completes_folder=True)

@@ -16,6 +16,7 @@ from cxrlib.cohorts.split import SPLITS, check_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import check_fraction, check_threshold
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
+from cxrlib.evaluation.roc_auc import auc
 from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_numbers
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.film_source import FilmSource
@@ -92,7 +93,9 @@ class Run:
     finding : str
         The name of the positive class.
     weight : float
-        The weight of the finding in the loss; see `cxrlib.model.loss.score`.
+        The weight that the scores are corrected for; see `cxrlib.model.loss.score`. It is
+        the weight of the finding in the loss. After blending with a start whose weight
+        was not "balanced", it allows for that weight too.
     threshold : float in [0, 1]
         The threshold of the operating point.
     operating_point : StoredPoint
@@ -182,6 +185,17 @@ class Run:
         history = self.history
         row = history["val_auc"].idxmax() if self.recipe.keep == "best" else history.index[-1]
         return int(history.loc[row, "epoch"])
+
+    @property
+    def blended_auc(self) -> float | None:
+        """The validation AUC of the network after blending; None if the recipe's `blend` is 1.
+
+        The AUC before blending is that of `kept_epoch` in `history`.
+        """
+        if self.recipe.blend == 1:
+            return None
+        val = self.scores[lambda table: table["split"] == "val"]
+        return auc(val["label"], val["logit"])
 
     @property
     def scores(self) -> pd.DataFrame:

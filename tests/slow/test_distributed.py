@@ -111,6 +111,21 @@ def test_two_processes_train_as_one_does(sim_cohort, alone, recipe, environment,
     assert_same_training(open_run(folder), alone)
 
 
+def test_two_processes_blend_as_one_does(sim_cohort, alone, environment, tmp_path):
+    """Only the first process has the weights that are kept. It blends them, and all processes read one run."""
+    change = dict(width=4, size=32, epochs=1, learning_rate=2e-4, start=str(alone.folder), blend=0.25)
+    recipe = write_recipe(tmp_path, **change)
+    codes, written = train_together([train_command(sim_cohort, tmp_path / "two", recipe, "--quiet")] * 2, environment)
+    assert codes == [0, 0], written
+    words = train_command(sim_cohort, tmp_path / "one", recipe, "--quiet")
+    subprocess.run(words, env=environment, capture_output=True, check=True)
+    two, one = (open_run(tmp_path / name) for name in ("two", "one"))
+    for a, b in zip(*(run.model.get_weights() for run in (two, one)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    assert two.blended_auc == pytest.approx(one.blended_auc, abs=0.05)
+    np.testing.assert_allclose(two.scores["logit"], one.scores["logit"], atol=1e-2)
+
+
 def test_two_devices_of_one_process_are_both_used(sim_cohort, alone, recipe, environment, tmp_path):
     """Like several GPUs of one machine; here the processor counts as two devices."""
     words = train_command(sim_cohort, tmp_path / "run", recipe)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,13 @@ def cohort(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.json"
-    path.write_text(json.dumps(asdict(TINY)))
-    return path
+def recipe(cohort, tmp_path_factory) -> Path:
+    """A recipe that begins with a run and blends with it, so that a resumed training needs the start too."""
+    folder = tmp_path_factory.mktemp("recipe")
+    for name, recipe in (("first", TINY), ("tiny", replace(TINY, start=str(folder / "run"), blend=0.5))):
+        (folder / f"{name}.json").write_text(json.dumps(asdict(recipe)))
+    complete([*CXR, "train", cohort, folder / "run", "--recipe", folder / "first.json"])
+    return folder / "tiny.json"
 
 
 def contents(folder: Path) -> dict[str, str]:
