@@ -60,13 +60,13 @@ crossval: $(READY) ## cross-validate on NIH films: make crossval SOURCE=folder (
 leaveout: $(READY) ## train on some sources of NIH films, score another: make leaveout SOURCE=folder (three quarters of an hour)
 	$(BIN)/python benchmarks/leave_source_out.py $(SOURCE) build/leaveout --seeds 3 --folds 5 --fold-seeds 2
 
-transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (half an hour)
+transfer: $(READY) ## train on simulation, score real films: make transfer SOURCE=folder (three quarters of an hour)
 	$(BIN)/python benchmarks/transfer.py $(SOURCE) build/transfer --films 8000 --size 96 --epochs 12 --seeds 3 --look
 
 alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORIGINALS=folder] (ten minutes)
 	$(BIN)/python benchmarks/false_alarms.py $(SOURCE) $(if $(ORIGINALS),--originals $(ORIGINALS))
 
-weights: $(READY) ## train the weights that come with the library, on simulated films alone (half an hour)
+weights: $(READY) ## train the weights that come with the library, on simulated films alone (three quarters of an hour)
 	$(BIN)/python data/make_weights.py
 
 contact: $(READY) ## simulated films beside real ones (CXR_REAL_DATA), and how well simple classifiers tell them apart
