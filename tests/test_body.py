@@ -163,6 +163,7 @@ def test_lower_vessels_are_wider_and_more_than_upper_ones():
 
 
 def test_a_vessel_is_as_thick_as_the_chord_of_a_cylinder(monkeypatch):
+    monkeypatch.setattr(vessels, "PULSATION", 0.0)
     size, geometry = 1000, replace(PARALLEL, field=20.0)  # 0.02 cm a pixel, by which OpenCV's lines are too wide
     x = (np.arange(size) + 0.5) * 0.02 - 10
     monkeypatch.setattr(vessels, "hilar_arteries", lambda patient: [])

@@ -26,7 +26,7 @@ SCORE_COLUMNS = (
 )
 """The columns of scores.csv that describe a film. Its split, logit and score come after them."""
 
-SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", blend=1.0, epochs=40, batch=32, mirror=False)
+SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", blend=1.0, epochs=30, batch=32, mirror=False)
 """The recipe of every experiment. Its network is small enough to be trained while a notebook is read."""
 
 NOTHING_MOVES: dict[str, Any] = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0, horizontal_flip=False)

@@ -296,14 +296,15 @@ def _trace_body(
     total += ((AIR if lungs.gas else WATER) - SOFT) * lungs.filled
     total -= look_alikes.bowel_gas_thickness(rays, patient, geometry.view) * SOFT
     total += look_alikes.soft_tissue_attenuation(rays, patient, geometry.view)
-    aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * np.clip(lungs.lung / 8, 0, 1)
+    thin = np.clip(lungs.lung / 10, 0, 1)
+    aerated = lungs.lung / np.maximum(lungs.lung + lungs.filled, 0.1) * thin * thin
     return total, body, aerated
 
 
 def _fine_attenuation(patient: Patient, geometry: Geometry, body: np.ndarray, aerated: np.ndarray) -> np.ndarray:
     """Return what vessels, airways and bones add (H, W) to -ln T. The arguments are as `_trace_body` returns them."""
     size = len(body)
-    prominence = patient.rng("vessels' prominence").uniform(1.7, 3.0)  # patients differ in it
+    prominence = patient.rng("vessels' prominence").uniform(1.3, 2.6)  # patients differ in it
     total = vessels.vessel_thickness(patient, geometry, size) * aerated
     total *= np.float32(prominence * (SOFT - patient.lung_attenuation))
     total -= vessels.airway_thickness(patient, geometry, size) * (SOFT - AIR) * np.clip(body / 8, 0, 1)

@@ -24,6 +24,10 @@ CELLS = 12
 TYPICAL_HEART = 6.5
 """Half the length of an average heart, in cm. The vessels beside a heart are scaled by its length over this one."""
 
+POCKET, POCKET_FROM = 1.0, 0.5
+"""Behind the domes the rim of the diaphragm falls by this much more, in cm for each cm towards the back, from this
+fraction of the chest's depth. So the lung behind a dome fades out downwards."""
+
 FAR = 1e3  # cm: farther than anything in the chest
 LONG = 60.0  # cm: longer than any film, so that an ellipsoid is nearly a cylinder
 
@@ -265,7 +269,8 @@ def chest_box(rays: Rays, patient: Patient, cavity: Cavity) -> tuple[slice, slic
     InputError
         No ray crosses the chest.
     """
-    lowest, highest = patient.base - patient.rim_slope * patient.depth - 2, patient.apex + 2
+    deepest = patient.rim_slope * patient.depth + POCKET * (1 - POCKET_FROM) * patient.depth  # of the pocket behind
+    lowest, highest = patient.base - deepest - 2, patient.apex + 2
     hit = (cavity.back > cavity.front) & (rays.z0 > lowest) & (rays.z0 < highest)
     if not hit.any():
         raise InputError("no ray crosses the chest, so the film would show nothing")
@@ -316,8 +321,7 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
         np.abs(outside, out=outside)
         outside -= half
         np.minimum(inside[:, rows, columns], outside, out=inside[:, rows, columns])
-    rim = (patient.base - rays.z0) / (patient.rim_slope + rays.dz)
-    np.minimum(inside, y - rim, out=inside)
+    np.minimum(inside, _above_rim(patient, y, z), out=inside)
     left, cell = from_middle > 0, span * rays.length / CELLS
     pleura = Pleura(inside, x, y, z, wall_at(patient, rays.z0), left, cell)
     if any(patient.pleural_thickening):  # over the lower half; it fades out over 6 cm
@@ -343,6 +347,17 @@ def _mediastinum_width(rays: Rays, patient: Patient) -> np.ndarray:
         sides.append(np.maximum(curve, np.float32(0.25)))
     left, right = sides
     return np.float32(patient.mediastinum) * np.where(rays.x0 > patient.shift, left, right)
+
+
+def _above_rim(patient: Patient, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Return how far (CELLS + 1, H, W), in cm and to first order, points lie above the rim of the diaphragm."""
+    above = y - np.float32(POCKET_FROM * patient.depth)
+    np.maximum(above, 0, out=above)
+    above *= np.float32(POCKET)
+    above += np.float32(patient.rim_slope) * y
+    above += z
+    above -= np.float32(patient.base)
+    return above
 
 
 def _below_tops(patient: Patient, from_middle: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -219,7 +219,7 @@ def draw_patient(number: int, *, visit: int = 0, seed: int = 0, view: str = "PA"
     flat = float(np.clip(patient_rng.normal(0.74, 0.05) + 0.04 * old, 0.58, 0.85))  # AP to transverse: about 5:7
     width = 14.4 * scale * broad * (0.73 / flat) ** 0.5
     depth = width * flat
-    full = 31.0 * scale / broad  # from base to apex, in full inspiration
+    full = 30.5 * scale / broad  # from base to apex, in full inspiration
     # cm by which the base stays above that of full inspiration; a quarter of the films catch a shallow breath
     shallow = visit_rng.uniform(0.0, 1.8) + visit_rng.uniform(1.5, 4.0) * (visit_rng.random() < 0.25)
     bedside = visit_rng.uniform(2.5, 8.5) + 0.8 * habitus

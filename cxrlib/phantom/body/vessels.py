@@ -70,6 +70,9 @@ GRAY_PER_CM = 100  # the canvas holds 8 bits, so up to 2.55 cm
 TRACHEA_WIDTH = 1.8
 """Men 1.3 to 2.5 cm, women 1.0 to 2.1 cm from side to side (Breatnach et al., Am J Roentgenol 1984;142:903)."""
 
+PULSATION = 0.06
+"""Centimetres by which vessels are blurred. By eye."""
+
 CARINA = 8.8  # cm below the top of the lungs
 
 
@@ -189,7 +192,7 @@ def _hilar_pieces(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
 
 def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
     """Return the path length (H, W), in cm, through the vessels, as if there were lung everywhere."""
-    side = canvas_side(size, 256)
+    side = canvas_side(size, max(256, 2 * size) if size <= 512 else size)
     canvas = np.zeros((side, side), np.uint8)
     per_cm = side / geometry.field * geometry.magnification(0.0)
     generations = grow_vessels(patient)
@@ -212,6 +215,8 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     for line, radius in zip(canvas_points(geometry, ends, side), radii.tolist(), strict=True):
         _draw_lines(hila, [line], 2 * radius * per_cm, PIECE_CM * GRAY_PER_CM)
     cv2.add(canvas, hila, dst=canvas)
+    if PULSATION:  # during the exposure
+        canvas = cv2.GaussianBlur(canvas, (0, 0), PULSATION * per_cm)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
@@ -252,7 +257,7 @@ def airway_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     tubes = [
         (
             np.stack([middle, np.array([-2.5, -2.5, -2.5, -2.2, -1.5, 0.0, 1.0, 1.4]) * scale, z], -1),
-            radius * np.array([1.2, 1.2, 0.35, 0.95, 1, 1, 1.05, 1.0]),
+            radius * np.array([0.9, 0.9, 0.55, 0.95, 1, 1, 1.05, 1.0]),
         )
     ]
     for side, out, down, wide in ((-1, 2.9, 3.2, 0.75), (1, 4.2, 3.0, 0.66)):  # the right bronchus is steeper and wider
