@@ -1,10 +1,11 @@
-"""Train on real films of some sources, and score those of another.
+"""Train on real films of some sources, and score films of another source.
 
     python benchmarks/leave_source_out.py SOURCE OUT [--recipe default] [--seeds 3] [--folds 5]
 
 SOURCE is in NIH's layout with a ``sources.csv`` (image, group). Outside
-``one-per-patient``, nearly every effusion is of one source and every film without of
-another. A network is rewarded there for knowing the source. So there are two tasks:
+``one-per-patient``, nearly every effusion comes from one source. Every film without an
+effusion comes from another. There, a network gains by recognising the source. So there
+are two tasks:
 
 - *others*: train on the other groups, score one-per-patient;
 - *one-per-patient*: train on it, score the other groups, within AP and within PA.
@@ -66,8 +67,8 @@ class Task:
     name : str
         What the network is trained on.
     parts : list of Cohort
-        Cohorts with a split. The films to score are their test films; several parts are the
-        folds of a cross-validation.
+        Cohorts with a split. Their test films are scored. Several parts are the folds of a
+        cross-validation.
     """
 
     name: str
@@ -79,7 +80,7 @@ def main(
     out: Path,
     recipe: Annotated[str, typer.Option(help="default or a .json file")] = "default",
     seeds: Annotated[int, typer.Option(help="trainings for each of the two tasks")] = 3,
-    folds: Annotated[int, typer.Option(help="also cross-validate, with so many folds")] = 0,
+    folds: Annotated[int, typer.Option(help="also cross-validate with this number of folds")] = 0,
     fold_seeds: Annotated[int, typer.Option(help="trainings for each fold")] = 1,
     note: Annotated[str, typer.Option(help="what is tried, for looks.csv")] = "",
 ) -> None:
@@ -106,7 +107,7 @@ def main(
 
 
 def leave_source_out(cohort: Cohort) -> Iterator[Task]:
-    """Yield the two tasks, each trained on what the other scores."""
+    """Yield the two tasks. Each trains on the films that the other scores."""
     films = cohort.table[cohort.table["group"] != "singles"]
     is_held_out = films["group"] == HELD_OUT_GROUP
     for name, is_scored in (("others", is_held_out), (HELD_OUT_GROUP, ~is_held_out)):
@@ -243,8 +244,8 @@ def measure_aucs(task: Task, scores: pd.DataFrame) -> list[dict]:
 def measure_calibration(task: Task, scores: pd.DataFrame) -> list[dict]:
     """Return slope, intercept and Brier score of each network: means over the seeds, with bootstrap intervals.
 
-    The logits are brought to the prevalence of the films that they are checked on. For
-    probabilities that hold, the slope is 1 and the intercept 0 (Cox, Biometrika 1958).
+    The logits are first corrected to the prevalence of the films that are scored. If scores
+    are true probabilities, the slope is 1 and the intercept 0 (Cox, Biometrika 1958).
     The bootstrap draws patients.
     """
     test, rows = scores[(scores["split"] == "test") & (scores["seed"] != "average")], []
@@ -263,7 +264,7 @@ def measure_calibration(task: Task, scores: pd.DataFrame) -> list[dict]:
 
 
 def calibration_of(films: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
-    """Return slope, intercept and Brier score of films that count so many times, (3,): means over the seeds."""
+    """Return slope, intercept and Brier score, (3,), as means over the seeds. Each film counts `counts` times."""
     found = []
     for rows in films.reset_index(drop=True).groupby("seed").indices.values():
         labels, count = films["label"].to_numpy()[rows], counts[rows]

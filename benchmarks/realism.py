@@ -22,7 +22,8 @@ THUMBNAIL, RINGS, FOLDS = 8, 24, 5
 """Chosen: pixels a side of a thumbnail, rings of a spectrum, folds of the cross-validation."""
 
 FRAME, BLACK, WHITE = 1 / 16, 0.02, 0.95
-"""Chosen: width of the frame of a film over its side, and gray below and above which a pixel is black or white."""
+"""Chosen: the width of the frame as a fraction of the film's side. A pixel is black below the gray 0.02, and white
+above 0.95."""
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def spectrum(image: np.ndarray) -> np.ndarray:
     """Return the log10 of the mean power of a square film in rings of equal width, (24,).
 
-    The rings go from half a cycle a film to Nyquist's frequency, size / 2 cycles a film.
+    The rings go from 0.5 cycles per film to the Nyquist frequency, size / 2 cycles per film.
     A Hann window hides the jump from one edge of the film to the opposite edge.
     """
     size = len(image)

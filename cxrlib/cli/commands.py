@@ -191,8 +191,8 @@ def train(
     blend: Annotated[
         float | None,
         typer.Option(
-            help="Fraction of the trained weights in the network that is kept; the rest is the start's. 1 keeps the "
-            "trained weights as they are.  [default: the recipe's]"
+            help="The fraction of the trained weights in the final network, for example 0.5. The rest comes from the "
+            "start. 1 keeps the trained weights as they are.  [default: the recipe's]"
         ),
     ] = None,
     resume: Annotated[
@@ -274,22 +274,25 @@ def evaluate(
 @app.command(help="Choose a threshold on films of the place where the run is used, and write it into the run.")
 def threshold(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run folder; simulated needs --out.")],
+    run: Annotated[
+        str, typer.Argument(help="A run folder. simulated is the network that comes with cxrlib; it needs --out.")
+    ],
     cohort: Annotated[
         Path | None,
         typer.Option(
-            help="Labelled films: the validation films of a cohort with a split, or all of one without.  "
+            help="A folder with two class folders. Its validation films are used, or all films if it has no split.  "
             "[default: the run's own validation films]"
         ),
     ] = None,
     films: Annotated[Path | None, typer.Option(help="A folder of films without labels. It needs --capacity.")] = None,
-    split: Annotated[options.Split | None, typer.Option(help="Other films of the cohort.")] = None,
+    split: Annotated[options.Split | None, typer.Option(help="Use this split of the cohort instead.")] = None,
     sensitivity: Annotated[
-        float | None, typer.Option(help="Rule: the highest specificity at this sensitivity, for example 0.9.")
+        float | None,
+        typer.Option(help="Rule: the highest specificity with at least this sensitivity, for example 0.9."),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="With --sensitivity: how sure you want to be that new films reach it, for example 0.9."),
+        typer.Option(help="With --sensitivity: how sure you want to be that new films reach it too, for example 0.9."),
     ] = None,
     cost: Annotated[
         str | None,

@@ -39,7 +39,7 @@ OperatingPoint = Annotated[
     str | None,
     typer.Option(
         "--operating-point",
-        help="The operating point of the run to use; training is that of its training.  [default: the newest]",
+        help="The name of the operating point to use. training is the one from the training.  [default: the newest]",
     ),
 ]
 KeepLaterals = Annotated[

@@ -140,7 +140,7 @@ class Recipe:
         run folder or a ``.keras`` file. A network of a different shape must
         start from scratch, and needs about 40 epochs.
     blend : float, above 0, at most 1
-        The fraction of the trained weights in the network that is kept. Each weight
+        The fraction of the trained weights in the final network. Each weight
         becomes (1 - blend) * start + blend * trained (Wortsman et al., "Robust
         fine-tuning of zero-shot models", CVPR 2022). With 1, the trained weights are
         kept as they are. With random first weights (`start` is "scratch"), blend must be 1.
@@ -206,9 +206,9 @@ class Recipe:
 
 
 DEFAULT = Recipe(blend=0.5)
-"""The course's own recipe. It starts from the weights that come with the library. In the network that it keeps, each
-weight is the mean of the start's and the trained one. A network that is trained on few films of few sources learns what
-tells the sources apart, and forgets some of what the start knew. The mean forgets less."""
+"""The course's own recipe. It starts from the weights that come with the library. Each weight of the final network is
+the mean of the starting weight and the trained weight. The reason: training on few films of few sources also teaches
+the network to tell the sources apart, and it forgets some of what the start knew. The mean forgets less."""
 
 CLASSIC = Recipe(
     name="classic",

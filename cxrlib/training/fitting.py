@@ -74,7 +74,7 @@ class UnusualFilmsWarning(UserWarning):
 
 
 class BlendWarning(UserWarning):
-    """The network that the training starts from, and is to be blended with, looks for another finding."""
+    """The start was trained for another finding, and part of its weights will be kept."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ class _Training:
     def score_weight(self) -> float:
         """The weight that `cxrlib.model.loss.score` corrects the scores for.
 
-        A network that is trained with weight w on n1 films with the finding and n0 films
-        without it has log(w n1 / n0) added to its logits. A blended network has the
-        blend of these numbers of the start and of the training added. Its scores shall
-        be probabilities at the prevalence of the training, so log(n1 / n0) remains
-        and all else is corrected for. If both weights are "balanced", this is the
-        weight of the loss. The rule holds as far as the logits are linear in the weights.
+        Training with weight w on n1 films with the finding and n0 films without it adds
+        log(w n1 / n0) to the logits. The start and the training each add such a term. A
+        blended network has the blend of the two terms. Its scores must be probabilities
+        at the prevalence of the training. So only log(n1 / n0) may remain, and the score
+        corrects for the rest. If both weights are "balanced", this is the weight of the
+        loss. The rule is exact only if the logits are linear in the network's weights.
         """
         own_log_odds = losses.initial_bias(self.parts["train"].labels, self.weight)
         if self.start_log_odds is None:
@@ -210,7 +210,7 @@ def train(
     UnusualFilmsWarning
         Films are unusual. The run's warnings.csv lists them.
     BlendWarning
-        The start looks for another finding, and its weights are to be kept in part.
+        The start was trained for another finding, and part of its weights will be kept.
     OverlapWarning
         It is not known what the starting weights were trained on, or they have
         learned from films of val or test.
@@ -402,7 +402,7 @@ def origin_of(recipe: Recipe) -> Origin:
 
 
 def _warn_of_other_finding(training: _Training) -> None:
-    """Warn if part of a network is to be kept that looks for something else."""
+    """Warn if the start was trained for another finding, and part of its weights will be kept."""
     recipe, finding = training.recipe, training.cohort.finding
     if recipe.blend == 1 or recipe.start.endswith(".keras"):
         return

@@ -1,8 +1,9 @@
-"""The operating points of a run: that of its training, and those that were chosen later on other films.
+"""The operating points of a run: the one from its training, and those that were chosen later on other films.
 
-The training's stands in operating_point.json. `cxrlib.training.threshold.choose_threshold`
-writes the others, one file each, into the folder operating_points. A run uses the newest, by
-the time that stands in the file, unless it is opened with the name of another.
+The file operating_point.json holds the one from the training.
+`cxrlib.training.threshold.choose_threshold` writes each of the others into a file of the
+folder operating_points. By default a run uses the newest. The time in the file decides
+which is newest. `cxrlib.training.run.open_run` can name another.
 """
 
 import json
@@ -50,11 +51,11 @@ class StoredPoint:
     films : str
         The films that it was chosen on, in words.
     chosen : datetime or None
-        When it was chosen, with its time zone. None for that of the training.
+        When it was chosen, with its time zone. None for the operating point of the training.
     n, n_patients : int or None
         Films and patients. None for the operating point of the training.
     sensitivity, specificity : Estimate or None
-        On the films that it was chosen on. So they are a little too good for new films.
+        On the films that it was chosen on. New films usually have slightly lower rates.
         None if the labels are not known.
     flagged : Estimate or None
         The fraction of these films that reaches the threshold.
@@ -177,8 +178,8 @@ def read_points(folder: Path, listed: Collection[str] | None) -> tuple[dict[str,
             continue
         if listed is not None and name not in listed:
             notes.append(
-                f"{path} is not used, because {MANIFEST} does not list it: it is of a `cxr threshold` that was "
-                "interrupted, or of another run; remove it, or choose the threshold again"
+                f"{path} is not used, because {MANIFEST} does not list it: it comes from a `cxr threshold` that "
+                "was interrupted, or from another run; remove it, or choose the threshold again"
             )
             continue
         point = _read_point(path, is_stored=True)
@@ -218,11 +219,11 @@ def _read_point(path: Path, *, is_stored: bool) -> StoredPoint:
 def write_point(folder: Path, point: StoredPoint) -> None:
     """Write an operating point into a run folder, and list it in the manifest.
 
-    If its time is not after those of the other operating points, it is set just after them:
-    the clock of another machine may be ahead.
+    The new operating point must be the newest. If the clock of another machine was ahead,
+    its time is set just after the latest of the others.
 
-    The manifest comes last. A process that is killed before leaves a run that opens, with
-    the operating points that it had. A run of an earlier version, which has no manifest,
+    The manifest is written last. If the process is killed before that, the run still opens,
+    with the operating points that it had. A run of an earlier version has no manifest, and
     gets none.
 
     Raises
@@ -265,17 +266,17 @@ def _point_text(path: Path, point: StoredPoint) -> str:
 
 
 def refuse_name(folder: Path, name: str, points: Collection[str]) -> None:
-    """Refuse a name that cannot be that of a new operating point of a run.
+    """Refuse a name that a new operating point of a run cannot have.
 
     Raises
     ------
     InputError
-        It is no plain name, or the run has an operating point of this name.
+        It cannot be the name of a file, or the run already has an operating point of this name.
     """
     if name.lower() in map(str.lower, points):
-        raise InputError(f"{folder}: has an operating point {name} already; choose another name (--name)")
+        raise InputError(f"{folder}: already has an operating point {name}; choose another name (--name)")
     if not is_point_file(f"{POINTS}/{name}.json"):
         raise InputError(
-            f"the name {name!r:.120} cannot be that of a file; it must have at most 100 plain letters, digits, full "
-            "stops, hyphens or underscores, and begin with a letter or a digit"
+            f"the name {name!r:.120} cannot be a file name; it must have at most 100 characters (A to Z, a to z, "
+            "digits, full stops, hyphens, underscores), and begin with a letter or a digit"
         )

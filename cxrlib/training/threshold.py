@@ -1,7 +1,7 @@
 """Choose a new threshold for a finished run, on films of the place where it will be used.
 
-A threshold is worth little in another place: scores shift with machines, patients and
-prevalence. So a run may get further operating points. See
+A threshold that was chosen in one place often does not suit another, because scores
+shift with machines, patients and prevalence. So a run may get further operating points. See
 `cxrlib.evaluation.operating_point` for the rules and `cxrlib.training.stored_point` for the files.
 """
 
@@ -38,7 +38,7 @@ Choose = Callable[[Any, np.ndarray], OperatingPoint]
 
 @dataclass(frozen=True)
 class _Scored:
-    """Films that a threshold is chosen on: N rows, labels or None, N scores, and what a `StoredPoint` says of them."""
+    """N films that a threshold is chosen on: labels or None, scores, and what a `StoredPoint` says about the films."""
 
     films: str
     labels: np.ndarray | None
@@ -78,10 +78,10 @@ def choose_threshold(
         Labelled films of the new place. Of a cohort with a split, the validation films
         are used. Of a cohort without one, all films are used.
     films : path-like, optional
-        A folder of films without labels, which allow only the rule `capacity`. Films that
+        A folder of films without labels. They allow only the rule `capacity`. Films that
         `Run.predict` refuses are left out.
     split : {"val", "test", "train", "all"}, optional
-        Other films of the cohort.
+        The split of the cohort to use instead.
     sensitivity, confidence : float in (0, 1), optional
         As in `choose_by_sensitivity`.
     cost : (float, float), optional
@@ -90,10 +90,10 @@ def choose_threshold(
         As in `choose_by_capacity`.
     name : str, optional
         The name of the operating point. By default its rule and the date (UTC), such as
-        "capacity-0.3-2026-02-03", with a number if there is one of this name.
+        "capacity-0.3-2026-02-03". If the name is taken, a number is added.
     out : path-like, optional
-        A new folder for a copy of the run, which gets the operating point in place of the
-        run itself. The run that comes with the library needs it.
+        A new folder for a copy of the run. The copy gets the operating point, and the run
+        stays as it is. The run that comes with the library needs `out`.
     accept : collection of str
         As in `Run.predict`, for `films`.
     keep_laterals : bool
@@ -112,10 +112,10 @@ def choose_threshold(
     Raises
     ------
     InputError
-        There is not exactly one rule, or it does not fit the films; see
-        `cxrlib.evaluation.operating_point`. The cohort is of another finding, its films
-        are of one class, or it is not known which are validation films. The name is
-        taken, the folder `out` is not empty, or the run may not be changed.
+        No rule or several rules are given, or the rule does not fit the films; see
+        `cxrlib.evaluation.operating_point`. The cohort has another finding, its films
+        are all of one class, or its validation films are not known. The name is taken,
+        the folder `out` is not empty, or the run may not be changed.
 
     Examples
     --------
@@ -125,11 +125,11 @@ def choose_threshold(
     if cohort is not None and films is not None:
         raise InputError("a cohort and a folder of films are given; choose the threshold on one of them")
     if films is not None and capacity is None:
-        raise InputError(f"{films}: the films have no labels, so only a capacity can choose (--capacity 0.3)")
+        raise InputError(f"{films}: the films have no labels, so the rule must be a capacity (--capacity 0.3)")
     if split is not None and cohort is None:
-        raise InputError("a split is given, but no cohort (--cohort) that it is a part of")
+        raise InputError("a split is given without a cohort; name the cohort (--cohort)")
     if accept and films is None:
-        raise InputError("accept is given without a folder of films (--films); a cohort is prepared with it instead")
+        raise InputError("accept is given without a folder of films (--films); for a cohort, give it to cxr prepare")
     points, _ = read_points(run.folder, check_manifest(run.folder))
     name = _free_name(f"{rule_name}-{datetime.now(UTC):%Y-%m-%d}", points) if name is None else name
     refuse_name(run.folder, name, points)
@@ -153,9 +153,9 @@ def choose_threshold(
 def _rule(
     sensitivity: float | None, confidence: float | None, cost: tuple[float, float] | None, capacity: float | None
 ) -> tuple[str, Choose]:
-    """Return the one rule that is given: its part of a name, and its function of labels and scores.
+    """Return the one rule that is given, as a part of a name and as a function of labels and scores.
 
-    Refuse no rule, several rules, and values that cannot be.
+    Refuse no rule, several rules, and values that are not possible.
     """
     num_rules = sum(value is not None for value in (sensitivity, cost, capacity))
     if num_rules != 1:
@@ -265,7 +265,7 @@ def _score_folder(
 
 
 def _describe(run: Run, name: str, result: OperatingPoint, scored: _Scored) -> StoredPoint:
-    """Return the operating point with its rates on the films, by patient, and with what is known of the films."""
+    """Return the operating point with its rates on the films, and what is known about the films."""
     # choose_by_cost may return the next float above 1
     threshold = min(result.threshold, 1.0)
     rates = {"flagged": proportion(scored.scores >= threshold, scored.patients)}
