@@ -45,8 +45,9 @@ from cxrlib.model.recipe import Recipe, find_recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
-from cxrlib.training.fitting import blend_weights, starting_weights, train
+from cxrlib.training.fitting import blend_weights, train
 from cxrlib.training.run import open_run
+from cxrlib.training.start import read_start
 
 LOOK_COLUMNS = ("AP", "PA", HELD_OUT_GROUP)
 """The columns of looks.csv that hold AUCs: AP and PA of the other groups, and the held-out group."""
@@ -86,7 +87,7 @@ def main(
 ) -> None:
     """Train, score, and print AUCs, paired differences and calibration."""
     chosen, cohort = find_recipe(recipe), with_groups(read_cohort(prepare(source, out / "cohort").folder), source)
-    start = starting_weights(chosen)
+    start = read_start(chosen).weights
     if start is None:
         raise typer.BadParameter(f"{recipe} starts from random weights; it must start from trained weights")
     digest = hashlib.sha256(b"".join(weights.tobytes() for weights in start)).hexdigest()

@@ -26,11 +26,12 @@ from cxrlib.phantom.simulation import simulate
 from cxrlib.report.card import model_card
 from cxrlib.report.page import write_page
 from cxrlib.report.prediction import save_prediction
-from cxrlib.training.fitting import BlendWarning, UnusualFilmsWarning, starting_weights, train
+from cxrlib.training.fitting import BlendWarning, UnusualFilmsWarning, train
 from cxrlib.training.manifest import write_manifest
 from cxrlib.training.origin import OverlapWarning
 from cxrlib.training.run import open_run
 from cxrlib.training.schedule import learning_rate
+from cxrlib.training.start import read_start
 
 FILES = {
     "model.keras",
@@ -218,10 +219,10 @@ def test_history_is_a_table_without_times(tiny_run):
 
 def test_a_training_may_begin_with_the_weights_of_another(sim_cohort, tiny_run, tmp_path):
     for start in (tiny_run.folder, tiny_run.folder / "model.keras"):
-        weights = starting_weights(replace(TINY, start=str(start)))
+        weights = read_start(replace(TINY, start=str(start))).weights
         for found, expected in zip(weights, tiny_run.model.get_weights(), strict=True):
             np.testing.assert_array_equal(found, expected)
-    assert starting_weights(TINY) is None
+    assert read_start(TINY).weights is None
     still = replace(TINY, learning_rate=1e-9, weight_decay=0.0, epochs=1, keep="last")
     tuned = train(sim_cohort, tmp_path / "run", replace(still, start=str(tiny_run.folder)))
     assert tuned.origin.warnings == tuned.evaluate(read_cohort(sim_cohort)).warnings == ()

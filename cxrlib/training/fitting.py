@@ -54,7 +54,7 @@ from cxrlib.model import distributed
 from cxrlib.model import loss as losses
 from cxrlib.model.backend import SETTINGS, keras, own_settings, tf
 from cxrlib.model.network import build_network, predict_logits
-from cxrlib.model.network_file import MODEL, read_network
+from cxrlib.model.network_file import MODEL
 from cxrlib.model.recipe import DEFAULT, FINDING_RULE, Recipe, read_recipe, recipe_text
 from cxrlib.training.batches import Films, load_films, make_dataset, steps_per_epoch
 from cxrlib.training.checkpoint import CHECKPOINT, CheckpointCallback
@@ -62,6 +62,7 @@ from cxrlib.training.manifest import write_manifest
 from cxrlib.training.origin import Origin, OverlapWarning, find_overlap, find_same_patients, known, write_origin
 from cxrlib.training.run import Run, open_run, read_contents
 from cxrlib.training.schedule import make_optimizer
+from cxrlib.training.start import Start, read_start
 from cxrlib.training.stored_point import OPERATING_POINT
 from cxrlib.training.unusual import write_reference
 
@@ -90,14 +91,9 @@ class _Training:
     recipe : Recipe
     folder : Path
         The run folder.
-    start : list of ndarray, optional
-        The weights to start from; None for random ones.
-    start_log_odds : float, optional
-        `starting_log_odds` of the recipe.
-    origin : Origin
-        What these weights were trained on.
+    start : Start
     allow_overlap : bool
-        Warn of validation and test films that they were trained on, instead of
+        Warn of validation and test films that the start was trained on, instead of
         refusing them.
     callbacks : tuple of Keras callbacks
     progress : callable
@@ -107,9 +103,7 @@ class _Training:
     parts: dict[str, Cohort]
     recipe: Recipe
     folder: Path
-    start: list[np.ndarray] | None
-    start_log_odds: float | None
-    origin: Origin
+    start: Start
     allow_overlap: bool
     callbacks: tuple[keras.callbacks.Callback, ...]
     progress: Progress
@@ -131,9 +125,9 @@ class _Training:
         loss. The rule is exact only if the logits are linear in the network's weights.
         """
         own_log_odds = losses.initial_bias(self.parts["train"].labels, self.weight)
-        if self.start_log_odds is None:
+        if self.start.log_odds is None:
             return self.weight
-        return self.weight * float(np.exp((1 - self.recipe.blend) * (self.start_log_odds - own_log_odds)))
+        return self.weight * float(np.exp((1 - self.recipe.blend) * (self.start.log_odds - own_log_odds)))
 
     def paths(self, split: str) -> list[str]:
         """Return the paths of the films of one split; of the training films, only those of this process."""
@@ -224,10 +218,9 @@ def train(
     parts = _checked_parts(cohort)
     # if the films are too few to show the confidence, refuse it now and not after hours of training
     max_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
-    start, origin = starting_weights(recipe), origin_of(recipe)
+    start = read_start(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
-    log_odds = starting_log_odds(recipe)
-    training = _Training(cohort, parts, recipe, folder, start, log_odds, origin, allow_overlap, callbacks, progress)
+    training = _Training(cohort, parts, recipe, folder, start, allow_overlap, callbacks, progress)
     shard_index, num_shards = distributed.shard()
     if shard_index == 0:
         _warn_of_other_finding(training)
@@ -293,10 +286,11 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
     with distributed.single_process():
         scorer = build_network(recipe)
     val_labels = training.parts["val"].labels
-    checkpoint = CheckpointCallback(training.folder, recipe, scorer, val_images, val_labels, start=training.start)
+    start = training.start.weights
+    checkpoint = CheckpointCallback(training.folder, recipe, scorer, val_images, val_labels, start=start)
     checkpoint.set_model(model)
-    if training.start is not None:
-        model.set_weights(training.start)
+    if start is not None:
+        model.set_weights(start)
     epochs_done = checkpoint.restore()
     if epochs_done < recipe.epochs:
         batches = make_dataset(
@@ -324,47 +318,8 @@ def _fit(training: _Training, train_images: np.ndarray, val_images: np.ndarray |
         gc.collect()
     if val_images is not None:
         # The checkpoint holds the weights before blending, so a training that goes on blends them once.
-        start = training.start or checkpoint.kept
-        scorer.set_weights(blend_weights(start, checkpoint.kept, recipe.blend))
+        scorer.set_weights(blend_weights(start or checkpoint.kept, checkpoint.kept, recipe.blend))
     return scorer
-
-
-def starting_weights(recipe: Recipe) -> list[np.ndarray] | None:
-    """Return the weights that the recipe starts from; None for random ones.
-
-    Raises
-    ------
-    InputError
-        The weights belong to a network of a different shape.
-    """
-    if recipe.start == "scratch":
-        return None
-    is_file = recipe.start.endswith(".keras")
-    model = read_network(Path(recipe.start)) if is_file else open_run(recipe.start).model
-    needed = build_network(recipe)
-    shapes_of = lambda network: [weight.shape for weight in network.weights] + [type(x) for x in network.layers]
-    if shapes_of(model) != shapes_of(needed):
-        raise InputError(
-            f"{recipe.start}: its network ({len(model.layers)} layers, {model.count_params():,} weights) is not "
-            f"this recipe's (depth {recipe.depth}, width {recipe.width}, standardize {recipe.standardize}: "
-            f"{len(needed.layers)} layers, {needed.count_params():,} weights); "
-            "change the recipe, or begin from scratch (--start scratch)"
-        )
-    return model.get_weights()
-
-
-def starting_log_odds(recipe: Recipe) -> float | None:
-    """Return what the training of the start added to its logits: `cxrlib.model.loss.initial_bias` of its films.
-
-    None if it is not known: for random weights, and for a ``.keras`` file.
-    """
-    if recipe.start == "scratch" or recipe.start.endswith(".keras"):
-        return None
-    run = open_run(recipe.start)
-    labels = run.split.loc[run.split["split"] == "train", "label"]
-    if len(labels):
-        return losses.initial_bias(labels, run.weight)
-    return 0.0 if run.recipe.weight == "balanced" else None  # the library's run does not list its films
 
 
 def blend_weights(start: list[np.ndarray], trained: list[np.ndarray], fraction: float) -> list[np.ndarray]:
@@ -387,29 +342,12 @@ def blend_weights(start: list[np.ndarray], trained: list[np.ndarray], fraction: 
     return [((1 - fraction) * a + fraction * b).astype(np.float32) for a, b in zip(start, trained, strict=True)]
 
 
-def origin_of(recipe: Recipe) -> Origin:
-    """Return what the weights were trained on that the recipe starts from."""
-    if recipe.start == "scratch":
-        return Origin()
-    if recipe.start.endswith(".keras"):
-        return Origin(recipe.start, history_known=False)
-    run = open_run(recipe.start)
-    learned = run.split[run.split["split"] != "test"]
-    own = pd.DataFrame({"film_id": learned["film_id"], "split": learned["split"], "patient_id": learned["patient_id"]})
-    ancestors = pd.concat([run.origin.ancestors, own.assign(run=run.folder.resolve().name)], ignore_index=True)
-    is_known = run.origin.history_known and run.knows_films
-    return Origin(recipe.start, is_known, run.origin.simulated_seeds, details=run.details, ancestors=ancestors)
-
-
 def _warn_of_other_finding(training: _Training) -> None:
     """Warn if the start was trained for another finding, and part of its weights will be kept."""
-    recipe, finding = training.recipe, training.cohort.finding
-    if recipe.blend == 1 or recipe.start.endswith(".keras"):
-        return
-    start = open_run(recipe.start)
-    if folder_key(start.finding) != folder_key(finding):
+    recipe, found, finding = training.recipe, training.start.finding, training.cohort.finding
+    if recipe.blend < 1 and found is not None and folder_key(found) != folder_key(finding):
         sentence = (
-            f"the start {recipe.start} looks for {start.finding}, and {1 - recipe.blend:g} of its weights will be kept "
+            f"the start {recipe.start} looks for {found}, and {1 - recipe.blend:g} of its weights will be kept "
             f"(blend {recipe.blend:g}); if {finding} is another finding, use --blend 1"
         )
         warnings.warn(sentence, BlendWarning, stacklevel=3)
@@ -424,7 +362,7 @@ def _checked_origin(training: _Training, films: dict[str, Films]) -> Origin:
     films : dict of split to Films
         The films of val and test.
     """
-    origin, found = training.origin, []
+    origin, found = training.start.origin, []
     for split, each in films.items():
         found += [f"{split}: {sentence}" for sentence in find_overlap(training.parts[split], each.film_ids, origin)]
     if found and not training.allow_overlap:

@@ -63,10 +63,12 @@ class Origin:
     ancestors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS), dtype=str))
 
 
-def write_origin(folder: Path, origin: Origin, own_details: np.ndarray) -> None:
+def write_origin(folder: Path, origin: Origin, own_details: np.ndarray | None = None) -> None:
     """Write origin.json and details.npz into a run folder, and ancestors.csv if there are films of ancestors.
 
-    `own_details` are the `cxrlib.cohorts.duplicates.detail_signs` of the run's own training films, (N, 128).
+    `own_details` are the `cxrlib.cohorts.duplicates.detail_signs` of the run's own
+    training films, (N, 128). Without them, no details.npz is written: the library's
+    weights do not list their films.
     """
     content = asdict(origin)
     ancestors, _ = content.pop("ancestors"), content.pop("details")
@@ -75,6 +77,8 @@ def write_origin(folder: Path, origin: Origin, own_details: np.ndarray) -> None:
         write_csv(folder / ANCESTORS, ancestors)
     else:
         (folder / ANCESTORS).unlink(missing_ok=True)  # of a training that was begun before
+    if own_details is None:
+        return
     with atomic(folder / DETAILS) as partial:
         np.savez(partial, details=np.concatenate([origin.details, own_details]))
 

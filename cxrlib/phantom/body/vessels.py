@@ -216,7 +216,7 @@ def vessel_thickness(patient: Patient, geometry: Geometry, size: int) -> np.ndar
         _draw_lines(hila, [line], 2 * radius * per_cm, PIECE_CM * GRAY_PER_CM)
     cv2.add(canvas, hila, dst=canvas)
     if PULSATION:  # during the exposure
-        canvas = cv2.GaussianBlur(canvas, (0, 0), PULSATION * per_cm)
+        cv2.GaussianBlur(canvas, (0, 0), PULSATION * per_cm, dst=canvas)
     return shrink(canvas, size) / GRAY_PER_CM
 
 
