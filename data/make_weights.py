@@ -34,7 +34,7 @@ FILMS: dict[str, Any] = {"films": 20_000, "prevalence": 0.4, "comorbidity": 1.0,
 WIDE = Augmentation(shift=0.10, scale=0.20, rotate=10.0, gamma=1.8, horizontal_flip=True)
 """Chosen: wider than that of `default`, because the network is to be used on films that are unlike these."""
 
-RECIPE = Recipe(name="simulated", size=FILMS["size"], epochs=30, augmentation=WIDE, start="scratch")
+RECIPE = Recipe(name="simulated", size=FILMS["size"], epochs=24, augmentation=WIDE, start="scratch")
 
 BUILD = Path(__file__).parents[1] / "build" / "weights"
 
