@@ -14,6 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from cxrlib.evaluation.decisions import THRESHOLDS
+from cxrlib.evaluation.decisions import decision_curve as net_benefits
 from cxrlib.evaluation.estimate import Patients, check_scores
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc_interval, roc
@@ -166,6 +168,30 @@ def threshold_sweep(labels: ArrayLike, scores: ArrayLike, ax: Axes, *, threshold
     return ax
 
 
+def decision_curve(
+    labels: ArrayLike, scores: ArrayLike, ax: Axes, *, patients: Patients = None, threshold: float | None = None
+) -> Axes:
+    """Draw the net benefit against the threshold, with its interval, beside flagging all films and flagging none.
+
+    The interval is for each threshold on its own. The chosen threshold is a dot.
+    """
+    at = set(THRESHOLDS) | ({threshold} if threshold is not None and 0 < threshold < 1 else set())
+    table = net_benefits(labels, scores, patients, thresholds=sorted(at))
+    thresholds, prevalence = table["threshold"], float(np.mean(np.asarray(labels)))
+    ax.fill_between(thresholds, table["low"], table["high"], color=FINDING, alpha=0.2, linewidth=0)
+    ax.plot(thresholds, table["net_benefit"], color=FINDING, label="flag by the score")
+    ax.plot(thresholds, table["flag_all"], color=NOFINDING, linestyle="-.", label="flag all")
+    ax.axhline(0, color=NEUTRAL, linestyle=":", label="flag none")
+    chosen = table[thresholds == threshold]
+    ax.plot(chosen["threshold"], chosen["net_benefit"], "o", color=FINDING)
+    # flagging all is far below 0 at high thresholds; the highest possible net benefit is the prevalence
+    ax.set(xlabel="threshold on the score", xscale="log", xlim=(0.95 * thresholds.min(), 1.05 * thresholds.max()))
+    ax.set(ylabel="net benefit", ylim=(-0.25 * prevalence, 1.05 * prevalence))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend(loc="lower left")
+    return ax
+
+
 def score_histogram(labels: ArrayLike, scores: ArrayLike, ax: Axes) -> Axes:
     """Draw how the scores of each class are spread, as fractions of the class."""
     table = pd.DataFrame({"score": scores, "class": np.asarray(CLASS_NAMES)[np.asarray(labels)]})
@@ -273,7 +299,7 @@ def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = 
 
 
 def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color: str = FINDING) -> Axes:
-    """Draw a rate of `cxrlib.evaluation.rates.performance_by` for each group, with its interval.
+    """Draw a rate of `cxrlib.evaluation.groups.performance_by` for each group, with its interval.
 
     Below each group stands the number of films from which the rate is computed.
 
