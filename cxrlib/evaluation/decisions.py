@@ -86,7 +86,7 @@ def net_benefit(
     samples, over flagging none and over flagging all. An interval of value -+ half width
     (`cxrlib.evaluation.intervals`) misses more often over flagging all: for 20 films
     with the finding, an AUC of 0.95 and a threshold of 0.05, it holds the truth in
-    INFLUENCE % of samples.
+    77 % of samples.
 
     Examples
     --------

@@ -226,7 +226,7 @@ def compare_groups(groups_of_column: dict[str, list[Group]]) -> list[Difference]
     -----
     tests/slow/test_statistics.py simulates 50 and 300 films with the finding, in groups
     by view, sex, age and site that do not differ: up to 12 comparisons. Some adjusted p
-    value is below 0.05 in GROUPS % of samples.
+    value is below 0.05 in 3 to 6 % of samples.
     """
     tests = []
     for column, groups in groups_of_column.items():

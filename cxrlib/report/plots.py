@@ -11,7 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from cxrlib.evaluation.decisions import THRESHOLDS
@@ -182,13 +182,13 @@ def decision_curve(
     ax.plot(thresholds, table["net_benefit"], color=FINDING, label="flag by the score")
     ax.plot(thresholds, table["flag_all"], color=NOFINDING, linestyle="-.", label="flag all")
     ax.axhline(0, color=NEUTRAL, linestyle=":", label="flag none")
-    chosen = table[thresholds == threshold]
-    ax.plot(chosen["threshold"], chosen["net_benefit"], "o", color=FINDING)
-    # flagging all is far below 0 at high thresholds; the highest possible net benefit is the prevalence
+    for chosen in table[thresholds == threshold].itertuples():
+        _draw_threshold_dot(chosen.threshold, chosen.net_benefit, ax)
     ax.set(xlabel="threshold on the score", xscale="log", xlim=(0.95 * thresholds.min(), 1.05 * thresholds.max()))
-    ax.set(ylabel="net benefit", ylim=(-0.25 * prevalence, 1.05 * prevalence))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="lower left")
+    ax.set(ylabel="net benefit", ylim=(-0.25 * prevalence, 1.05 * table["high"].max()))  # flagging all falls far below
+    ax.set_xticks([tick for tick in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if tick >= thresholds.min()], minor=False)
+    ax.xaxis.set(major_formatter="{x:g}", minor_locator=NullLocator())
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)  # within, it would hide the band
     return ax
 
 
