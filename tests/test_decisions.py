@@ -105,5 +105,7 @@ def test_what_cannot_be_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             net_benefit(*arguments)
+    with pytest.raises(InputError, match="over is 'some'; it must be none or all"):
+        net_benefit([1, 0], [0.1, 0.2], 0.1, over="some")
     with pytest.raises(InputError, match="prevalence is 0"):
         net_benefit([1, 0], [0.1, 0.2], 0.1, prevalence=0)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import (
     UNDEFINED,
     Estimate,
@@ -76,14 +77,15 @@ def net_benefit(
     ------
     InputError
         A score lies outside [0, 1], the threshold is not from 0 to 1, the prevalence
-        is not between 0 and 1, or as in `cxrlib.evaluation.estimate.check_scores`.
+        is not between 0 and 1, `over` is neither of the two, or as in `cxrlib.evaluation.estimate.check_scores`.
 
     Notes
     -----
     tests/slow/test_statistics.py simulates calibrated scores of films clustered by
     patient, 20 to 1,000 of them with the finding, with AUCs of 0.75 to 0.95. At
     thresholds of 0.05 to 0.3, the interval holds the true net benefit in 93 to 97 % of
-    samples, over flagging none and over flagging all. An interval of value -+ half width
+    samples, over flagging none and over flagging all, and also at a prevalence of 0.02 or
+    0.3 that is given. An interval of value -+ half width
     (`cxrlib.evaluation.intervals`) misses more often over flagging all: for 20 films
     with the finding, an AUC of 0.95 and a threshold of 0.05, it holds the truth in
     77 % of samples.
@@ -97,6 +99,8 @@ def net_benefit(
     threshold = check_threshold(threshold)
     prevalence = None if prevalence is None else check_fraction(prevalence, "prevalence")
     patients = number_patients(patients, len(labels))
+    if over not in ("none", "all"):
+        raise InputError(f"over is {over!r:.80}; it must be none or all")
     if threshold >= 1:
         return UNDEFINED
     # over flagging all, the score saves the films that it does not flag: the same formula, with the other sign

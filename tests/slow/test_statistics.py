@@ -185,6 +185,23 @@ def test_the_interval_of_a_net_benefit(area, positives, threshold, samples, slac
     assert (held / samples <= (0.97 if positives >= 50 else 0.98) + slack).all()
 
 
+@pytest.mark.parametrize("prevalence", [0.02, 0.3])
+@pytest.mark.parametrize("threshold", [0.05, 0.3])
+@pytest.mark.parametrize("positives", [20, 100, 300])
+@pytest.mark.parametrize("area", [0.75, 0.95])
+def test_the_interval_of_a_net_benefit_at_another_prevalence(area, positives, threshold, prevalence, samples, slack):
+    """Over flagging all it is the same interval, moved by a number that is known."""
+    rng, held, films = np.random.default_rng([11, positives, round(100 * area)]), 0, Calibrated(positives, area)
+    found, alarms = films.called(threshold)
+    cost = threshold / (1 - threshold)
+    truth = prevalence * found / films.fraction - (1 - prevalence) * cost * alarms / (1 - films.fraction)
+    for _ in range(samples):
+        labels, scores, patients = films.draw(rng)
+        held += holds(net_benefit(labels, scores, threshold, patients, prevalence=prevalence), truth)
+    report("net benefit at", prevalence, area, positives, threshold, coverage=held / samples)
+    assert 0.93 - slack <= held / samples <= 0.97 + slack
+
+
 def test_why_the_interval_of_a_net_benefit_is_no_value_and_half_width(samples, slack):
     """Over flagging all at a low threshold: where no film is missed, an influence function knows of no misses."""
     rng, held, films, cost = np.random.default_rng(10), 0, Calibrated(20, 0.95), 0.05 / 0.95
