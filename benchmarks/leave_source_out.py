@@ -13,9 +13,9 @@ are two tasks:
 The group ``singles`` is left out of both, and no patient is on both sides. With
 ``--folds``, the recipe is also cross-validated by patient on all films.
 
-Each training gives several networks: the *start*, the *tuned* network (blend = 1), and
+Each training gives several networks: the *start*, the *trained* network (blend = 1), and
 the *blended* one (the recipe's blend). If there are several seeds, *average* is the
-mean of their tuned weights. OUT keeps the runs, so a second call continues where the
+mean of their trained weights. OUT keeps the runs, so a second call continues where the
 first stopped. Each scoring becomes a row of ``benchmarks/looks.csv``. OUT gets
 ``aucs.csv`` and ``calibration.csv``.
 """
@@ -32,11 +32,11 @@ import pandas as pd
 import typer
 from cross_validate import draw_folds, split_fold, with_groups
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 from transfer import HELD_OUT_GROUP, record_look
 
 from cxrlib.cohorts.cohort import Cohort, read_cohort
 from cxrlib.cohorts.preparation import prepare
+from cxrlib.evaluation.calibration import fit_sigmoid
 from cxrlib.evaluation.intervals import half_width, interval_from_influence
 from cxrlib.evaluation.roc_auc import auc, auc_and_influence, auc_interval
 from cxrlib.files import write_csv
@@ -147,23 +147,23 @@ def score_task(task: Task, folder: Path, recipe: Recipe, start: Weights, num_see
 
 
 def score_training(cohort: Cohort, folder: Path, recipe: Recipe, start: Weights) -> pd.DataFrame:
-    """Train once, unblended, and return the logits of start, blended and tuned network."""
-    if not (folder / "networks.csv").exists():
+    """Train once, unblended, and return the logits of start, blended and trained network."""
+    if not (folder / "logits.csv").exists():
         start_session(recipe.seed)
         run = train(cohort, folder, replace(recipe, blend=1.0), resume=True)
-        tuned = run.model.get_weights()
-        networks = {"start": start, "blended": blend_weights(start, tuned, recipe.blend), "tuned": tuned}
-        write_csv(folder / "networks.csv", score_networks(cohort, run.model, networks, recipe))
-    return pd.read_csv(folder / "networks.csv", dtype={"patient_id": str})
+        trained = run.model.get_weights()
+        networks = {"start": start, "blended": blend_weights(start, trained, recipe.blend), "trained": trained}
+        write_csv(folder / "logits.csv", score_networks(cohort, run.model, networks, recipe))
+    return pd.read_csv(folder / "logits.csv", dtype={"patient_id": str})
 
 
 def score_average(cohort: Cohort, folders: list[Path], recipe: Recipe, start: Weights) -> pd.DataFrame:
-    """Return the logits of the mean of the tuned weights of several seeds, and of that mean blended with the start."""
-    path = folders[0] / f"average-{len(folders)}.csv"
+    """Return the logits of the mean of the trained weights of several seeds, and of it blended with the start."""
+    path = folders[0] / f"logits-average-{len(folders)}.csv"
     if not path.exists():
         runs = [open_run(folder) for folder in folders]
         mean = [np.mean(arrays, axis=0) for arrays in zip(*(run.model.get_weights() for run in runs), strict=True)]
-        networks = {"blended": blend_weights(start, mean, recipe.blend), "tuned": mean}
+        networks = {"blended": blend_weights(start, mean, recipe.blend), "trained": mean}
         write_csv(path, score_networks(cohort, runs[0].model, networks, recipe))
     return pd.read_csv(path, dtype={"patient_id": str})
 
@@ -210,7 +210,7 @@ def describe_looks(task: Task, scores: pd.DataFrame, recipe: Recipe, note: str) 
 
 
 def measure_aucs(task: Task, scores: pd.DataFrame) -> list[dict]:
-    """Return AUCs with their intervals, and the paired differences to tuned and start, for each seed and network.
+    """Return AUCs with their intervals, and the paired differences to trained and start, for each seed and network.
 
     The seed "mean" is the mean AUC of all seeds. The intervals allow for several films
     of a patient, and not for the choice of the seeds.
@@ -222,7 +222,7 @@ def measure_aucs(task: Task, scores: pd.DataFrame) -> list[dict]:
     for subset, chosen in subsets_of(task, films).items():
         labels, patients = films.loc[chosen, "label"].to_numpy(), films.loc[chosen, "patient_id"]
         found = {pair: auc_and_influence(labels, logits.loc[chosen, pair].to_numpy()) for pair in logits.columns}
-        for network in ("blended", "tuned"):
+        for network in ("blended", "trained"):
             each = [found[seed, network] for seed in seeds]
             found["mean", network] = tuple(np.mean(part, axis=0) for part in zip(*each, strict=True))
         for (seed, network), (value, influence) in found.items():
@@ -232,7 +232,7 @@ def measure_aucs(task: Task, scores: pd.DataFrame) -> list[dict]:
             row = {"trained on": task.name, "films": subset, "n": len(labels), "effusions": labels.sum()}
             row |= {"seed": "" if network == "start" else seed, "network": network}
             row |= {"auc": whole.value, "low": whole.low, "high": whole.high}
-            others = {"start": ("0", "start"), "tuned": ("mean" if seed == "average" else seed, "tuned")}
+            others = {"start": ("0", "start"), "trained": ("mean" if seed == "average" else seed, "trained")}
             for name, other in others.items():
                 half = half_width(labels, influence - found[other][1], patients)
                 if network != "start" and half is not None:  # None: the same network
@@ -271,9 +271,9 @@ def calibration_of(films: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
         labels, count = films["label"].to_numpy()[rows], counts[rows]
         # the network's logit is that of equally frequent classes, because the weight of the loss is balanced
         logits = films["logit"].to_numpy()[rows] + logit(np.average(labels, weights=count))
-        line = LogisticRegression(C=np.inf).fit(logits[:, None], labels, count)
+        slope, intercept = fit_sigmoid(labels, logits, count)
         brier = np.average((expit(logits) - labels) ** 2, weights=count)
-        found.append((line.coef_[0, 0], line.intercept_[0], brier))
+        found.append((slope, intercept, brier))
     return np.mean(found, axis=0)
 
 

@@ -75,15 +75,51 @@ def test_tables_print_the_figures_of_the_json(tiny_run, sim_cohort, capsys):
     counts = "{split}: {n:,} films of {n_patients:,} patients, {n_finding:,} with the finding"
     assert head == counts.format(**result)
     assert lines[0] == f"{'AUC':36} " + "{auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**result)
-    assert lines[1] == f"{'sensitivity at threshold 1.0000':36} 0.000 (0.000 to {result['sensitivity_high']:.3f})"
-    assert [line.split()[0] for line in lines] == ["AUC", "sensitivity", "specificity", "PPV", "NPV"]
-    assert lines[3] == f"{'PPV at prevalence ' + format(result['prevalence'], '.3f'):36} not defined"
-    assert result["ppv"] is result["ppv_low"] is None
+    assert lines[2] == f"{'sensitivity at threshold 1.0000':36} 0.000 (0.000 to {result['sensitivity_high']:.3f})"
+    titles = ["AUC", "average", "sensitivity", "specificity", "PPV", "NPV", "net", "net", "Brier"]
+    assert [line.split()[0] for line in lines] == [*titles, "calibration", "calibration"]
+    assert lines[4] == f"{'PPV at prevalence ' + format(result['prevalence'], '.3f'):36} not defined"
+    assert lines[6] == f"{'net benefit over flag none':36} not defined"
+    slope = "{slope:.3f} ({slope_low:.3f} to {slope_high:.3f})".format(**result)
+    assert lines[9] == f"{'calibration slope':36} {slope}"
+    assert result["ppv"] is result["ppv_low"] is result["net_benefit"] is None
+    assert "groups" not in result
 
     table, result = printed(output.print_comparison, compare(tiny_run, tiny_run, cohort))
     assert table[0] == f"{result['n']} films of {result['n_patients']} patients, {result['n_finding']} with the finding"
     assert table[1] == "AUC of A     {auc_a:.3f} ({auc_a_low:.3f} to {auc_a_high:.3f})".format(**result)
     assert table[3] == "A - B        0.000 (0.000 to 0.000)"
+
+
+def test_groups_are_asked_for_by_column(tiny_run, sim_cohort, tmp_path):
+    shutil.copytree(sim_cohort, tmp_path / "films")
+    table = pd.read_csv(tmp_path / "films" / "cohort.csv", dtype=str)
+    table.loc[::3, "sex"] = ""
+    table.drop(columns="site").to_csv(tmp_path / "films" / "cohort.csv", index=False)
+    command = ("evaluate", tiny_run.folder, tmp_path / "films", "--split", "all", "--by", "view, sex,age", "--quiet")
+    lines = cxr(*command).stdout.splitlines()
+    result = json.loads(cxr(*command, "--json").stdout)
+    assert [line for line in lines if line.startswith("by ")] == [
+        "by view",
+        "by sex (not known for 34 films)",
+        "by age",
+    ]
+    assert list(result["groups"]) == ["view", "sex", "age"]
+    assert lines[-1] == result["groups_summary"]
+    assert f"{len(result['group_differences'])} comparisons were made" in lines[-1]
+    for column, groups in result["groups"].items():
+        known = table[column] != "" if column == "sex" else table[column].notna()
+        assert sum(group["n"] for group in groups) == known.sum()
+        for group in groups:
+            (line,) = [line for line in lines if line.startswith(group["group"] + " ")]
+            counts = [f"{group['n']:,}", f"{group['n_finding']:,}"]
+            assert line[len(group["group"]) :].split()[:2] == counts
+            for name in ("auc", "sensitivity", "specificity"):
+                text = f"{group[name]:.2f} (" if group[name] is not None else "under 10 films"
+                assert text in line
+    done = cxr("evaluate", tiny_run.folder, tmp_path / "films", "--by", "site", check=False)
+    assert done.returncode == 2
+    assert "cxr: films cannot be grouped by 'site'; the columns of the cohort are: view, sex, age" in done.stderr
 
 
 def test_mistakes_end_in_a_sentence_and_exit_code_2(two_folders, tmp_path, film):

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
+from sklearn.metrics import average_precision_score, confusion_matrix, recall_score, roc_auc_score
 
 from cxrlib.errors import InputError
+from cxrlib.evaluation.average_precision import average_precision_interval
 from cxrlib.evaluation.calibration import brier, brier_interval, platt, reliability
 from cxrlib.evaluation.estimate import UNDEFINED, Estimate, effective_size, proportion
+from cxrlib.evaluation.groups import performance_by
 from cxrlib.evaluation.operating_point import choose_by_cost, choose_by_sensitivity, floor_confidence
-from cxrlib.evaluation.rates import compare_thresholds, evaluate_scores, performance, performance_by, predictive_values
+from cxrlib.evaluation.rates import compare_thresholds, evaluate_scores, performance, predictive_values
 from cxrlib.evaluation.roc_auc import auc, auc_difference, auc_interval, aucs_of_samples
 from cxrlib.evaluation.seeds import mean_interval, paired_difference
 
@@ -54,6 +56,40 @@ def test_auc_is_scikit_learns_and_the_fraction_of_pairs():
             scores = scores if decimals is None else np.round(scores, decimals)
             assert auc(labels, scores) == pytest.approx(by_pairs(labels, scores).mean(), abs=1e-12)
             assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_the_average_precision_is_scikit_learns():
+    for most, decimals in itertools.product((12, 80, 600), (None, 1, 0)):
+        rng = np.random.default_rng(most)
+        for case in range(40):
+            n = int(rng.integers(2, most))
+            labels = rng.permutation(np.arange(n) < (1, n - 1, int(rng.integers(1, n)))[case % 3]).astype(int)
+            scores = rng.normal(labels, 1.0)
+            scores = scores if decimals is None else np.round(scores, decimals)
+            made, expected = average_precision_interval(labels, scores), average_precision_score(labels, scores)
+            assert made.value == pytest.approx(expected, abs=1e-12)
+            assert made.low <= made.value <= made.high
+
+
+def test_the_interval_of_an_average_precision_agrees_with_a_bootstrap_over_patients():
+    rng = np.random.default_rng(1)
+    patients = np.repeat(np.arange(500), 3)
+    labels = (rng.random(1500) < rng.beta(0.3, 0.7, 500)[patients]).astype(int)
+    scores = np.round(rng.normal(size=500)[patients] + rng.normal(size=1500) + 1.5 * labels, 1)
+    resampled = []
+    for _ in range(1000):
+        rows = (3 * rng.integers(500, size=500)[:, None] + np.arange(3)).ravel()
+        resampled.append(average_precision_score(labels[rows], scores[rows]))
+    made = average_precision_interval(labels, scores, patients)
+    np.testing.assert_allclose([made.low, made.high], np.quantile(resampled, [0.025, 0.975]), atol=0.01)
+    alone = average_precision_interval(labels, scores)
+    assert made.high - made.low > 1.2 * (alone.high - alone.low)
+
+
+def test_an_average_precision_of_1_is_not_certain():
+    made = average_precision_interval(np.repeat([1, 0], [20, 100]), np.linspace(1, 0, 120))
+    assert made.value == made.high == 1
+    assert made.low < 0.9
 
 
 def test_the_aucs_of_samples_are_those_of_films_drawn_without_replacement():

@@ -47,7 +47,7 @@ def scores(cohort):
     true = rng.normal(0, 1.5, len(base))
     base["label"] = (rng.random(len(base)) < expit(true)).astype(int)
     for seed in ("0", "1"):
-        for network, noise in (("start", 2.0), ("blended", 0.5), ("tuned", 1.0)):
+        for network, noise in (("start", 2.0), ("blended", 0.5), ("trained", 1.0)):
             error = np.random.default_rng(2 if network == "start" else int(seed)).normal(0, noise, len(base))
             tables.append(base.assign(seed=seed, network=network, logit=2 * true + error))
     return pd.concat(tables, ignore_index=True)
@@ -66,10 +66,10 @@ def test_aucs_and_differences_are_those_of_scikit_learn(cohort, scores):
         for (seed, network), expected in value.items():
             if network != "start":
                 assert found.loc[(films, seed, network), "auc"] == pytest.approx(expected)
-        gain = np.mean([value[seed, "blended"] - value[seed, "tuned"] for seed in "01"])
+        gain = np.mean([value[seed, "blended"] - value[seed, "trained"] for seed in "01"])
         row = found.loc[(films, "mean", "blended")]
-        assert row["over tuned"] == pytest.approx(gain)
-        assert row["tuned low"] < gain < row["tuned high"]
+        assert row["over trained"] == pytest.approx(gain)
+        assert row["trained low"] < gain < row["trained high"]
         assert row["over start"] == pytest.approx(row["auc"] - value["0", "start"])
 
 

@@ -42,6 +42,8 @@ def test_small_groups_are_named_and_not_measured(card):
     rows = re.findall(r"^\| (view|sex|site) .*$", card, re.MULTILINE)
     assert rows
     assert "too few films" in card
+    assert "| group | films | with the finding | AUC | sensitivity | specificity |" in card
+    assert re.search(r"comparisons? (was|were) made, and Holm's method|No two groups have enough films", card)
 
 
 def test_each_checklist_item_exists_in_its_checklist(card):

@@ -58,6 +58,9 @@ def test_its_figures_are_those_of_evaluate(page, tiny_run, sim_cohort):
         assert table["specificity"][column] == str(at.specificity)
         assert table["PPV"][column] == str(at.ppv)
         assert table["NPV"][column] == str(at.npv)
+        assert table["average precision"][column] == str(made.average_precision)
+        assert table["net benefit over flag all"][column] == f"{made.net_benefit_over_all:.4f}"
+        assert table["calibration slope"][column] == str(made.slope)
         assert table["films, with the finding"][column] == f"{at.n}, {at.n_finding}"
     assert cells(page, "Confusion")[1:] == [
         ["effusion", f"{at.tp}found", f"{at.fn}missed"],
@@ -65,6 +68,29 @@ def test_its_figures_are_those_of_evaluate(page, tiny_run, sim_cohort):
     ]
     big = [re.sub(r"\s+", " ", dd.text.strip()) for dd in page.select("dl.key dd")]
     assert big == [str(x) for x in (made.auc, at.sensitivity, at.specificity, at.ppv, at.npv)]
+
+
+def test_its_groups_are_those_of_evaluate(page, tiny_run, sim_cohort):
+    columns = ("view", "sex", "age", "site", "posture")
+    made = tiny_run.evaluate(read_cohort(sim_cohort), by=columns).as_dict()
+    for column in columns:
+        for cell, group in zip(cells(page, f"By {column}")[1:], made["groups"][column], strict=True):
+            assert cell[:3] == [group["group"], f"{group['n']:,}", f"{group['n_finding']:,}"]
+            for text, name in zip(cell[3:], ("auc", "sensitivity", "specificity"), strict=True):
+                known = group[name] is not None
+                assert text == ("{:.3f} ({:.3f} to {:.3f})" if known else "too few films").format(
+                    *(group[name + end] for end in ("", "_low", "_high"))
+                )
+    assert page.find(id="groups").parent.p.text == made["groups_summary"]
+
+
+def test_a_column_without_values_is_said(copy, sim_cohort, tmp_path):
+    cohort = read_cohort(sim_cohort)
+    blank = replace(cohort, table=cohort.table.assign(sex="").drop(columns="site"))
+    page = BeautifulSoup(write_page(copy, tmp_path / "p.html", blank).read_text(encoding="utf-8"), "html.parser")
+    groups = page.find(id="groups").parent.text
+    assert "The cohort does not say: site." in groups
+    assert "By sex: not known for any film." in groups
 
 
 def test_it_asks_no_host_and_runs_nothing(page, text):
@@ -133,7 +159,7 @@ def test_without_the_cohort_it_says_what_is_missing(tiny_run, tmp_path):
     page = BeautifulSoup(write_page(tiny_run, tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
     assert len(page.find_all("code", string=re.compile("--cohort"))) == 3
     assert not page.select(".pair")
-    assert len(page.select(".chart img")) == 6
+    assert len(page.select(".chart img")) == 7
 
 
 def test_no_patient_is_named(tiny_run, tmp_path, copy):

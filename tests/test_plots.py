@@ -7,7 +7,9 @@ import pytest
 from matplotlib import pyplot as plt
 from test_evaluation import wilson
 
-from cxrlib.evaluation.rates import performance, performance_by
+from cxrlib.evaluation.decisions import net_benefit
+from cxrlib.evaluation.groups import performance_by
+from cxrlib.evaluation.rates import performance
 from cxrlib.report import plots
 
 mpl.use("agg")
@@ -53,6 +55,22 @@ def test_the_roc_has_the_threshold_as_a_dot_and_the_interval_in_words(ax, films)
     assert dot.get_xydata()[0] == pytest.approx([1 - made.specificity.value, made.sensitivity.value])
     assert " to " in ax.get_legend().get_texts()[0].get_text()
     assert ax.get_aspect() == 1
+
+
+def test_the_decision_curve_has_three_choices_and_the_threshold_as_a_dot(ax, films):
+    labels, scores = films
+    plots.decision_curve(labels, scores, ax, threshold=0.3)
+    by_score, flag_all, flag_none, dot = ax.get_lines()
+    made = net_benefit(labels, scores, 0.3)
+    assert dot.get_xydata()[0] == pytest.approx([0.3, made.value])
+    for x, y in by_score.get_xydata()[::7]:
+        assert y == pytest.approx(net_benefit(labels, scores, x).value)
+    for x, y in flag_all.get_xydata()[::7]:
+        assert y == pytest.approx(0.2 - 0.8 * x / (1 - x))
+    assert set(flag_none.get_ydata()) == {0}
+    band = ax.collections[0].get_paths()[0].vertices
+    assert [made.low, made.high] == pytest.approx(sorted(band[np.isclose(band[:, 0], 0.3), 1])[::1][-2:], abs=1e-9)
+    assert len({line.get_linestyle() for line in (by_score, flag_all, flag_none)}) == 3  # not by colour alone
 
 
 def test_the_history_marks_the_kept_epoch(ax):

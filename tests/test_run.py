@@ -105,6 +105,9 @@ def test_evaluate_and_the_splits_it_knows(tiny_run, sim_cohort, two_folders):
     with pytest.raises(InputError, match="not known which images are test"):
         tiny_run.evaluate(read_cohort(two_folders))
     assert overlaps(tiny_run.evaluate(read_cohort(two_folders), split="all")) == ()
+    assert tiny_run.evaluate(cohort, by=["view"]).groups["view"][0].name == "AP"
+    with pytest.raises(InputError, match="cannot be grouped by 'volume'"):
+        tiny_run.evaluate(cohort, by=["view", "volume"])
     by_hand = tiny_run.evaluate(cohort, threshold=0.0)
     assert by_hand.performance.sensitivity.value == 1
 

@@ -246,7 +246,7 @@ def train(
         console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on the validation films")
 
 
-@app.command(help="Report AUC, sensitivity, specificity and predictive values, with intervals.")
+@app.command(help="Report AUC, rates at the threshold, net benefit and calibration, with intervals.")
 def evaluate(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
@@ -255,8 +255,15 @@ def evaluate(
     threshold: options.Threshold = None,
     operating_point: options.OperatingPoint = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="The prevalence for PPV and NPV.  [default: the cohort's]")
+        float | None, typer.Option(help="The prevalence for PPV, NPV and net benefit.  [default: the cohort's]")
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN,COLUMN,...",
+            help="Also report on groups of films by these columns of the cohort's table, for example view,sex,age.",
+        ),
+    ] = "",
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
     quiet: options.Quiet = False,
@@ -267,6 +274,7 @@ def evaluate(
     if threshold is None:
         console.note(*_describe_point(opened))
     settings: dict[str, Any] = dict(split=split.value, threshold=threshold, prevalence=prevalence)
+    settings["by"] = [name.strip() for name in by.split(",") if name.strip()]
     evaluation = opened.evaluate(films, **settings, progress=console.film_bar("reading"))
     output.print_evaluation(evaluation, as_json=as_json)
 

@@ -59,10 +59,29 @@ def print_evaluation(evaluation: "Evaluation", *, as_json: bool = False) -> None
     show(f"{evaluation.split}: {_describe_films(result)}")
     print_warnings(evaluation.warnings)
     at_threshold, at_prevalence = f" at threshold {result.threshold:.4f}", f" at prevalence {result.prevalence:.3f}"
-    figures = evaluation.as_text()
-    suffixes = {"AUC": "", "sensitivity": at_threshold, "specificity": at_threshold}
-    for title, suffix in (suffixes | {"PPV": at_prevalence, "NPV": at_prevalence}).items():
-        show(f"{title + suffix:36} {figures[title]}")
+    suffixes = {"sensitivity": at_threshold, "specificity": at_threshold}
+    suffixes |= {"PPV": at_prevalence, "NPV": at_prevalence}
+    for title, text in evaluation.as_text().items():
+        show(f"{title + suffixes.get(title, ''):36} {text}")
+    if evaluation.groups:
+        _print_groups(evaluation)
+
+
+def _print_groups(evaluation: "Evaluation") -> None:
+    from cxrlib.evaluation.groups import FIGURES, MIN_FILMS, describe_differences
+
+    row = "{:20} {:>7} {:>8}  {:20}  {:20}  {}"
+    for column, groups in evaluation.groups.items():
+        show("")
+        unknown = evaluation.performance.n - sum(group.n for group in groups)
+        show(f"by {column}" + (f" (not known for {unknown:,} films)" if unknown else ""))
+        show(row.format("group", "films", "finding", *FIGURES.values()))
+        for group in groups:
+            figures = [getattr(group, name) for name in FIGURES]
+            texts = [f"under {MIN_FILMS} films" if figure is None else f"{figure:.2f}" for figure in figures]
+            show(row.format(group.name, f"{group.n:,}", f"{group.n_finding:,}", *texts))
+    show("")
+    show(describe_differences(evaluation.groups))
 
 
 def print_operating_point(run: "Run", *, as_json: bool = False) -> None:
@@ -74,10 +93,8 @@ def print_operating_point(run: "Run", *, as_json: bool = False) -> None:
     show(f"{run.folder}: operating point {point.name}, threshold {point.threshold:.4f}")
     print_warnings(point.warnings)
     show(point.describe())
-    unknown = "not known, because these films have no labels"
-    show(f"{'flagged':12} {point.flagged}")
-    show(f"{'sensitivity':12} {unknown if point.sensitivity is None else point.sensitivity}")
-    show(f"{'specificity':12} {unknown if point.specificity is None else point.specificity}")
+    for name, text in point.rates_as_text().items():
+        show(f"{name:12} {text}")
     if point.confidence is not None:
         show(f"{'confidence':12} {point.confidence:.3f} that the sensitivity on new films is at least {point.floor:g}")
 

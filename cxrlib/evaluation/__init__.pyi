@@ -1,12 +1,12 @@
-from . import heat_maps, seeds
+from . import decisions, heat_maps, seeds
 from .calibration import brier_interval, platt, reliability
-from .estimate import Estimate, proportion
+from .estimate import proportion
+from .groups import performance_by
 from .operating_point import choose_by_cost, choose_by_sensitivity, choose_by_youden, floor_confidence
-from .rates import compare_thresholds, performance, performance_by, predictive_values
+from .rates import compare_thresholds, performance, predictive_values
 from .roc_auc import auc, auc_difference, auc_interval, aucs_of_samples, roc
 
 __all__ = [
-    "Estimate",
     "auc",
     "auc_difference",
     "auc_interval",
@@ -16,6 +16,7 @@ __all__ = [
     "choose_by_sensitivity",
     "choose_by_youden",
     "compare_thresholds",
+    "decisions",
     "floor_confidence",
     "heat_maps",
     "performance",

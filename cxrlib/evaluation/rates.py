@@ -3,8 +3,8 @@
 Everywhere finding = score >= threshold.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.calibration import brier_interval
+from cxrlib.evaluation.average_precision import average_precision_interval
+from cxrlib.evaluation.calibration import brier_interval, calibration_line
+from cxrlib.evaluation.decisions import net_benefit
 from cxrlib.evaluation.estimate import (
     UNDEFINED,
     Estimate,
@@ -28,6 +30,7 @@ from cxrlib.evaluation.estimate import (
     number_patients,
     proportion,
 )
+from cxrlib.evaluation.groups import Group, compare_groups, describe_differences
 from cxrlib.evaluation.operating_point import check_costs
 from cxrlib.evaluation.roc_auc import auc_interval
 
@@ -78,35 +81,63 @@ class Evaluation:
     Attributes
     ----------
     split : str
-    auc, brier : Estimate
+    auc, average_precision, brier : Estimate
+    slope, intercept : Estimate
+        The calibration of the scores (`cxrlib.evaluation.calibration.calibration_line`).
+    net_benefit, net_benefit_over_all : Estimate
+        At the threshold, over flagging no film and over flagging all films
+        (`cxrlib.evaluation.decisions.net_benefit`). They are for the prevalence of
+        `performance`.
     performance : Performance
         At the run's threshold, or at the threshold that the caller named.
     warnings : tuple of str
         Reasons to doubt the figures, each a sentence without its full stop.
     operating_point : str or None
         The name of the run's operating point. None if the caller named the threshold.
+    groups : dict of column -> list of Group
+        Only the columns that the caller asked for.
     """
 
     split: str
     auc: Estimate
+    average_precision: Estimate
     brier: Estimate
+    slope: Estimate
+    intercept: Estimate
+    net_benefit: Estimate
+    net_benefit_over_all: Estimate
     performance: Performance
     warnings: tuple[str, ...] = ()
     operating_point: str | None = None
+    groups: dict[str, list[Group]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return one flat dictionary of plain numbers, with intervals as ``auc_low`` and so on."""
-        figures = self.auc.as_dict("auc") | self.brier.as_dict("brier") | self.performance.as_dict()
-        names = {"split": self.split, "operating_point": self.operating_point}
-        return names | figures | {"warnings": list(self.warnings)}
+        """Return plain numbers for JSON, with intervals as ``auc_low`` and so on.
+
+        If there are groups, ``groups`` has a list for each column, ``group_differences``
+        has the tests, and ``groups_summary`` says what they mean.
+        """
+        flat: dict[str, Any] = {"split": self.split, "operating_point": self.operating_point}
+        for name, value in vars(self).items():
+            flat |= value.as_dict(name) if isinstance(value, Estimate) else {}
+        flat |= self.performance.as_dict() | {"warnings": list(self.warnings)}
+        if self.groups:
+            flat["groups"] = {column: [group.as_dict() for group in groups] for column, groups in self.groups.items()}
+            flat["group_differences"] = [vars(test) for test in compare_groups(self.groups)]
+            flat["groups_summary"] = describe_differences(self.groups)
+        return flat
 
     def as_text(self) -> dict[str, str]:
-        """Return the figures by their titles, as text with intervals: AUC, rates, predictive values, Brier score."""
+        """Return the figures by their titles, as text with intervals, or "not defined"."""
         rates = self.performance
-        figures = {"AUC": self.auc, "sensitivity": rates.sensitivity, "specificity": rates.specificity}
+        figures = {"AUC": self.auc, "average precision": self.average_precision}
+        figures |= {"sensitivity": rates.sensitivity, "specificity": rates.specificity}
         figures |= {"PPV": rates.ppv, "NPV": rates.npv}
-        # a good Brier score is near 0, so it needs one decimal more
-        return {title: str(figure) for title, figure in figures.items()} | {"Brier score": f"{self.brier:.4f}"}
+        texts = {title: str(figure) for title, figure in figures.items()}
+        # a good Brier score is near 0, and a net benefit is at most the prevalence: they need one decimal more
+        small = {"net benefit over flag none": self.net_benefit, "net benefit over flag all": self.net_benefit_over_all}
+        texts |= {title: f"{figure:.4f}" for title, figure in (small | {"Brier score": self.brier}).items()}
+        return texts | {"calibration slope": str(self.slope), "calibration intercept": str(self.intercept)}
 
 
 def performance(
@@ -244,7 +275,7 @@ def evaluate_scores(
     *,
     prevalence: float | None = None,
 ) -> Evaluation:
-    """Return AUC, Brier score and rates of one split's films, with a warning where all scores are the same.
+    """Return all figures of one split's films but those of groups, with a warning where all scores are the same.
 
     Parameters
     ----------
@@ -262,80 +293,20 @@ def evaluate_scores(
     warnings: tuple[str, ...] = ()
     if are_constant(scores):
         warnings = (f"all {len(scores):,} films have the score {scores[0]:.4f}, so it cannot tell them apart",)
+    slope, intercept = calibration_line(labels, scores, patients)
+    benefit = partial(net_benefit, labels, scores, threshold, patients, prevalence=prevalence)
     return Evaluation(
         split=split,
         auc=auc_interval(labels, scores, patients),
+        average_precision=average_precision_interval(labels, scores, patients),
         brier=brier_interval(labels, scores, patients),
+        slope=slope,
+        intercept=intercept,
+        net_benefit=benefit(),
+        net_benefit_over_all=benefit(over="all"),
         performance=performance(labels, scores, threshold, patients, prevalence=prevalence),
         warnings=warnings,
     )
-
-
-def performance_by(
-    groups: ArrayLike, labels: ArrayLike, scores: ArrayLike, threshold: float, patients: Patients = None
-) -> pd.DataFrame:
-    """Return sensitivity and specificity in groups of films.
-
-    Parameters
-    ----------
-    groups : array, (N,)
-        The group of each film, of any kind that can be sorted. A film whose group is
-        missing or "" is left out.
-    labels : array, (N,), 1 = the finding
-    scores : array, (N,)
-    threshold : float in [0, 1]
-    patients : array, (N,), optional
-
-    Returns
-    -------
-    DataFrame
-        One row a group: ``group``, ``n``, ``n_finding``, ``sensitivity`` and
-        ``specificity`` with ``_low`` and ``_high``. NaN where a group has no film
-        of the class.
-
-    Raises
-    ------
-    InputError
-        The arrays differ in length, a label is not 0 or 1, a score is not finite, or
-        the threshold is not from 0 to 1.
-    """
-    labels, scores = check_scores(labels, scores, both_classes=False)
-    called = scores >= check_threshold(threshold)
-    rows = [
-        (group, int(inside.sum()), int(labels[inside].sum()), *sensitivity, *specificity)
-        for group, inside, sensitivity, specificity in rates_of_groups(groups, labels, called, patients)
-    ]
-    columns = [name + end for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["group", "n", "n_finding", *columns])
-
-
-def rates_of_groups(
-    groups: ArrayLike, labels: np.ndarray, called: np.ndarray, patients: Patients = None
-) -> Iterator[tuple[Any, np.ndarray, Estimate, Estimate]]:
-    """Yield each group, which films are in it ((N,), bool), its sensitivity and its specificity.
-
-    Parameters
-    ----------
-    groups, labels, patients
-        As in `performance_by`.
-    called : ndarray, (N,), bool
-        Whether the film is called a finding.
-
-    Raises
-    ------
-    InputError
-        The numbers of films, groups and patients differ.
-    """
-    patients = number_patients(patients, len(labels))
-    group_of_film = pd.Series(np.asarray(groups)).replace("", np.nan)
-    if len(group_of_film) != len(labels):
-        raise InputError(f"there are {len(labels)} labels but {len(group_of_film)} groups; each film needs one of each")
-    for group in sorted(group_of_film.dropna().unique()):
-        inside = (group_of_film == group).to_numpy()
-        positive, negative = inside & (labels == 1), inside & (labels == 0)
-        sensitivity = proportion(called[positive], patients[positive])
-        specificity = proportion(~called[negative], patients[negative])
-        yield group, inside, sensitivity, specificity
 
 
 def compare_thresholds(

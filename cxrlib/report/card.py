@@ -10,14 +10,11 @@ from cxrlib.cohorts.cohort import NOFINDING, Cohort
 from cxrlib.cohorts.split import SPLITS
 from cxrlib.cohorts.user_table import folder_key
 from cxrlib.errors import InputError, printable
+from cxrlib.evaluation.groups import COLUMNS, FIGURES, Group, describe_differences, measure_groups
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import map_in_order, read_json
 from cxrlib.images.radiograph import read_film_id
-from cxrlib.report.groups import Group, measure_groups
 from cxrlib.training.run import MADE, Run
-
-GROUPS = ("view", "sex", "site")
-"""The groups of films that a card measures."""
 
 CLAIM = {
     "9": "pre-processing", "20": "how data were assigned to partitions", "21": "level at which partitions are disjoint",
@@ -40,7 +37,8 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
     """Return a run's model card in Markdown: what it is, what it learned from, what it can and cannot do.
 
     Figures have 95 % intervals. A group with fewer than 10 films with the finding has
-    no sensitivity; one with fewer than 10 films without it has no specificity.
+    no sensitivity; one with fewer than 10 films without it has no specificity. A group has
+    an AUC if it has both.
 
     Parameters
     ----------
@@ -70,7 +68,7 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         _training(run),
         _performance(evaluation, cohort),
         *(f"Warning: {escape_markdown(warning)}." for warning in _warnings(run, films)),
-        _groups(measure_groups(films, scores, run.threshold)),
+        _groups(measure_groups(films.table, scores, run.threshold)),
         _limits(run),
         _checklists(),
     ]
@@ -183,16 +181,19 @@ def _performance(evaluation: Evaluation, cohort: Cohort) -> str:
 
 
 def _groups(groups_of_column: dict[str, list[Group]]) -> str:
-    lines = ["| group | films | with the finding | sensitivity | specificity |", "|---|---|---|---|---|"]
-    for column in [name for name in GROUPS if name in groups_of_column]:
-        for group in groups_of_column[column]:
-            rates = [
-                "too few films" if rate is None else f"{rate:.2f}" for rate in (group.sensitivity, group.specificity)
-            ]
+    if not groups_of_column:
+        return f"## In groups\n\nThe cohort has none of the columns {', '.join(COLUMNS)}."
+    lines = [
+        f"| group | films | with the finding | {' | '.join(FIGURES.values())} |",
+        f"|{'---|' * (3 + len(FIGURES))}",
+    ]
+    for column, groups in groups_of_column.items():
+        for group in groups:
+            figures = [getattr(group, name) for name in FIGURES]
+            texts = ["too few films" if figure is None else f"{figure:.2f}" for figure in figures]
             name = f"{column} {escape_markdown(group.name)}"
-            lines.append(f"| {name} | {group.n:,} | {group.n_finding:,} | {' | '.join(rates)} |")
-    table = "\n".join(lines) if len(lines) > 2 else "The cohort has no column view, sex or site."
-    return f"## In groups\n\n{table}"
+            lines.append(f"| {name} | {group.n:,} | {group.n_finding:,} | {' | '.join(texts)} |")
+    return "## In groups\n\n" + "\n".join(lines) + f"\n\n{describe_differences(groups_of_column)}"
 
 
 def _limits(run: Run) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.evaluation.calibration import reliability
+from cxrlib.evaluation.decisions import decision_curve
 from cxrlib.evaluation.rates import Evaluation
 from cxrlib.report import plots
 from cxrlib.report.html import Picture, embed_chart
@@ -57,6 +58,26 @@ def curve_charts(films: pd.DataFrame, evaluation: Evaluation) -> list[Picture]:
             f"Precision against recall. {dot} and a precision of {result.ppv.value:.2f}.",
         ),
     ]
+
+
+def net_benefit_chart(films: pd.DataFrame, evaluation: Evaluation) -> Picture:
+    """Return the decision curve, with the threshold as a dot.
+
+    Parameters
+    ----------
+    films, evaluation
+        As in `curve_charts`.
+    """
+    labels, scores, patients = films["label"], films["score"], films["patient_id"]
+    threshold = evaluation.performance.threshold
+    flag_all = decision_curve(labels, scores, thresholds=[threshold])["flag_all"].item()
+    alt = (
+        f"Net benefit against the threshold. At the chosen threshold it is {evaluation.net_benefit:.3f}. That of "
+        f"flagging all films is {flag_all:.3f}, and that of flagging none is 0."
+    )
+    if threshold >= 1:
+        alt = "Net benefit against the threshold. It is not defined at the chosen threshold, 1."
+    return embed_chart(lambda ax: plots.decision_curve(labels, scores, ax, patients=patients, threshold=threshold), alt)
 
 
 def calibration_chart(films: pd.DataFrame) -> tuple[Picture, pd.DataFrame]:

@@ -11,17 +11,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cxrlib.cohorts.cohort import NOFINDING, Cohort, refuse_inside_cohort
 from cxrlib.cohorts.split import SPLITS
 from cxrlib.errors import InputError, printable
+from cxrlib.evaluation.groups import COLUMNS, MIN_FILMS, describe_differences, measure_groups
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import read_json, write_text
 from cxrlib.images.pixels import as_float
 from cxrlib.report.card import check_finding, model_card
-from cxrlib.report.charts import calibration_chart, curve_charts, training_charts
-from cxrlib.report.groups import COLUMNS, MIN_FILMS, measure_groups
+from cxrlib.report.charts import calibration_chart, curve_charts, net_benefit_chart, training_charts
 from cxrlib.report.html import embed_image, markdown_to_html
 from cxrlib.training.run import Run
 
 MAX_ERRORS = 6
 """A page shows at most this many misses and this many false alarms. The number is our choice."""
+
+KEY_FIGURES = ("AUC", "sensitivity", "specificity", "PPV", "NPV")
+"""The figures in the boxes at the top: those that most readers know."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,10 @@ def _describe_scores(run: Run, scored: dict[str, ScoredFilms], split: str) -> di
         "split": split,
         "evaluations": {name: each.evaluation for name, each in scored.items()},
         "figures": figures,
-        # value and interval, for the boxes at the top; a Brier score means little to most readers
-        "key_figures": {title: text.split(" (") for title, text in figures[split].items() if title != "Brier score"},
+        "key_figures": {title: figures[split][title].split(" (") for title in KEY_FIGURES},  # value and interval
         "result": result,
         "curves": curve_charts(films, scored[split].evaluation),
+        "net_benefit": net_benefit_chart(films, scored[split].evaluation),
         "calibration": {
             "chart": chart,
             "rows": table.to_dict("records"),
@@ -156,9 +159,11 @@ def _describe_cohort(run: Run, scored: ScoredFilms, cohort: Cohort | None) -> di
     films = _find_films(run, cohort, split, scored.table)
     scores = scored.table.set_index("path")["score"].loc[films.table["path"]].to_numpy()
     card = model_card(run, cohort, split=split, scores=scores)
+    groups = measure_groups(films.table, scores, run.threshold)
     return {
         "cohort": cohort.folder.resolve().name,
-        "groups": measure_groups(films, scores, run.threshold),
+        "groups": groups,
+        "differences": describe_differences(groups),
         "missing_columns": [column for column in COLUMNS if column not in films.table],
         "min_films": MIN_FILMS,
         "errors": _find_errors(run, scored.table, cohort),

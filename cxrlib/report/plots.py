@@ -11,9 +11,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from cxrlib.evaluation.decisions import THRESHOLDS
+from cxrlib.evaluation.decisions import decision_curve as net_benefits
 from cxrlib.evaluation.estimate import Patients, check_scores
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc_interval, roc
@@ -166,6 +168,30 @@ def threshold_sweep(labels: ArrayLike, scores: ArrayLike, ax: Axes, *, threshold
     return ax
 
 
+def decision_curve(
+    labels: ArrayLike, scores: ArrayLike, ax: Axes, *, patients: Patients = None, threshold: float | None = None
+) -> Axes:
+    """Draw the net benefit against the threshold, with its interval, beside flagging all films and flagging none.
+
+    The interval is for each threshold on its own. The chosen threshold is a dot.
+    """
+    at = set(THRESHOLDS) | ({threshold} if threshold is not None and 0 < threshold < 1 else set())
+    table = net_benefits(labels, scores, patients, thresholds=sorted(at))
+    thresholds, prevalence = table["threshold"], float(np.mean(np.asarray(labels)))
+    ax.fill_between(thresholds, table["low"], table["high"], color=FINDING, alpha=0.2, linewidth=0)
+    ax.plot(thresholds, table["net_benefit"], color=FINDING, label="flag by the score")
+    ax.plot(thresholds, table["flag_all"], color=NOFINDING, linestyle="-.", label="flag all")
+    ax.axhline(0, color=NEUTRAL, linestyle=":", label="flag none")
+    for chosen in table[thresholds == threshold].itertuples():
+        _draw_threshold_dot(chosen.threshold, chosen.net_benefit, ax)
+    ax.set(xlabel="threshold on the score", xscale="log", xlim=(0.95 * thresholds.min(), 1.05 * thresholds.max()))
+    ax.set(ylabel="net benefit", ylim=(-0.25 * prevalence, 1.05 * table["high"].max()))  # flagging all falls far below
+    ax.set_xticks([tick for tick in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if tick >= thresholds.min()], minor=False)
+    ax.xaxis.set(major_formatter="{x:g}", minor_locator=NullLocator())
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)  # within, it would hide the band
+    return ax
+
+
 def score_histogram(labels: ArrayLike, scores: ArrayLike, ax: Axes) -> Axes:
     """Draw how the scores of each class are spread, as fractions of the class."""
     table = pd.DataFrame({"score": scores, "class": np.asarray(CLASS_NAMES)[np.asarray(labels)]})
@@ -273,7 +299,7 @@ def reliability(table: pd.DataFrame, ax: Axes, *, label: str = "", color: str = 
 
 
 def rates_by(table: pd.DataFrame, ax: Axes, *, rate: str = "sensitivity", color: str = FINDING) -> Axes:
-    """Draw a rate of `cxrlib.evaluation.rates.performance_by` for each group, with its interval.
+    """Draw a rate of `cxrlib.evaluation.groups.performance_by` for each group, with its interval.
 
     Below each group stands the number of films from which the rate is computed.
 

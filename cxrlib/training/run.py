@@ -15,6 +15,7 @@ from cxrlib.cohorts.duplicates import agree, detail_signs
 from cxrlib.cohorts.split import SPLITS, check_split
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import check_fraction, check_threshold
+from cxrlib.evaluation.groups import check_columns, measure_groups
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_numbers
@@ -302,6 +303,7 @@ class Run:
         split: str = "test",
         threshold: float | None = None,
         prevalence: float | None = None,
+        by: Sequence[str] = (),
         progress: Progress = no_progress,
     ) -> Evaluation:
         """Score the films of one split and compare the scores with their labels.
@@ -314,20 +316,25 @@ class Run:
         threshold : float in [0, 1], optional
             Used instead of the run's threshold.
         prevalence : float in (0, 1), optional
-            The prevalence that PPV and NPV are computed for; by default the cohort's.
+            The prevalence that PPV, NPV and net benefit are computed for; by default the
+            cohort's.
+        by : sequence of str
+            Columns of the cohort's table, such as "view" and "sex". The result has the
+            figures of their groups too (`cxrlib.evaluation.groups.measure_groups`).
 
         Raises
         ------
         InputError
             It is not known which films belong to the split; the films are of
             one class only; or a score is not a finite number. The threshold or the
-            prevalence is out of range.
+            prevalence is out of range. Films cannot be grouped by a column.
         """
         name = self.operating_point.name if threshold is None else None
         threshold = self.threshold if threshold is None else check_threshold(threshold)
         prevalence = None if prevalence is None else check_fraction(prevalence, "prevalence")
         part = self.part_of(cohort, split)
         part.check_classes(f"its {split} films")
+        check_columns(part.table, by)
         films = self.load_films(part.files, progress=progress)
         scores = self.score_images(films.images)
         result = evaluate_scores(split, part.labels, scores, threshold, part.table["patient_id"], prevalence=prevalence)
@@ -335,7 +342,8 @@ class Run:
         if name is not None:
             warnings += self.choice_warnings(films.film_ids)
         unusual = films.count_unusual(part.table["path"])
-        return replace(result, warnings=warnings + unusual + result.warnings, operating_point=name)
+        groups = measure_groups(part.table, scores, threshold, by)
+        return replace(result, warnings=warnings + unusual + result.warnings, operating_point=name, groups=groups)
 
     def recorded_films(self, cohort: Cohort) -> dict[str, Any]:
         """Return the films of a cohort that are recorded in split.csv, as rows of split.csv by path.

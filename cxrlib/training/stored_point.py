@@ -31,6 +31,8 @@ FORMAT = 1
 RATES = ("flagged", "sensitivity", "specificity")
 """The rates of a `StoredPoint` that have an interval. Only the first is known without labels."""
 
+UNKNOWN = "not known, because these films have no labels"
+
 
 @dataclass(frozen=True)
 class StoredPoint:
@@ -108,12 +110,17 @@ class StoredPoint:
         films = f"{self.films} ({self.n:,} films of {self.n_patients:,} patients, {known})"
         return f"chosen on {self.chosen:%Y-%m-%d} on {films}: {self.rule}"
 
+    def rates_as_text(self) -> dict[str, str]:
+        """Return each of `RATES` with its interval, or why it is not known."""
+        rates = {name: getattr(self, name) for name in RATES}
+        return {name: UNKNOWN if rate is None else str(rate) for name, rate in rates.items()}
+
     def describe_figures(self) -> str:
         """Return what is known of its rates, and what is not, in words without a full stop."""
-        rates = {name: getattr(self, name) for name in RATES}
-        known = ", ".join(f"{name} {rate}" for name, rate in rates.items() if rate is not None)
+        texts = self.rates_as_text()
+        known = ", ".join(f"{name} {text}" for name, text in texts.items() if text != UNKNOWN)
         if self.sensitivity is None and self.flagged is not None:
-            known += "; sensitivity and specificity are not known, because these films have no labels"
+            known += f"; sensitivity and specificity are {UNKNOWN}"
         return known
 
 

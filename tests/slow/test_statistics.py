@@ -4,11 +4,16 @@ Run as ``pytest tests/slow/test_statistics.py -s`` it prints what it measured.
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special, stats
 
-from cxrlib.evaluation.calibration import brier_interval
+from cxrlib.evaluation.average_precision import average_precision_interval
+from cxrlib.evaluation.calibration import brier_interval, calibration_line
+from cxrlib.evaluation.decisions import net_benefit
 from cxrlib.evaluation.estimate import effective_size, proportion
+from cxrlib.evaluation.groups import compare_groups, measure_groups
+from cxrlib.evaluation.intervals import half_width
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
 from cxrlib.evaluation.rates import predictive_values
 from cxrlib.evaluation.roc_auc import auc_difference, auc_interval
@@ -127,20 +132,136 @@ def test_where_the_interval_of_an_auc_falls_short(samples, slack):
 @pytest.mark.parametrize("area", [0.75, 0.85, 0.95])
 def test_the_interval_of_a_brier_score(area, positives, samples, slack):
     """Of calibrated scores, so that the truth is the mean of p (1 - p) over all films that there could be."""
-    rng, held, distance = np.random.default_rng([5, positives, round(100 * area)]), 0, shift(area)
-    fraction = positives / (positives + min(9 * positives, 2000))
-
-    def probability(x):
-        return special.expit(special.logit(fraction) + distance * (x - distance / 2))
-
-    x = np.linspace(-9, 9 + distance, 20001)
-    density = (1 - fraction) * stats.norm.pdf(x) + fraction * stats.norm.pdf(x - distance)
-    truth = np.trapezoid(density * probability(x) * (1 - probability(x)), x)
+    rng, held = np.random.default_rng([5, positives, round(100 * area)]), 0
+    truth_of = Calibrated(positives, area)
+    p = truth_of.probability(truth_of.x)
+    truth = np.trapezoid(truth_of.density * p * (1 - p), truth_of.x)
     for _ in range(samples):
-        labels, patients = draw(rng, positives, "clustered")
-        held += holds(brier_interval(labels, probability(noise(rng, patients) + distance * labels), patients), truth)
+        labels, scores, patients = truth_of.draw(rng)
+        held += holds(brier_interval(labels, scores, patients), truth)
     report("Brier", area, positives, "clustered", coverage=held / samples)
     assert 0.93 - slack <= held / samples <= (0.97 if positives >= 50 else 0.98) + slack  # it may hold more on few
+
+
+class Calibrated:
+    """Films clustered by patient whose scores are the true probabilities of the finding."""
+
+    def __init__(self, positives, area):
+        self.positives, self.distance = positives, shift(area)
+        self.fraction = positives / (positives + min(9 * positives, 2000))
+        self.x = np.linspace(-9, 9 + self.distance, 20001)
+        self.of_finding = stats.norm.pdf(self.x - self.distance)
+        self.density = (1 - self.fraction) * stats.norm.pdf(self.x) + self.fraction * self.of_finding
+
+    def probability(self, x):
+        return special.expit(special.logit(self.fraction) + self.distance * (x - self.distance / 2))
+
+    def draw(self, rng):
+        labels, patients = draw(rng, self.positives, "clustered")
+        return labels, self.probability(noise(rng, patients) + self.distance * labels), patients
+
+    def called(self, threshold):
+        """Return the fractions of all films that reach the threshold, with and without the finding."""
+        cut = (special.logit(threshold) - special.logit(self.fraction)) / self.distance + self.distance / 2
+        return self.fraction * stats.norm.sf(cut - self.distance), (1 - self.fraction) * stats.norm.sf(cut)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("positives", POSITIVES)
+@pytest.mark.parametrize("area", [0.75, 0.85, 0.95])
+def test_the_interval_of_a_net_benefit(area, positives, threshold, samples, slack):
+    rng, held = np.random.default_rng([6, positives, round(100 * area), round(100 * threshold)]), np.zeros(2)
+    films = Calibrated(positives, area)
+    found, alarms = films.called(threshold)
+    cost = threshold / (1 - threshold)
+    truth = found - cost * alarms
+    over_all = truth - films.fraction + cost * (1 - films.fraction)
+    for _ in range(samples):
+        drawn = films.draw(rng)
+        made = [net_benefit(*drawn[:2], threshold, drawn[2], over=other) for other in ("none", "all")]
+        held += [holds(made[0], truth), holds(made[1], over_all)]
+    report("net benefit", area, positives, threshold, none=held[0] / samples, all=held[1] / samples)
+    assert (held / samples >= (0.93 if positives >= 50 else 0.91) - slack).all()
+    assert (held / samples <= (0.97 if positives >= 50 else 0.98) + slack).all()
+
+
+@pytest.mark.parametrize("prevalence", [0.02, 0.3])
+@pytest.mark.parametrize("threshold", [0.05, 0.3])
+@pytest.mark.parametrize("positives", [20, 100, 300])
+@pytest.mark.parametrize("area", [0.75, 0.95])
+def test_the_interval_of_a_net_benefit_at_another_prevalence(area, positives, threshold, prevalence, samples, slack):
+    """Over flagging all it is the same interval, moved by a number that is known."""
+    rng, held, films = np.random.default_rng([11, positives, round(100 * area)]), 0, Calibrated(positives, area)
+    found, alarms = films.called(threshold)
+    cost = threshold / (1 - threshold)
+    truth = prevalence * found / films.fraction - (1 - prevalence) * cost * alarms / (1 - films.fraction)
+    for _ in range(samples):
+        labels, scores, patients = films.draw(rng)
+        held += holds(net_benefit(labels, scores, threshold, patients, prevalence=prevalence), truth)
+    report("net benefit at", prevalence, area, positives, threshold, coverage=held / samples)
+    assert 0.93 - slack <= held / samples <= 0.97 + slack
+
+
+def test_why_the_interval_of_a_net_benefit_is_no_value_and_half_width(samples, slack):
+    """Over flagging all at a low threshold: where no film is missed, an influence function knows of no misses."""
+    rng, held, films, cost = np.random.default_rng(10), 0, Calibrated(20, 0.95), 0.05 / 0.95
+    found, alarms = films.called(0.05)
+    truth = found - films.fraction + cost * (1 - films.fraction - alarms)
+    for _ in range(samples):
+        labels, scores, patients = films.draw(rng)
+        worth = np.where(scores >= 0.05, 0, np.where(labels == 1, -1, cost))
+        half = half_width(labels, (worth - worth.mean()) / len(worth), patients)
+        held += half is not None and abs(worth.mean() - truth) <= half
+    report("half width", 0.95, 20, 0.05, coverage=held / samples)
+    assert held / samples <= 0.85 + slack
+
+
+@pytest.mark.parametrize("positives", POSITIVES)
+@pytest.mark.parametrize("area", [0.75, 0.85, 0.95])
+def test_the_interval_of_an_average_precision(area, positives, samples, slack):
+    rng, held, films = np.random.default_rng([7, positives, round(100 * area)]), 0, Calibrated(positives, area)
+    found = films.fraction * stats.norm.sf(films.x - films.distance)
+    precision = found / (found + (1 - films.fraction) * stats.norm.sf(films.x))
+    truth = np.trapezoid(films.of_finding * precision, films.x)
+    for _ in range(samples):
+        held += holds(average_precision_interval(*films.draw(rng)), truth)
+    report("average precision", area, positives, "clustered", coverage=held / samples)
+    assert 0.93 - slack <= held / samples <= 0.97 + slack
+
+
+@pytest.mark.parametrize("positives", POSITIVES)
+@pytest.mark.parametrize("area", [0.75, 0.85, 0.95])
+def test_the_intervals_of_slope_and_intercept(area, positives, samples, slack):
+    rng, held, films = (
+        np.random.default_rng([8, positives, round(100 * area)]),
+        np.zeros(2),
+        Calibrated(positives, area),
+    )
+    for _ in range(samples):
+        slope, intercept = calibration_line(*films.draw(rng))
+        held += [holds(slope, 1) or np.isnan(slope.value), holds(intercept, 0) or np.isnan(intercept.value)]
+    report("calibration", area, positives, "clustered", slope=held[0] / samples, intercept=held[1] / samples)
+    assert (held / samples >= 0.93 - slack).all()
+    assert (held / samples <= (0.97 if positives >= 50 else 0.985) + slack).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("positives", [50, 300])
+@pytest.mark.parametrize("area", [0.75, 0.95])
+def test_groups_that_do_not_differ_are_seldom_said_to(area, positives, kind, samples, slack):
+    """12 comparisons at most: 3 figures by a column that varies within a patient, and by three that do not."""
+    rng, said = np.random.default_rng([9, positives, round(100 * area), len(kind)]), 0
+    samples //= 2
+    for _ in range(samples):
+        labels, patients = draw(rng, positives, kind)
+        scores = special.expit(noise(rng, patients) + shift(area) * (labels - 1))
+        count = patients[-1] + 1
+        table = pd.DataFrame({"label": labels, "patient_id": patients, "view": rng.choice(["AP", "PA"], len(labels))})
+        table["sex"], table["age"] = rng.choice(["M", "F"], count)[patients], rng.uniform(20, 90, count)[patients]
+        table["site"] = rng.choice(list("abcde"), count, p=[0.5, 0.3, 0.1, 0.05, 0.05])[patients]
+        said += any(test.adjusted_p < 0.05 for test in compare_groups(measure_groups(table, scores, 0.3)))
+    report("groups", area, positives, kind, said=said / samples)
+    assert said / samples <= 0.06 + slack
 
 
 @pytest.mark.parametrize("kind", KINDS)
