@@ -230,23 +230,6 @@ def test_two_label_files_that_differ_are_refused(nih, tmp_path):
     assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
 
 
-@pytest.mark.parametrize(
-    ("name", "headings", "message"),
-    [
-        ("train.csv", "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding", "train.csv is a table of CheXpert"),
-        ("mimic-cxr.csv", "subject_id,study_id,Pleural Effusion", "is a table of MIMIC-CXR"),
-        ("deeper/PADCHEST.csv", ",ImageID,ImageDir,StudyID", r"deeper/PADCHEST\.csv is a table of PadChest"),
-        ("labels.csv", "Image Index;Finding Labels", "NIH ChestX-ray14, which is read if its name begins with"),
-        ("other.csv", "name,diagnosis", r"the table other\.csv \(name, diagnosis\) cannot take the place"),
-    ],
-)
-def test_the_table_of_another_collection_is_named(tmp_path, name, headings, message):
-    (tmp_path / "films" / name).parent.mkdir(parents=True)
-    (tmp_path / "films" / name).write_text(headings + "\n")
-    with pytest.raises(InputError, match=f"no folder nofinding/.*{message}"):
-        prepare(tmp_path / "films", tmp_path / "out")
-
-
 def edit(path, change):
     path.write_text(change(path.read_text()))
 
