@@ -15,6 +15,7 @@ import pytest
 from cxrlib import files, prepare
 from cxrlib.cohorts import preparation
 from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.cohorts.table_source import TableLayout
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
 
@@ -71,6 +72,18 @@ def test_a_film_that_is_there_twice_is_read_once(nih, tmp_path):
     """As in Kaggle's sample of NIH's films, where sample/sample/images repeats sample/images."""
     shutil.copytree(nih / "images_001", nih / "copy")
     assert prepare(nih, tmp_path / "out", size=32).counts == {"effusion": 10, "nofinding": 20}
+
+
+@pytest.mark.parametrize("against", ["nofinding", "all"])
+def test_the_label_file_read_as_any_other_table_gives_the_same_films(nih, tmp_path, against):
+    columns = dict(patient_column="patient id", view_columns=("View Position",))
+    layout = TableLayout(
+        table="Data_Entry_2017.csv", path_column="Image Index", label_column="Finding Labels", **columns
+    )
+    first = prepare(nih, tmp_path / "first", against=against, size=32)
+    second = prepare(nih, tmp_path / "second", layout=layout, finding="Effusion", against=against, size=32)
+    assert first.counts == second.counts
+    pd.testing.assert_frame_equal(read_cohort(first.folder).table, read_cohort(second.folder).table)
 
 
 def test_another_finding_against_all(nih, tmp_path):

@@ -184,6 +184,8 @@ def open_source(
             _, lateral_notes = leave_out_laterals(rows[~rows["film"].duplicated()])
             lateral = [text for text in rows["view"].unique() if is_lateral(text)]
             rows = rows[~rows["view"].isin(lateral)]
+            if rows.empty:
+                raise InputError(f"{table_file}: all its films are lateral; keep them with --keep-laterals")
     chosen, word, label_notes = _choose(rows, asked)
     table, fact_notes = _add_facts(chosen, rows, asked)
     notes += path_notes + lateral_notes + label_notes + fact_notes
@@ -290,8 +292,8 @@ def _read_rows(
     columns = {use: spelled.get(folder_key(name), name) for use, name in asked.items() if name}
     optional = OTHER_COLUMNS | {"no finding": (folder_key(negative),) if negative else NO_FINDING_WORDS}
     for use, keys in optional.items():
-        if heading := next((spelled[key] for key in keys if key in spelled), None):
-            columns.setdefault(use, heading)
+        if heading := next((spelled[key] for key in keys if spelled.get(key) not in (None, columns["label"])), None):
+            columns[use] = heading
     needed = tuple(dict.fromkeys(columns[use] for use in columns if use in asked))
     known = tuple(dict.fromkeys(columns.values()))
     rows, notes = read_user_table(table_file, needed=needed, known=known, only_known=True)
@@ -504,22 +506,23 @@ def match_paths(
     InputError
         A text fits two films that differ.
     """
-    parts = {text: [part for part in re.split(r"[/\\]", _path_key(text)) if part not in ("", ".")] for text in texts}
-    names = {text: each[0] for text, each in parts.items() if len(each) == 1}
-    paths = {text: each for text, each in parts.items() if len(each) > 1}
-    found = _look_up(names, _index(film.rpartition("/")[2] for film in films), films, folder, table_file)
-    if not paths:
-        return found, ()
-    best: tuple[int, dict[str, str], dict[str, list[int]]] = (0, {}, {})
-    for num_less in range(_MAX_START):  # folders at the start of the films' paths that the table does not have
-        index = _index(film.split("/", num_less)[-1] if film.count("/") >= num_less else "" for film in films)
-        for num_more in range(max(map(len, paths.values()))):  # folders at the start that the table has in addition
-            keys = {text: "/".join(each[num_more:]) for text, each in paths.items()}
-            if (count := len(set(keys.values()) & index.keys())) > best[0]:
-                best = count, keys, index
-    _, keys, index = best
-    by_path = _look_up(keys, index, films, folder, table_file)
-    text, film = next((pair for pair in by_path.items() if "/".join(paths[pair[0]]) != _path_key(pair[1])), ("", ""))
+    key_of = {text: re.sub(r"[/\\](\.?[/\\])*", "/", _path_key(text)).strip("/").removeprefix("./") for text in texts}
+    names = {text: key for text, key in key_of.items() if "/" not in key}
+    paths = {text: key for text, key in key_of.items() if "/" in key}
+    by_name = _Index(film.rpartition("/")[2] for film in films) if names else _Index(())
+    found = by_name.look_up(names, films, folder, table_file)
+    count, best, index = 0, paths, by_name
+    depth = max((key.count("/") for key in paths.values()), default=0)
+    for num_less in range(_MAX_START if paths else 0):  # folders that begin the films' paths and not the table's
+        shorter = _Index(film.split("/", num_less)[-1] if film.count("/") >= num_less else "" for film in films)
+        for num_more in range(depth + 1):  # folders that begin the table's paths and not the films'
+            keys = {text: key.split("/", num_more)[-1] for text, key in paths.items()}
+            if (num_found := len(set(keys.values()) & shorter.first.keys())) > count:
+                count, best, index = num_found, keys, shorter
+        if count == len(paths):
+            break
+    by_path = index.look_up(best, films, folder, table_file) if count else {}
+    text, film = next((pair for pair in by_path.items() if key_of[pair[0]] != _path_key(pair[1])), ("", ""))
     notes = (f"{table_file.name}: paths begin otherwise than here: {text} is read as {film}",) if text else ()
     return found | by_path, notes
 
@@ -528,32 +531,31 @@ def _path_key(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
-def _index(paths: Iterable[str]) -> dict[str, list[int]]:
-    """Return the numbers of the paths by the path, and by the path without its ending."""
-    index: dict[str, list[int]] = defaultdict(list)
-    for number, path in enumerate(map(_path_key, paths)):
-        stem, dot, ending = path.rpartition(".")
-        for key in (path, stem) if f"{dot}{ending}" in SUFFIXES else (path,):
-            if key:
-                index[key].append(number)
-    return index
+class _Index:
+    """The numbers of paths by the path, and by the path without its ending."""
 
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.first: dict[str, int] = {}
+        self.others: dict[str, list[int]] = defaultdict(list)
+        for number, path in enumerate(map(_path_key, paths)):
+            stem, dot, ending = path.rpartition(".")
+            for key in (path, stem) if f"{dot}{ending}" in SUFFIXES else (path,):
+                if key and self.first.setdefault(key, number) != number:
+                    self.others[key].append(number)
 
-def _look_up(
-    keys: dict[str, str], index: dict[str, list[int]], films: Sequence[str], folder: Path, table_file: Path
-) -> dict[str, str]:
-    """Return the film of each text whose key is in the index. Several films must be copies of one file."""
-    found: dict[str, str] = {}
-    for text, key in keys.items():
-        fits = [films[number] for number in index.get(key, [])]
-        if not fits:
-            continue
-        first, *others = [film for film in fits if film.endswith(text)] or fits
-        for other in others:
-            if not filecmp.cmp(folder / first, folder / other, shallow=False):
-                raise InputError(f"{table_file}: {text} may be {first} or {other} in {folder}; remove one of them")
-        found[text] = first
-    return found
+    def look_up(self, keys: dict[str, str], films: Sequence[str], folder: Path, table_file: Path) -> dict[str, str]:
+        """Return the film of each text whose key is here. Several films must be copies of one file."""
+        found: dict[str, str] = {}
+        for text, key in keys.items():
+            if key not in self.first:
+                continue
+            fits = [films[number] for number in (self.first[key], *self.others.get(key, ()))]
+            found[text], *others = [film for film in fits if film.endswith(text)] or fits
+            for other in others:
+                if not filecmp.cmp(folder / found[text], folder / other, shallow=False):
+                    either = f"{found[text]} or {other}"
+                    raise InputError(f"{table_file}: {text} may be {either} in {folder}; remove one of them")
+        return found
 
 
 def _leave_out_missing(
