@@ -149,7 +149,7 @@ def test_bad_folders_are_refused(two_folders, tmp_path):
     with pytest.raises(InputError, match="no folder nofinding/"):
         read_cohort(tmp_path / "empty")
     (tmp_path / "splits" / "train" / "NoFinding").mkdir(parents=True)
-    with pytest.raises(InputError, match="class folders lie in train/: put the films of all splits into the same"):
+    with pytest.raises(InputError, match="class folders lie in train/: cxr prepare reads train/, val/ and test/"):
         read_cohort(tmp_path / "splits")
     (tmp_path / "one" / "nofinding").mkdir(parents=True)
     with pytest.raises(InputError, match="found only nofinding/"):

@@ -69,13 +69,45 @@ def prepare(
     context: typer.Context,
     source: Annotated[
         Path,
-        typer.Argument(help="NIH ChestX-ray14 as published, ChestMNIST's .npz, or a folder with two class folders."),
+        typer.Argument(
+            help="NIH ChestX-ray14 or CheXpert as published, ChestMNIST's .npz, a folder with two class folders, or "
+            "films that a table names."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="A new folder, or one that an interrupted prepare began.")],
-    finding: Annotated[str | None, typer.Option(help="One of NIH's 14 findings.  [default: Effusion]")] = None,
+    finding: Annotated[
+        str | None,
+        typer.Option(help='The collection\'s own word, such as "Pleural Effusion".  [default: Effusion]'),
+    ] = None,
     against: Annotated[
         options.Against, typer.Option(help="The other class: films labelled No Finding, or all other films.")
     ] = options.Against.nofinding,
+    class_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="NAME", help="The name of the finding's class, as in other collections: lung_opacity."
+        ),
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="The table of labels: a .csv or .csv.gz file.")] = None,
+    path_column: Annotated[str | None, typer.Option(help="Its column with the paths or names of the films.")] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Its column with 1, 0, -1 (uncertain) or nothing, or with the names of findings.  [default: the "
+            "column with the name of the finding]"
+        ),
+    ] = None,
+    patient_column: Annotated[str | None, typer.Option(help="Its column with the patients.")] = None,
+    view_column: Annotated[
+        list[str], typer.Option(help="Its column with the views. You can give it several times.")
+    ] = [],  # noqa: B006 (typer makes a new list for each call)
+    uncertain: Annotated[
+        options.Uncertain, typer.Option(help="What becomes of films with an uncertain label.")
+    ] = options.Uncertain.ignore,
+    positive: Annotated[str | None, typer.Option(help="The folder of films with the finding.")] = None,
+    negative: Annotated[
+        str | None, typer.Option(help="The folder of films without it, or the table's word for No Finding.")
+    ] = None,
     size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
     normalize: Annotated[
         options.Normalize, typer.Option(help="What becomes 0 and 1: the darkest and brightest pixel, or percentiles.")
@@ -91,6 +123,7 @@ def prepare(
 ) -> None:
     """Run ``cxr prepare``."""
     from cxrlib.cohorts.preparation import prepare as prepare_cohort
+    from cxrlib.cohorts.table_source import TableLayout
     from cxrlib.images.film_facts import count_warnings
 
     console: Console = context.obj
@@ -99,6 +132,17 @@ def prepare(
         out,
         finding=finding,
         against=against.value,
+        layout=TableLayout(
+            table=table,
+            path_column=path_column,
+            label_column=label_column,
+            patient_column=patient_column,
+            view_columns=tuple(view_column),
+            uncertain=uncertain.value,
+        ),
+        class_as=class_as,
+        positive=positive,
+        negative=negative,
         size=size,
         normalize=normalize.value,
         seed=seed,

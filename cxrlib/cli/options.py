@@ -9,6 +9,7 @@ from cxrlib.cli.progress import Console
 
 Collection = StrEnum("Collection", {"chestmnist": "chestmnist", "nih_sample": "nih-sample", "nih": "nih"})
 Against = StrEnum("Against", ["nofinding", "all"])
+Uncertain = StrEnum("Uncertain", ["ignore", "positive", "negative"])
 Normalize = StrEnum("Normalize", ["minmax", "percentile"])
 Split = StrEnum("Split", ["test", "val", "train", "all"])
 Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "nodule"])

@@ -3,6 +3,7 @@ from .duplicates import CopyWarning, check_copies, exact_copies, near_copies
 from .fetching import Fetched, fetch
 from .preparation import Prepared, prepare
 from .split import SPLITS, draw_split, draw_stratified_split, patient_position
+from .table_source import TableLayout
 
 __all__ = [
     "NOFINDING",
@@ -11,6 +12,7 @@ __all__ = [
     "CopyWarning",
     "Fetched",
     "Prepared",
+    "TableLayout",
     "check_copies",
     "draw_split",
     "draw_stratified_split",

@@ -6,6 +6,7 @@ splits, views and more. Without it, the two class folders are enough.
 """
 
 import re
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ from cxrlib.images.radiograph import SUFFIXES
 NOFINDING = "nofinding"
 """The name of the negative class and of its folder."""
 
+OTHER_NAMES = {"pleural_effusion": "effusion"}
+"""What some collections call a finding, and the name of its class. NIH has Effusion, and CheXpert Pleural Effusion."""
+
 COLUMNS = ("path", "label", "patient_id", "split", "view", "sex", "age", "findings", "film_id")
 """The columns of cohort.csv that have a fixed meaning, in the order in which `prepare` writes them."""
 
@@ -50,6 +54,11 @@ SIMULATION = "simulation.json"
 PREPARATION = "prepare.json"
 """The file that says how a cohort was prepared, and from which films. A later call of `prepare` continues the folder
 only if its settings and films are the same."""
+
+MAX_NAMES = 8
+"""A message lists no more names of folders. A collection may have a folder for each of its patients."""
+
+NAME_CLASSES = "if these are the classes, cxr prepare reads them with --positive NAME --negative NAME"
 
 NOT_CLASSES = ("masks",)
 """Folders beside the class folders that are not classes. `simulate` writes its masks into ``masks``."""
@@ -135,6 +144,31 @@ class Cohort:
         check_both_classes(self.labels, self.finding, f"{self.folder}: {description}", advice=advice)
 
 
+def class_name(finding: str) -> str:
+    """Return the name of the class, and of its folder, for a collection's own word for a finding.
+
+    Raises
+    ------
+    InputError
+        The word has no letter or digit, or means another folder.
+
+    Examples
+    --------
+    >>> class_name("Pleural Effusion"), class_name("Nodule/Mass")
+    ('effusion', 'nodule_mass')
+    """
+    name = plain_name(finding)
+    if not name or folder_key(name) in (NOFINDING, *NOT_CLASSES):
+        raise InputError(f"{finding!r:.80} cannot be the name of the finding's class; choose another (--as NAME)")
+    return name
+
+
+def plain_name(word: str) -> str:
+    """Return a word in lower case, with "_" for all that is no letter or digit, and NIH's word where it has one."""
+    name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", word)).strip("_").lower()
+    return OTHER_NAMES.get(name, name)
+
+
 def check_both_classes(labels: ArrayLike, finding: str, films: str, *, advice: str = "") -> None:
     """Refuse films that are all of one class.
 
@@ -163,7 +197,9 @@ def check_both_classes(labels: ArrayLike, finding: str, films: str, *, advice: s
         )
 
 
-def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals: bool = False) -> Cohort:
+def read_cohort(
+    folder: str | Path, *, finding: str | None = None, negative: str = NOFINDING, keep_laterals: bool = False
+) -> Cohort:
     """Read a cohort from its folder. Of the films, only headers of DICOM files are opened.
 
     Parameters
@@ -173,6 +209,8 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
         The positive class. It is needed only if several folders could be the positive
         class. Upper case, blanks, underscores and hyphens make no difference, neither
         here nor in the names of the class folders.
+    negative : str
+        The folder of the negative class, if it has another name than nofinding.
     keep_laterals : bool
         Keep films that a header or cohort.csv calls lateral. By default they are left
         out, with a note.
@@ -186,7 +224,7 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
-    positive, negative = _find_classes(folder, finding)
+    positive, negative = _find_classes(folder, finding, negative)
     finding = positive.strip().lower()
     films = list_films(folder, (positive, negative))
     table_file, others = _find_table(folder)
@@ -196,7 +234,7 @@ def read_cohort(folder: str | Path, *, finding: str | None = None, keep_laterals
         notes += table_notes
     else:
         table = _list_classes(folder, films, positive, negative)
-    table, patient_notes = _add_patients(folder, table)
+    table, patient_notes = add_patients(folder, table)
     notes += patient_notes
     lateral_notes: tuple[str, ...] = ()
     if not keep_laterals:
@@ -239,7 +277,7 @@ def read_unlabelled(folder: str | Path, *, keep_laterals: bool = False) -> tuple
         raise InputError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
     films = list_films(folder)
     table = pd.DataFrame({"path": films.paths}, dtype=str)
-    table, patient_notes = _add_patients(folder, table, below=f"{folder.resolve().name}/")
+    table, patient_notes = add_patients(folder, table, below=f"{folder.resolve().name}/")
     lateral_notes: tuple[str, ...] = ()
     if not keep_laterals:
         table, lateral_notes = leave_out_laterals(table)
@@ -249,10 +287,22 @@ def read_unlabelled(folder: str | Path, *, keep_laterals: bool = False) -> tuple
     return table, (*films.notes, *patient_notes, *lateral_notes)
 
 
-def _add_patients(folder: Path, table: pd.DataFrame, *, below: str = "") -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Add what DICOM headers say, and fill ``patient_id`` by the names of files and folders; return notes as well.
+def add_patients(folder: Path, table: pd.DataFrame, *, below: str = "") -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Add what DICOM headers say, and fill ``patient_id`` by the names of files and folders.
 
-    `below` stands before the paths, which `patients_from_names` reads from the class folder on.
+    Parameters
+    ----------
+    folder : Path
+    table : DataFrame
+        Its column ``path`` is relative to the folder.
+    below : str
+        Stands before the paths, because `patients_from_names` reads them from the class
+        folder on.
+
+    Returns
+    -------
+    table : DataFrame
+    notes : tuple of str
     """
     table, notes = add_headers(table, [folder / path for path in table["path"]])
     if "patient_id" not in table:
@@ -268,24 +318,29 @@ def _add_patients(folder: Path, table: pd.DataFrame, *, below: str = "") -> tupl
     return table, notes
 
 
-def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
-    """Return the names of the folders of the two classes, as they are spelled there: the finding, and no finding."""
-    entries = sorted(
+def list_classes(folder: Path) -> list[str]:
+    """Return the names of the folders that may be class folders, sorted."""
+    return sorted(
         entry.name
         for entry in folder.iterdir()
         if entry.is_dir()
         and not (entry.name.startswith("_") or is_litter(entry.name) or entry.name.lower() in NOT_CLASSES)
     )
-    found = ", ".join(entries) or "no folders"
-    needed = f"a cohort needs {NOFINDING}/ and one folder named after the finding, such as effusion/"
+
+
+def _find_classes(folder: Path, finding: str | None, wanted: str) -> tuple[str, str]:
+    """Return the names of the folders of the two classes, as they are spelled there: the finding, and no finding."""
+    entries = list_classes(folder)
+    found = ", ".join(entries[:MAX_NAMES]) + (", ..." if len(entries) > MAX_NAMES else "") or "no folders"
+    needed = f"a cohort needs {wanted}/ and one folder named after the finding, such as effusion/"
     names: dict[str, str] = {}
     for name in entries:
         if (key := folder_key(name)) in names:
             raise InputError(f"{folder}: {names[key]}/ and {name}/ count as one class; put their films into one folder")
         names[key] = name
-    if (negative := names.pop(NOFINDING, None)) is None:
-        hint = describe_tables(folder) or _describe_split_folders(folder, entries)
-        raise InputError(f"{folder}: no folder {NOFINDING}/ (found: {found}); {needed}{hint}")
+    if (negative := names.pop(folder_key(wanted), None)) is None:
+        hint = describe_tables(folder) or _describe_inner_folders(folder, entries)
+        raise InputError(f"{folder}: no folder {wanted}/ (found: {found}); {needed}{hint}")
     if finding is not None:
         if (key := folder_key(finding)) not in names:
             raise InputError(f"{folder}: no folder {finding}/ (found: {found})")
@@ -299,17 +354,16 @@ def _find_classes(folder: Path, finding: str | None) -> tuple[str, str]:
     return next(iter(names.values())), negative
 
 
-def _describe_split_folders(folder: Path, names: list[str]) -> str:
-    """Return a hint if the class folders lie one folder below, as in train/nofinding/; else ""."""
-    inner = []
+def _describe_inner_folders(folder: Path, names: list[str]) -> str:
+    """Return a hint if the folders have other names, or lie one folder below, as in train/nofinding/; else ""."""
     for name in names:
         with suppress(OSError):  # a folder that may not be listed
-            if any(folder_key(each.name) == NOFINDING for each in (folder / name).iterdir()):
-                inner.append(name)
-    if not inner:
-        return ""
-    advice = f"put the films of all splits into the same class folders, and name their splits in {TABLE}"
-    return f"; class folders lie in {', '.join(f'{name}/' for name in inner)}: {advice}"
+            inner = list_classes(folder / name)
+            if any(folder_key(each) == NOFINDING for each in inner):
+                return f"; class folders lie in {name}/: cxr prepare reads train/, val/ and test/, and keeps that split"
+            if len(inner) == 2:
+                return f"; {name}/ holds {inner[0]}/ and {inner[1]}/: {NAME_CLASSES}"
+    return f"; {NAME_CLASSES}" if len(names) == 2 else ""
 
 
 def _find_table(folder: Path) -> tuple[Path | None, list[str]]:

@@ -62,7 +62,7 @@ def leave_out_laterals(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ..
     """Return the films that are not lateral by their column ``view``, and a note that counts the others."""
     if "view" not in table:
         return table, ()
-    lateral = table["view"].map(is_lateral)
+    lateral = table["view"].isin([view for view in table["view"].unique() if is_lateral(view)])
     if not lateral.any():
         return table, ()
     note = f"{lateral.sum():,} lateral films are left out; keep them with --keep-laterals"

@@ -17,7 +17,7 @@ from cxrlib.cohorts.film_files import FilmFiles, list_films
 from cxrlib.cohorts.film_headers import leave_out_laterals
 from cxrlib.cohorts.other_tables import list_tables, read_headings
 from cxrlib.cohorts.source import Source, check_choice
-from cxrlib.cohorts.split import draw_stratified_split
+from cxrlib.cohorts.split import TRAIN_VAL_FRACTIONS, draw_stratified_split
 from cxrlib.cohorts.user_table import folder_key, read_ages, read_patients, read_user_table
 from cxrlib.errors import InputError
 from cxrlib.files import read_bytes, read_csv
@@ -37,9 +37,6 @@ NEEDED_HEADINGS = ("Image Index", "Finding Labels")
 
 LISTS = {"train_val": "train_val_list.txt", "test": "test_list.txt"}
 """The official split: each file lists the names of its images."""
-
-TRAIN_VAL_FRACTIONS = (0.85, 0.15, 0.0)
-"""How the patients of the train_val list are divided into train, val and test. The fractions are our choice."""
 
 HEADINGS = {"view": ("View Position",), "sex": ("Patient Gender", "Patient Sex")}
 """Our columns, and what the releases call them."""

@@ -1,9 +1,10 @@
 """Make a cohort of one resolution from radiographs as they are published.
 
-`prepare` reads NIH ChestX-ray14 as published, ChestMNIST's .npz, or two class
-folders of PNG, JPEG or DICOM. It writes 16-bit gray PNG in two class folders,
-with a cohort.csv. Memory does not grow with the number of images. A call that
-was cut off is continued by the next one.
+`prepare` reads NIH ChestX-ray14 and CheXpert as published, ChestMNIST's .npz, any
+films with a table of labels, or two class folders of PNG, JPEG or DICOM. It
+writes 16-bit gray PNG in two class folders, with a cohort.csv. Memory does not
+grow with the number of images. A call that was cut off is continued by the next
+one.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -27,12 +28,15 @@ from cxrlib.cohorts.cohort import (
     NOFINDING,
     PREPARATION,
     check_both_classes,
+    class_name,
     refuse_inside_cohort,
     simulated_seed,
 )
 from cxrlib.cohorts.film_files import is_litter, is_thumbnail
 from cxrlib.cohorts.source import Source, open_class_folders
 from cxrlib.cohorts.split import check_split, draw_stratified_split, split_keys
+from cxrlib.cohorts.table_source import TableLayout, find_chexpert_table
+from cxrlib.cohorts.table_source import open_source as open_table
 from cxrlib.errors import InputError
 from cxrlib.files import Progress, no_progress
 from cxrlib.images.film_facts import FilmWarning, check_accept
@@ -86,6 +90,10 @@ def prepare(
     *,
     finding: str | None = None,
     against: str = "nofinding",
+    layout: TableLayout | None = None,
+    class_as: str | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
     size: int = 256,
     normalize: str = "minmax",
     seed: int = 0,
@@ -99,17 +107,28 @@ def prepare(
     Parameters
     ----------
     source : path-like
-        NIH's layout (a label file, and images in any sub-folders), ChestMNIST's
-        ``.npz`` or a folder with nothing else in it, or two class folders.
+        NIH's layout (a label file, and images in any sub-folders), CheXpert's folder,
+        films that a table names, ChestMNIST's ``.npz`` or a folder with nothing else in
+        it, or two class folders. Class folders may lie below train/, val/ and test/,
+        which are then the split.
     out : path-like
         A new folder, or one that an earlier call with the same settings began.
     finding : str, optional
-        NIH and ChestMNIST: one of the 14 findings (default Effusion). Two class
-        folders: the positive class. It is needed only if several folders could be the
-        positive class.
+        The collection's own word for it. NIH and ChestMNIST: one of the 14 findings.
+        NIH, ChestMNIST and CheXpert: the default is Effusion. Two class folders: the
+        positive class. It is needed only if several folders could be the positive
+        class.
     against : {"nofinding", "all"}
-        NIH and ChestMNIST: compare with images labelled No Finding, or with every
-        other image.
+        Compare with images labelled No Finding, or with every other image. Class
+        folders have no other images.
+    layout : TableLayout, optional
+        The table of labels, and what its columns mean.
+    class_as : str, optional
+        The name of the finding's class and folder, if it is not to be the collection's
+        word. A run that was trained on one collection then knows its finding in another.
+    positive, negative : str, optional
+        Two class folders: their names. A table: `negative` is its word for images
+        without any finding.
     size : int
         The side of the images in pixels.
     normalize : {"minmax", "percentile"}
@@ -117,8 +136,8 @@ def prepare(
     seed : int
         The seed of the split. It is used where the source has no complete split.
     allow_missing : bool
-        NIH: leave out the images that the label file names but that are not there. By
-        default missing images are an error.
+        Leave out the images that a table names but that are not there. By default
+        missing images are an error.
     keep_laterals : bool
         Keep films that a header or a table calls lateral. By default they are left out
         and counted in a note.
@@ -141,25 +160,15 @@ def prepare(
     path, out = Path(source), Path(out)
     check_accept(accept)
     _check_arguments(path, out, size, normalize)
-    if archive := chestmnist.find_archive(path):
-        opened = chestmnist.open_source(archive, finding=finding, against=against, size=size)
-    elif label_file := nih.find_label_file(path):
-        opened = nih.open_source(
-            path,
-            label_file,
-            finding=finding,
-            against=against,
-            seed=seed,
-            allow_missing=allow_missing,
-            keep_laterals=keep_laterals,
-            accept=accept,
-        )
-    else:
-        opened = open_class_folders(path, finding=finding, keep_laterals=keep_laterals, accept=accept)
+    options = dict(seed=seed, allow_missing=allow_missing, keep_laterals=keep_laterals, accept=accept)
+    opened = _open_source(path, layout or TableLayout(), positive, negative, size, finding, against, options)
+    if class_as is not None:
+        opened = replace(opened, finding=class_name(class_as))
     table, notes = _with_split(opened, seed)
     table["path"] = _target_paths(table, opened.finding)
     settings = {"finding": opened.finding, "against": against, "size": size, "normalize": normalize, "seed": seed}
     settings |= {"keep_laterals": keep_laterals, "accept": sorted(accept), "films": _fingerprint(opened.path, table)}
+    settings |= opened.origin
     if (simulated := simulated_seed(path)) is not None:
         settings["simulated_seed"] = simulated  # a run that was trained on these films must know them
     for name in (*TABLES, PREPARATION):
@@ -188,6 +197,40 @@ def prepare(
             raise
         _write_tables(out, opened, kept, rejected, unusual)
     return Prepared(out, counts, rejected, unusual, notes + _notes_on_copies(kept))
+
+
+def _open_source(
+    path: Path,
+    layout: TableLayout,
+    positive: str | None,
+    negative: str | None,
+    size: int,
+    finding: str | None,
+    against: str,
+    options: dict[str, Any],
+) -> Source:
+    """Find out what kind of collection it is, and open it. The options are those of a table."""
+    in_folders = {name: options[name] for name in ("seed", "keep_laterals", "accept")}
+    if positive is not None:
+        if layout != TableLayout():
+            raise InputError(f"{path}: --positive is for class folders; name the finding of a table with --finding")
+        opened = open_class_folders(path, finding=positive, negative=negative or NOFINDING, **in_folders)
+        return replace(opened, finding=class_name(opened.finding))
+    options |= {"finding": finding, "against": against}
+    if layout.table is not None:
+        return open_table(path, layout, negative=negative, **options)
+    archive, label_file = chestmnist.find_archive(path), nih.find_label_file(path)
+    if not (archive or label_file) and (chexpert := find_chexpert_table(path)):
+        return open_table(path, replace(layout, table=chexpert.absolute()), negative=negative, **options)
+    if layout != TableLayout():
+        raise InputError(f"{path}: the columns of a table are given, and no table; name it with --table")
+    if (archive or label_file) and negative is not None:
+        raise InputError(f"{path}: is a collection with its own word for No Finding; leave --negative out")
+    if archive:
+        return chestmnist.open_source(archive, finding=finding, against=against, size=size)
+    if label_file:
+        return nih.open_source(path, label_file, **options)
+    return open_class_folders(path, finding=finding, negative=negative or NOFINDING, **in_folders)
 
 
 def _check_arguments(source: Path, out: Path, size: int, normalize: str) -> None:

@@ -18,6 +18,9 @@ SPLITS = ("train", "val", "test")
 FRACTIONS = (0.70, 0.15, 0.15)
 """The fractions of train, val and test, in the order of `SPLITS`. They are our choice."""
 
+TRAIN_VAL_FRACTIONS = (0.85, 0.15, 0.0)
+"""How the patients of train are divided into train, val and test if a collection has no val. Our choice."""
+
 UNKNOWN_PATIENT = "file:"
 """The id of an unknown patient starts with this. The rest is the file's path."""
 
@@ -225,6 +228,25 @@ def draw_stratified_split(
         for start, stop, split in zip((0, *borders), (*borders, len(ordered)), SPLITS, strict=True):
             split_of_patient.update(dict.fromkeys(ordered[start:stop], split))
     return [split_of_patient[patient] for patient in patients]
+
+
+def add_missing_val(table: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Draw val from train by patient if a split has train and test alone, and say so in a note.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``split``, ``patient_id`` and ``label``.
+    seed : int
+        The seed of the draw.
+    """
+    if set(table["split"]) != {"train", "test"}:
+        return table, ()
+    train = table[table["split"] == "train"]
+    drawn = draw_stratified_split(train["patient_id"], train["label"], seed=seed, fractions=TRAIN_VAL_FRACTIONS)
+    split = table["split"].copy()
+    split[train.index] = drawn
+    return table.assign(split=split), ("test is the collection's; val is drawn by patient from its train, 85/15",)
 
 
 def check_split(table: pd.DataFrame, where: str | Path) -> None:

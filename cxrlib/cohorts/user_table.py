@@ -7,11 +7,13 @@ Anything else is refused, with the number of its row.
 
 import codecs
 import csv
+import gzip
 import io
 import re
 import unicodedata
+import zlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,7 +28,7 @@ from cxrlib.images.pseudonym import patient_key, whole_number
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Excel writes semicolons where the comma is the decimal sign."""
 
-SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+SPLIT_NAMES = {"training": "train", "valid": "val", "validate": "val", "validation": "val", "testing": "test"}
 """Other names of the splits, in lower case."""
 
 TRUE_WORDS, FALSE_WORDS = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
@@ -46,19 +48,22 @@ def folder_key(name: str) -> str:
 
 
 def read_user_table(
-    path: Path, *, needed: tuple[str, ...], known: Collection[str]
+    path: Path, *, needed: tuple[str, ...], known: Collection[str], only_known: bool = False
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a table as text, and return it with notes.
 
     Parameters
     ----------
     path : Path
+        If the name ends in ``.gz``, the file is unpacked first.
     needed : tuple of str
         Columns that the table must have. A row without a value in the first of them is
         refused, unless the whole row is empty. Empty rows are dropped.
     known : collection of str
         The columns whose headings are found in any case, and whose cells are returned
         without blanks around them.
+    only_known : bool
+        Keep no other columns. A wide table then takes less memory.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def read_user_table(
     InputError
         The file cannot be read as a table. A column is missing, or is there twice.
     """
-    data = read_bytes(path, MAX_TABLE_BYTES)
+    data = _read_table_bytes(path)
     if name := name_format(data):
         raise InputError(f"{path}: is {name}, not text; save the table as CSV in UTF-8, not as a workbook")
     text, encoding = _decode(path, data)
@@ -82,12 +87,9 @@ def read_user_table(
     heading = next(iter(text[:_MAX_HEADING].lstrip().splitlines()), "")
     cells_by_separator = {separator: next(csv.reader([heading], delimiter=separator), []) for separator in SEPARATORS}
     separator = max(SEPARATORS, key=lambda each: sum(folder_key(cell) in keys for cell in cells_by_separator[each]))
-    try:
-        rows = list(csv_rows(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    num_before = next((number for number, cells in enumerate(rows) if any(cells)), 0)  # empty rows above the heading
-    given = [cell.strip() for cell in rows[num_before]] if rows else []
+    reader = _read_rows(path, text, separator)
+    num_before, cells = next((row for row in enumerate(reader) if any(row[1])), (0, []))  # empty rows above the heading
+    given = [cell.strip() for cell in cells]
     names = [keys.get(folder_key(cell), cell) for cell in given]
     for name in names:
         if name and names.count(name) > 1:
@@ -95,13 +97,15 @@ def read_user_table(
     missing = [column for column in needed if column not in names]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)} (found: {', '.join(names)})")
-    for number, cells in [row for row in enumerate(rows, start=1) if len(row[1]) != len(names)]:
+    kept = [i for i, name in enumerate(names) if name in known or not only_known]
+    rows = []
+    for number, cells in enumerate(reader, start=num_before + 2):
         if any(cell.strip() for cell in cells[len(names) :]):
             found = f"row {number} has {len(cells)} cells, and the heading has {len(names)}"
             raise InputError(f"{path}: {found}; put quotes around a cell that holds a separator")
-        cells[:] = (cells + [""] * len(names))[: len(names)]
-    index = pd.RangeIndex(num_before + 2, len(rows) + 1)
-    table = pd.DataFrame(rows[num_before + 1 :], index, names, dtype=str)
+        rows.append([cells[i] if i < len(cells) else "" for i in kept])
+    names, given = [names[i] for i in kept], [given[i] for i in kept]
+    table = pd.DataFrame(rows, pd.RangeIndex(num_before + 2, num_before + 2 + len(rows)), names, dtype=str)
     for column in known:
         if column in table:
             table[column] = [cell.strip() for cell in table[column]]
@@ -123,6 +127,28 @@ def read_user_table(
     if (table.loc[:, np.logical_not(has_name)] != "").any(axis=None):
         notes.append(f"{path.name}: a column without a heading is left out")
     return table.loc[:, has_name], tuple(notes)
+
+
+def _read_rows(path: Path, text: str, separator: str) -> Iterator[list[str]]:
+    try:
+        yield from csv_rows(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+
+
+def _read_table_bytes(path: Path) -> bytes:
+    """Return the content of a table, unpacked if its name ends in ``.gz``."""
+    data = read_bytes(path, MAX_TABLE_BYTES)
+    if path.suffix.lower() != ".gz":
+        return data
+    try:
+        with gzip.open(io.BytesIO(data)) as packed:
+            data = packed.read(MAX_TABLE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be unpacked ({error}); get the file again") from None
+    if len(data) > MAX_TABLE_BYTES:
+        raise InputError(f"{path}: has more than {MAX_TABLE_BYTES:,} bytes when it is unpacked, which is too many")
+    return data
 
 
 def _decode(path: Path, data: bytes) -> tuple[str, str]:
