@@ -493,6 +493,25 @@ def report(
     output.show(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
+@app.command(help="Write a run as one ONNX file, which scores images without this library.")
+def export(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
+    out: Annotated[Path, typer.Argument(help="The file, such as effusion.onnx. An older export is replaced.")],
+    operating_point: options.OperatingPoint = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run ``cxr export``."""
+    from cxrlib.training.export import USE, export_onnx
+
+    console: Console = context.obj
+    opened = _open_run(run, operating_point)
+    console.note(*_describe_point(opened), USE)
+    file = export_onnx(opened, out)
+    point = f"threshold {opened.threshold:.4f}, operating point {opened.operating_point.name}"
+    output.show(f"{file}: {file.stat().st_size / 1e6:.1f} MB; {point}")
+
+
 def _open_run(name: str, operating_point: str | None = None) -> "Run":
     from cxrlib.training.run import open_run
 

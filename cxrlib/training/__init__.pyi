@@ -1,5 +1,6 @@
 from .batches import iterate_batches, load_images, make_dataset
 from .comparison import Comparison, compare
+from .export import export_onnx
 from .fitting import train, with_split
 from .run import SIMULATED, Prediction, Run, open_run
 from .schedule import learning_rate
@@ -16,6 +17,7 @@ __all__ = [
     "StoredPoint",
     "choose_threshold",
     "compare",
+    "export_onnx",
     "iterate_batches",
     "learning_rate",
     "load_images",
