@@ -20,7 +20,7 @@ from cxrlib.training.run import Run
 if TYPE_CHECKING:  # needed by the lessons only: it is installed with the extra "course"
     from ipywidgets import VBox, Widget
 
-PATIENT, SIZE = 57, 160
+PATIENT, SIZE = 189, 160
 """The simulated patient of the volume explorer, chosen by eye, and the side of the film in pixels."""
 
 
