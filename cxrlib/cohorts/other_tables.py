@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 from cxrlib.cohorts.film_files import is_litter
+from cxrlib.files import csv_rows
 
 CHEXPERT = ("Path", "Frontal/Lateral")
 """Two headings by which CheXpert's table is known."""
@@ -112,7 +113,10 @@ def _read_start(table: Path, num_lines: int) -> list[list[str]]:
         return []
     text = [line.decode("utf-8-sig", "replace").strip() for line in lines if line]
     separator = max(",;\t", key=text[0].count) if text else ","
+    rows: list[list[str]] = []
     try:
-        return [[cell.strip() for cell in row] for row in csv.reader(text, delimiter=separator, skipinitialspace=True)]
-    except csv.Error:
-        return []
+        for cells in csv_rows(text, delimiter=separator, skipinitialspace=True):
+            rows.append([cell.strip() for cell in cells])
+    except (ValueError, csv.Error):
+        pass  # a cell in quotes may go on after the lines that were read
+    return rows

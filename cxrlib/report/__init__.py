@@ -4,7 +4,6 @@
 - `cxrlib.report.prediction`: one film with its heat map, score, decision and warnings
 - `cxrlib.report.card`: the model card, in Markdown
 - `cxrlib.report.page`: the HTML page of ``cxr report``, with `cxrlib.report.charts` and `cxrlib.report.html`
-- `cxrlib.report.groups`: the figures of groups of films, for card and page
 """
 
 import lazy_loader
