@@ -252,7 +252,7 @@ def _trace_lungs(
     size = rays.x0.shape[0]
     lung, filled, squeezed = np.zeros((3, size, size), np.float32)
     density = np.ones((size, size), np.float32)
-    unevenness = fluid.draw_unevenness(patient, size)
+    unevenness = fluid.draw_unevenness(patient, size) if filling else np.zeros_like(density)
     volume = 0.0
     rows, columns = chest.chest_box(rays, patient, inner)
     step = max(1, BAND // (chest.CELLS * (columns.stop - columns.start)))
