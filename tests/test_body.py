@@ -117,7 +117,8 @@ def test_clavicles_begin_beside_the_midline_and_rise_to_the_acromion():
     for number in range(20):
         patient = draw_patient(number)
         for view in ("PA", "AP"):
-            clavicles = [shape.points for shape in bones._shoulders(patient, view, 0.0) if shape.layer == 6]
+            (clavicles,) = [shapes.points for shapes in bones._shoulders(patient, view, 0.0) if shapes.layer == 6]
+            assert len(clavicles) == 2
             for points in clavicles:
                 half = len(points) // 2
                 middle = (points[:half] + points[half:][::-1]) / 2

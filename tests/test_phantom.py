@@ -409,6 +409,8 @@ REFUSED = [
     ({"amount": 16.0, "finding": "nodule"}, "a nodule of 16 cm is asked for; it must be at most 15 cm"),
     ({"devices": ("leads", "watch")}, "device 'watch' is unknown; it must be one of leads"),
     ({"patient": -1}, "patient is -1"),
+    ({"seed": 2**32}, "seed is 4294967296; it must be at least 0 and below 4,294,967,296"),
+    ({"visit": 2**32 - 1}, "visit is 4294967295; it must be at least 0 and below 4,294,967,295"),
     ({"site": 7}, "site is 7"),
 ]
 

@@ -76,9 +76,9 @@ class Order:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
-        for name in ("patient", "visit", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        for name, limit in {"patient": 2**32, "visit": 2**32 - 1, "seed": 2**32}.items():
+            if not 0 <= getattr(self, name) < limit:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 0 and below {limit:,}")
         if not 0 <= self.site < len(SITES):
             raise InputError(f"site is {self.site}; it must be 0 to {len(SITES) - 1}")
         unknown = set(self.devices) - {*DEVICES, "portable"}
@@ -252,7 +252,7 @@ def _trace_lungs(
     size = rays.x0.shape[0]
     lung, filled, squeezed = np.zeros((3, size, size), np.float32)
     density = np.ones((size, size), np.float32)
-    unevenness = fluid.draw_unevenness(patient, size)
+    unevenness = fluid.draw_unevenness(patient, size) if filling else np.zeros_like(density)
     volume = 0.0
     rows, columns = chest.chest_box(rays, patient, inner)
     step = max(1, BAND // (chest.CELLS * (columns.stop - columns.start)))

@@ -9,7 +9,7 @@ comment names a source.
 """
 
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import groupby
 from math import cos, pi, sin
 
 import cv2
@@ -34,6 +34,9 @@ STEPS = 24
 """Points along a rib: angles around the chest, from the spine behind to the sternum in front."""
 ROUND = np.array([(sin(pi * step / STEPS), cos(pi * step / STEPS)) for step in range(STEPS + 1)], np.float32)
 
+SIDES = np.array([(-1, 1, 1), (1, 1, 1)])[:, None, None]
+"""Factors (2, 1, 1, 3) that mirror points of the patient's left to the right, and that leave them on the left."""
+
 RING = np.array([(cos(pi * step / 5), sin(pi * step / 5)) for step in range(10)])
 
 # gray levels: inside, and along the border
@@ -47,23 +50,29 @@ BLADE, BLADE_BORDER, BLADE_SPINE, CORACOID = (14.0, 24.0), (38.0, 66.0), (22.0, 
 UPPER_ACROSS, UPPER_ALONG = (0.62, 0.80, 0.92, 0.98), (0.70, 0.84, 0.94, 1.0)
 """Width and length of the upper ribs over those of the wall there: the first reaches 7 cm from the midline."""
 
+FLOATING = np.ones((RIBS, STEPS + 1))
+"""Width of each rib at its points: ribs 11 and 12 end in a point."""
+FLOATING[10, :10] = np.sqrt(np.minimum(np.linspace(10, 0, 10), 1))
+FLOATING[11, :7] = np.sqrt(np.minimum(np.linspace(7, 0, 7), 1))
+
 CARTILAGE = (2.6, 4.2, 5.4, 6.4, 7.6, 9.0, 10.4, 11.4, 12.0, 12.6)
 """How far from the midline the bone of each rib ends in front. Ribs 11 and 12 have no end in front."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A part of a bone, to be filled and outlined.
+class Shapes:
+    """Parts of bones that look alike, to be filled and outlined in one call.
 
     Attributes
     ----------
     layer : int
-        Shapes of different layers add up. In one layer, the later shape covers the earlier one.
-    points : ndarray, (N, 3), cm
+        Shapes of different layers add up. In one layer, the later ones cover the earlier ones.
+    points : ndarray, (M, N, 3), cm
+        M outlines of N points each.
     inside, border : float
         Gray levels. A border of 0 is not drawn.
     closed : bool
-        Whether the outline is drawn all around. Else the first and the second half of the points are two lines.
+        Whether an outline is drawn all around. Else the first and the second half of its points are two lines.
     """
 
     layer: int
@@ -71,11 +80,6 @@ class Shape:
     inside: float
     border: float = 0.0
     closed: bool = False
-
-    @property
-    def look(self) -> tuple[float, float, bool]:
-        """Shapes with the same look are drawn in one call."""
-        return self.inside, self.border, self.closed
 
 
 def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndarray:
@@ -89,37 +93,33 @@ def bone_attenuation(patient: Patient, geometry: Geometry, size: int) -> np.ndar
     """
     side = canvas_side(size, max(256, 2 * size))
     trim = 0.5 * geometry.field / side  # OpenCV fills a polygon with its outline, half a pixel wider on every side
+    ribs = rib_curves(patient)
     shapes = [
-        *_ribs(patient, trim),
-        *_wall_lines(patient, trim),
+        *_ribs(patient, ribs, trim),
+        *_wall_lines(patient, ribs, trim),
         *_spine(patient),
         *_manubrium(patient),
         *_shoulders(patient, geometry.view, trim),
     ]
-    places = canvas_points(geometry, np.concatenate([shape.points for shape in shapes]), side)
-    ends = list(accumulate(len(shape.points) for shape in shapes))
-    outlines = [places[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    shapes.sort(key=lambda shape: shape.layer)
+    places = canvas_points(geometry, np.concatenate([shape.points.reshape(-1, 3) for shape in shapes]), side)
     pixels = side / 512  # width of a border: about 0.08 cm; OpenCV draws 0.9 or 3.5 pixels; the gray makes up for it
     width, strength = (1, pixels) if pixels < 2 else (2, pixels / 3.9)
-    total = np.zeros((side, side), np.uint8)
-    pairs = sorted(zip(shapes, outlines, strict=True), key=lambda pair: pair[0].layer)
-    for _, layer in groupby(pairs, key=lambda pair: pair[0].layer):
+    total, start = np.zeros((side, side), np.uint8), 0
+    for _, layer in groupby(shapes, key=lambda shape: shape.layer):
         canvas = np.zeros((side, side), np.uint8)
-        for (inside, border, closed), same in groupby(layer, key=lambda pair: pair[0].look):
-            group = [outline for _, outline in same]
-            if inside:
-                cv2.fillPoly(canvas, group, inside, cv2.LINE_8, FRACTION_BITS)
-            if border:
-                lines = group if closed else [half for outline in group for half in _halves(outline)]
-                gray = inside + strength * (border - inside)
-                cv2.polylines(canvas, lines, closed, gray, width, cv2.LINE_8, FRACTION_BITS)
+        for shape in layer:
+            count, length, _ = shape.points.shape
+            outlines = list(places[start : start + count * length].reshape(count, length, 2))
+            start += count * length
+            cv2.fillPoly(canvas, outlines, shape.inside, cv2.LINE_8, FRACTION_BITS)
+            if shape.border:
+                half = length // 2
+                lines = outlines if shape.closed else [part for line in outlines for part in (line[:half], line[half:])]
+                gray = shape.inside + strength * (shape.border - shape.inside)
+                cv2.polylines(canvas, lines, shape.closed, gray, width, cv2.LINE_8, FRACTION_BITS)
         cv2.add(total, canvas, dst=total)
     return shrink(total, size) * (MINERAL * patient.bone_density * (BONE - SOFT))
-
-
-def _halves(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    half = len(outline) // 2
-    return outline[:half], outline[half:]
 
 
 def rib_curves(patient: Patient) -> np.ndarray:
@@ -142,68 +142,62 @@ def rib_curves(patient: Patient) -> np.ndarray:
     return curves
 
 
-def _ribs(patient: Patient, trim: float) -> list[Shape]:
+def _ribs(patient: Patient, curves: np.ndarray, trim: float) -> list[Shapes]:
     """Return the ribs behind (layer 0) and in front (layer 1), and what is calcified of their cartilage."""
     rng, size, middle = patient.rng("ribs"), patient.scale, STEPS // 2
-    curves = rib_curves(patient)
     bright = rng.uniform(0.9, 1.1, RIBS) * np.clip(2.2 - 0.15 * np.arange(RIBS), 0.5, 1)  # the lowest are thin
     calcified = rng.random((RIBS, 2, STEPS // 2)) < 0.012 * max(patient.age - 35, 0)
     dx, dz = differences(curves[..., 0]), differences(curves[..., 2])
     level = np.abs(dx) / np.sqrt(dx * dx + dz * dz)  # at the side a rib is seen from its edge, which is thinner
-    floating = np.ones((RIBS, STEPS + 1))  # ribs 11 and 12 end in a point
-    floating[10, :10], floating[11, :7] = np.linspace(10, 0, 10), np.linspace(7, 0, 7)
-    floating = np.sqrt(np.minimum(floating, 1))
-    both = np.stack([curves * (side, 1, 1) + (patient.middle, 0, 0) for side in (-1, 1)])
-    behind = band(both, (0.20 + 0.31 * level) * floating * size, trim)
+    both = curves * SIDES + (patient.middle, 0, 0)
+    behind = band(both, (0.20 + 0.31 * level) * FLOATING * size, trim)
     cartilage = np.array((*CARTILAGE, 0, 0))[:, None] * size
     ends = np.clip((curves[..., 0] - cartilage) / size + 0.1, 0.1, 1)  # in front, a rib narrows to its end
     in_front = band(both, (0.20 + 0.44 * level) * np.sqrt(ends) * size, trim)
     stops = middle + (curves[:, middle:, 0] > cartilage).sum(axis=1)
     shapes = []
-    for number in range(RIBS):
-        inside, border = POSTERIOR[0] * bright[number], POSTERIOR[1] * bright[number]
+    for number, (light, stop) in enumerate(zip(bright.tolist(), stops.tolist(), strict=True)):
+        inside, border = POSTERIOR[0] * light, POSTERIOR[1] * light
+        rear, front = behind[:, number], in_front[:, number]
         if number < len(CARTILAGE):
-            stop = max(int(stops[number]), middle + 4)
             nearer = 1.5 if number < 2 else 1.0  # the first two are seen from their broad side
-            pieces = [  # towards the front it fades
-                (0, behind, 1, middle - 1, inside, border),
-                (0, behind, middle - 2, middle + 1, 0.85 * inside, 0.85 * border),
-                (0, behind, middle, middle + 3, 0.6 * inside, 0.6 * border),
-                (1, in_front, middle + 2, stop, ANTERIOR[0] * bright[number] * nearer, ANTERIOR[1]),
+            shapes += [  # towards the front it fades
+                Shapes(0, _part(rear, 1, middle - 1), inside, border),
+                Shapes(0, _part(rear, middle - 2, middle + 1), 0.85 * inside, 0.85 * border),
+                Shapes(0, _part(rear, middle, middle + 3), 0.6 * inside, 0.6 * border),
+                Shapes(1, _part(front, middle + 2, max(stop, middle + 4)), ANTERIOR[0] * light * nearer, ANTERIOR[1]),
             ]
         else:
-            pieces = [(0, behind, 1, (10, 7)[number - len(CARTILAGE)], inside, border)]
-        for layer, bands, start, end, gray, edge in pieces:
-            shapes += [Shape(layer, _part(side[number], start, end), gray, edge) for side in bands]
-        for side, place in zip(*np.nonzero(calcified[number]), strict=True):
-            if stops[number] <= place + middle < STEPS and number < 9:
-                at = int(place) + middle
-                shapes.append(Shape(1, _part(in_front[side, number], at - 1, at + 1), *CALCIFIED))
+            shapes.append(Shapes(0, _part(rear, 1, (10, 7)[number - len(CARTILAGE)]), inside, border))
+        sides, places = np.nonzero(calcified[number, :, stop - middle :])
+        if number < 9 and len(sides):
+            at = places + stop
+            corners = np.stack([at - 1, at, -at - 1, -at], axis=-1)
+            shapes.append(Shapes(1, front[sides[:, None], corners], *CALCIFIED))
     return shapes
 
 
-def _part(outline: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Return the outline of a band from one of its points to before another one."""
-    return np.concatenate([outline[start:stop], outline[len(outline) - stop : len(outline) - start]])
+def _part(outlines: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return the outlines (..., N, 3) of bands from one of their points to before another one."""
+    length = outlines.shape[-2]
+    return np.concatenate([outlines[..., start:stop, :], outlines[..., length - stop : length - start, :]], axis=-2)
 
 
-def _wall_lines(patient: Patient, trim: float) -> list[Shape]:
+def _wall_lines(patient: Patient, ribs: np.ndarray, trim: float) -> list[Shapes]:
     """Return the white line at each side (layer 2): rays along the wall cross one rib after the other."""
-    top = float(rib_curves(patient)[1, STEPS // 2, 2])
-    z = np.linspace(patient.base - 5, top, 20, dtype=np.float32)
+    z = np.linspace(patient.base - 5, float(ribs[1, STEPS // 2, 2]), 20, dtype=np.float32)
     ends = np.minimum(np.linspace(0, 8, 20), 1) * np.minimum(np.linspace(4, 0, 20), 1)  # it is narrow at both ends
     wall = wall_at(patient, z, beyond=0.35 * patient.scale)
     line = np.stack([wall.width, wall.middle_y, z], axis=-1).astype(float)
     radii, grays = np.array(WALL_LINES).T
-    bands = band(np.stack([line] * len(radii)), radii[:, None] * patient.scale * ends, trim)
+    bands = band(line, radii[:, None] * patient.scale * ends, trim)
     return [
-        Shape(2, outline * (side, 1, 1) + (patient.middle, 0, 0), gray)
+        Shapes(2, outline * SIDES[:, 0] + (patient.middle, 0, 0), gray)
         for outline, gray in zip(bands, grays.tolist(), strict=True)
-        for side in (-1, 1)
     ]
 
 
-def _spine(patient: Patient) -> list[Shape]:
+def _spine(patient: Patient) -> list[Shapes]:
     """Return vertebral bodies with pedicles and spinous processes (layer 2), and transverse processes (layer 4)."""
     rng, size = patient.rng("spine"), patient.scale
     bend, tilt = rng.normal(0, 0.35), rng.normal(0, 0.02)  # no spine is quite straight
@@ -223,31 +217,32 @@ def _spine(patient: Patient) -> list[Shape]:
     stub = np.array([(-0.7, 0.1), (0.6, 0.5), (0.6, 1.1), (-0.7, 0.8)]) * (size, tall)
     stubs = [_around(x + sign * (wide + 0.6 * size), z, sign * stub[:, 0], stub[:, 1], depth + 1.5) for sign in (-1, 1)]
     return [
-        *(Shape(2, outline, *BODY, closed=True) for outline in bodies),
-        *(Shape(2, outline, *PEDICLE, closed=True) for outlines in (*pedicles, spines) for outline in outlines),
-        *(Shape(4, outline, TRANSVERSE) for outlines in stubs for outline in outlines),
+        Shapes(2, bodies, *BODY, closed=True),
+        Shapes(2, np.concatenate([*pedicles, spines]), *PEDICLE, closed=True),
+        Shapes(4, np.concatenate(stubs), TRANSVERSE),
     ]
 
 
 def _around(x: np.ndarray, z: np.ndarray, across: np.ndarray, up: np.ndarray, depth: float) -> np.ndarray:
     """Return outlines (M, N, 3) around M points (x, z), at one depth; `across` and `up` are (N,) or (M, N)."""
-    x, z = np.broadcast_arrays(x[:, None] + across, z[:, None] + up)
-    return np.stack([x, np.full_like(x, depth), z], axis=-1)
+    points = np.empty((len(x), across.shape[-1], 3))
+    points[..., 0], points[..., 1], points[..., 2] = x[:, None] + across, depth, z[:, None] + up
+    return points
 
 
-def _flat(corners: list[tuple[float, float]], depth: float) -> np.ndarray:
-    """Return corners (x, z) as points (N, 3) at one depth."""
-    return np.array([(x, depth, z) for x, z in corners])
+def _flat(outlines: list[list[tuple[float, float]]], depth: float) -> np.ndarray:
+    """Return M outlines of N corners (x, z) as points (M, N, 3) at one depth."""
+    return np.array([[(x, depth, z) for x, z in corners] for corners in outlines])
 
 
-def _manubrium(patient: Patient) -> list[Shape]:
+def _manubrium(patient: Patient) -> list[Shapes]:
     """Return the upper part of the sternum (layer 3): 5 cm high, wider above."""
     size = patient.scale
     top = patient.apex - 4.8 * size
     half = (0.5, -0.4), (2.4, 0.0), (2.8, -1.0), (1.5, -3.2), (1.4, -5.0)
     right = [(-x * size, top + z * size) for x, z in half]
     left = [(x * size, top + z * size) for x, z in half]
-    return [Shape(3, _flat(right[::-1] + left, -0.6 * patient.depth), *MANUBRIUM, closed=True)]
+    return [Shapes(3, _flat([right[::-1] + left], -0.6 * patient.depth), *MANUBRIUM, closed=True)]
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
@@ -260,7 +255,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.concatenate([finer.reshape(*values.shape[:-2], -1, values.shape[-1]), last], axis=-2)
 
 
-def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
+def _shoulders(patient: Patient, view: str, trim: float) -> list[Shapes]:
     """Return shoulder blades (layers 3 to 5), clavicles (6), and upper arms (7)."""
     size = patient.scale
     patient_rng, visit_rng = patient.rng("shoulders"), patient.rng("shoulders", same_every_visit=False)
@@ -268,7 +263,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
     turned = patient_rng.uniform(0.0, 1.0)  # how far the blades are turned out of the lungs
     thick = patient_rng.uniform(0.85, 1.15) * size
     front, behind = -0.62 * patient.depth, 0.45 * patient.depth
-    shapes, sides = [], []
+    blades, sides = [], []
     for side in (-1, 1):
         arm_x, arm_slope = place_arm(patient, view, side)
         lift = visit_rng.normal(0, 0.4) * size
@@ -304,7 +299,7 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
             (glenoid + 0.1 * size, joint + 1.6 * size),
             (glenoid - 2.0 * size, upper - 0.2 * size),
         ]
-        shapes.append(Shape(3, _flat([(side * x, z) for x, z in blade], behind), *BLADE, closed=True))
+        blades.append([(side * x, z) for x, z in blade])
         border = [
             (lower_x + 0.3 * size, behind, lower_z + 0.5 * size, 0.35 * size),
             (glenoid - 2.4 * size, behind, joint - 5.2 * size, 0.42 * size),
@@ -328,9 +323,10 @@ def _shoulders(patient: Patient, view: str, trim: float) -> list[Shape]:
             for fall, radius in zip((0.0, 1.2, 2.4, 3.6, 5.5, 9.0, 16.0, 32.0), radii, strict=True)
         ]
         sides.append((border, spine, clavicle, coracoid, arm))
+    shapes = [Shapes(3, _flat(blades, behind), *BLADE, closed=True)]
     looks = (4, BLADE_BORDER), (5, BLADE_SPINE), (6, CLAVICLE), (7, CORACOID), (7, ARM)
     for (layer, grays), tubes in zip(looks, zip(*sides, strict=True), strict=True):
         curves = _smooth(np.array(tubes))
-        for side, outline in zip((-1, 1), band(curves[..., :3], np.maximum(curves[..., 3], 0.05), trim), strict=True):
-            shapes.append(Shape(layer, outline * (side, 1, 1), *grays))
+        outlines = band(curves[..., :3], np.maximum(curves[..., 3], 0.05), trim)
+        shapes.append(Shapes(layer, outlines * SIDES[:, 0], *grays))
     return shapes

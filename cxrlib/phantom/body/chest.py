@@ -12,6 +12,7 @@ Sizes and places of the shapes, in cm, are chosen by eye unless a comment says m
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
@@ -118,7 +119,8 @@ def cell_fractions(within: np.ndarray) -> np.ndarray:
     ndarray, (CELLS, H, W), in [0, 1]
     """
     ahead, behind = within[:-1], within[1:]
-    step = np.abs(ahead - behind)
+    step = ahead - behind
+    np.abs(step, out=step)
     step += np.float32(1e-9)  # no division by 0 where both ends are equal
     fraction = np.maximum(ahead, behind)
     fraction /= step
@@ -160,12 +162,11 @@ def wall_at(patient: Patient, z: np.ndarray, *, beyond: float = 0.0) -> Wall:
 def cross_wall(rays: Rays, patient: Patient, *, beyond: float = 0.0) -> Cavity:
     """Return where the rays cross the wall of the cavity, or a wall that lies `beyond` cm outside it."""
     ends = []
-    for sign in (-1, 1):
-        y = np.zeros_like(rays.x0)
-        for _ in range(2):  # the crossing depends on the wall at its own height; the second pass corrects the first
-            chord = _cross_section(rays, wall_at(patient, rays.z0 + rays.dz * y, beyond=beyond))
-            y = chord.middle + sign * chord.half
-        ends.append(y)
+    first = _cross_section(rays, wall_at(patient, rays.z0, beyond=beyond))
+    for sign in (-1, 1):  # the crossing depends on the wall at its own height; the second pass corrects the first
+        y = first.middle + sign * first.half
+        second = _cross_section(rays, wall_at(patient, rays.z0 + rays.dz * y, beyond=beyond))
+        ends.append(second.middle + sign * second.half)
     front, back = ends
     return Cavity(np.minimum(front, back), np.maximum(back, front))
 
@@ -278,9 +279,9 @@ def chest_box(rays: Rays, patient: Patient, cavity: Cavity) -> tuple[slice, slic
 
 
 def _bounds(hit: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and the columns between the first and the last that are hit."""
-    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    """Return the rows and the columns between the first and the last that are hit: none, if none is hit."""
+    left, top, width, height = cv2.boundingRect(hit.view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
@@ -295,35 +296,36 @@ def trace_pleura(rays: Rays, patient: Patient, cavity: Cavity) -> Pleura:
     """
     t = np.linspace(0, 1, CELLS + 1, dtype=np.float32)[:, None, None]
     span = cavity.back - cavity.front
-    y = cavity.front + span * t
-    x, z = rays.at_depth(y)
-    from_middle = x - patient.shift
-    # Arrays are reused below, because these are the largest of a film.
-    # `border` is the distance from the middle at which a lung begins.
-    inside = np.abs(from_middle)
-    border = y * y  # the mediastinum is narrower in front and behind, where the lungs nearly meet
-    border *= np.float32(-0.8 / patient.depth**2)
-    border += 1
-    border *= _mediastinum_width(rays, patient)
-    inside -= border
-    below_dome = np.subtract(patient.base + min(patient.domes), z, out=border)
-    np.maximum(below_dome, 0, out=below_dome)
-    below_dome *= np.float32(0.35)
-    inside -= below_dome  # beside the spine and the crura the lower edge slants outwards
-    np.minimum(inside, _below_tops(patient, from_middle, y, z), out=inside)
+    # These are the largest arrays of a film: they lie in one block of memory, and are used again and again.
+    x, y, z, off, inside, work = np.empty((6, CELLS + 1, *span.shape), np.float32)
+    np.multiply(span, t, out=y)
+    y += cavity.front
+    for place, origin, slope in ((x, rays.x0, rays.dx), (z, rays.z0, rays.dz)):
+        np.multiply(slope, y, out=place)
+        place += origin
+    np.subtract(x, patient.shift, out=off)
+    left = off > 0
+    np.abs(off, out=off)  # from the middle
+    np.multiply(y, y, out=inside)  # at first, how far from the middle a lung begins
+    inside *= np.float32(-0.8 / patient.depth**2)  # in front and behind, the lungs nearly meet
+    inside += 1
+    inside *= _mediastinum_width(rays, patient)
+    np.subtract(off, inside, out=inside)
+    np.subtract(patient.base + min(patient.domes), z, out=work)  # below the domes
+    np.clip(work, 0, np.inf, out=work)  # much faster than np.maximum with a number
+    work *= np.float32(0.35)
+    inside -= work  # beside the spine and the crura the lower edge slants outwards
+    np.minimum(inside, _below_tops(patient, off, y, z, work=work), out=inside)
     for chord in shapes_in_cavity(rays, patient):
         hit = chord.half > 0
-        if not hit.any():
-            continue
         rows, columns = _bounds(hit)  # no ray outside meets the shape
         middle, half = chord.middle[rows, columns], chord.half[rows, columns]
         outside = y[:, rows, columns] - np.where(hit[rows, columns], middle, np.float32(FAR))
         np.abs(outside, out=outside)
         outside -= half
         np.minimum(inside[:, rows, columns], outside, out=inside[:, rows, columns])
-    np.minimum(inside, _above_rim(patient, y, z), out=inside)
-    left, cell = from_middle > 0, span * rays.length / CELLS
-    pleura = Pleura(inside, x, y, z, wall_at(patient, rays.z0), left, cell)
+    np.minimum(inside, _above_rim(patient, y, z, out=off, work=work), out=inside)
+    pleura = Pleura(inside, x, y, z, wall_at(patient, rays.z0), left, span * rays.length / CELLS)
     if any(patient.pleural_thickening):  # over the lower half; it fades out over 6 cm
         lower = np.clip((np.float32((patient.apex + 2 * patient.base) / 3) - z) / 6, 0, 1)
         right_cm, left_cm = patient.pleural_thickening
@@ -349,31 +351,34 @@ def _mediastinum_width(rays: Rays, patient: Patient) -> np.ndarray:
     return np.float32(patient.mediastinum) * np.where(rays.x0 > patient.shift, left, right)
 
 
-def _above_rim(patient: Patient, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return how far (CELLS + 1, H, W), in cm and to first order, points lie above the rim of the diaphragm."""
-    above = y - np.float32(POCKET_FROM * patient.depth)
-    np.maximum(above, 0, out=above)
+def _above_rim(patient: Patient, y: np.ndarray, z: np.ndarray, *, out: np.ndarray, work: np.ndarray) -> np.ndarray:
+    """Return how far (CELLS + 1, H, W), in cm and to first order, points lie above the rim of the diaphragm.
+
+    The result is written to `out`; `work` is overwritten.
+    """
+    above = np.subtract(y, np.float32(POCKET_FROM * patient.depth), out=out)
+    np.clip(above, 0, np.inf, out=above)
     above *= np.float32(POCKET)
-    above += np.float32(patient.rim_slope) * y
+    above += np.multiply(y, np.float32(patient.rim_slope), out=work)
     above += z
     above -= np.float32(patient.base)
     return above
 
 
-def _below_tops(patient: Patient, from_middle: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _below_tops(patient: Patient, off: np.ndarray, y: np.ndarray, z: np.ndarray, *, work: np.ndarray) -> np.ndarray:
     """Return how far (CELLS + 1, H, W), in cm, points lie below the rounded tops of the lungs.
 
     A top lies beside the midline and rather to the back. Towards the front it falls, as the first rib does.
+    The result is written to `off`, which is the distance from the midline; `work` is overwritten.
     """
     size = patient.scale
-    off = np.abs(from_middle)
     off -= np.float32(4.3 * size)
     off *= off
     off *= np.float32(-0.13 / size)
     off += np.float32(patient.apex)
     off -= z
-    forward = np.float32(2.0 * size) - y
-    np.maximum(forward, 0, out=forward)
+    forward = np.subtract(np.float32(2.0 * size), y, out=work)
+    np.clip(forward, 0, np.inf, out=forward)
     forward *= np.float32(0.4)
     off -= forward
     return off

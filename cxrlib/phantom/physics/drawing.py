@@ -48,14 +48,15 @@ def band(curves: np.ndarray, radii: np.ndarray, trim: float) -> np.ndarray:
     ----------
     curves : ndarray, (..., N, 3), cm
     radii : ndarray, (..., N), cm
-        Half the width at each point.
+        Half the width at each point. Several radii may share one curve.
     trim : float, cm
         What is taken off each radius.
     """
     x, z = curves[..., 0], curves[..., 2]
     dx, dz = differences(x), differences(z)
     out = np.maximum(radii - trim, 0.02) / (np.sqrt(dx * dx + dz * dz) + 1e-6)
-    normal = np.stack([-dz * out, np.zeros_like(x), dx * out], axis=-1)
+    normal = np.zeros((*out.shape, 3))
+    normal[..., 0], normal[..., 2] = -dz * out, dx * out
     return np.concatenate([curves + normal, (curves - normal)[..., ::-1, :]], axis=-2)
 
 
