@@ -60,9 +60,12 @@ def test_the_run_folder(tiny_run):
     assert (val.loc[val["label"] == 1, "score"] >= point["threshold"]).mean() >= 0.9
 
 
-def test_it_learns(tiny_run):
-    assert tiny_run.history["loss"].iloc[-1] < tiny_run.history["loss"].iloc[0]
-    assert tiny_run.history["val_auc"].max() > 0.6
+def test_it_learns(tmp_path):
+    """200 films are enough for large hearts. They are too few for effusions."""
+    films = simulate(tmp_path / "cohort", films=200, prevalence=0.4, size=64, seed=5, finding="cardiomegaly")
+    run = train(films, tmp_path / "run", TINY)
+    assert run.history["loss"].iloc[-1] < run.history["loss"].iloc[0]
+    assert run.history["val_auc"].max() > 0.75
 
 
 def test_the_model_loads_in_plain_keras(tiny_run):
