@@ -1,4 +1,4 @@
-"""Make the weights that come with the library: ``make weights`` (three quarters of an hour on two cores).
+"""Make the weights that come with the library: ``make weights`` (twenty minutes on two cores).
 
 The script simulates films, trains a network on them and chooses the operating
 point on simulated validation films. No film of a patient is used. It writes the
