@@ -69,6 +69,7 @@ TOO_COMMON = {"run", "split", "arm", "skip", "seed", "view", "site", "image", "f
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*Sliders and buttons move where a kernel runs: open this notebook with `make lab`.*"
+WRITE_IT_DOWN = "*Write your guess down before you read on.*"
 ONE_SETTING = re.compile(r" ?\(Without a running kernel you see one setting[^)]*\)")
 """A remark in the notebooks about their sliders. On the site the sliders work, so it is left out."""
 
@@ -92,6 +93,8 @@ def alt_text(output: dict) -> str:
 
 def widget_replacement(code: str) -> dict[str, str]:
     """Return the output that replaces a widget: the site's own sliders if it has them, otherwise a note."""
+    if code.startswith("guess("):
+        return {"text/markdown": WRITE_IT_DOWN}
     explorers = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
     return {"text/html": explorers[0].read_text()} if explorers else {"text/markdown": NO_KERNEL}
 

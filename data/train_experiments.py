@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort
-from cxrlib.course.experiments import EXPERIMENTS, SCORE_COLUMNS, SMALL, TABLES, Arm
+from cxrlib.course.experiments import COURSE, EXPERIMENTS, SCORE_COLUMNS, TABLES, Arm
 from cxrlib.course.folders import cache_folder
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
@@ -163,7 +163,7 @@ def _start_worker(seed: int) -> None:
 
 
 def make_course_scores(out: Path = TABLES) -> None:
-    """Train `SMALL` with seed 0. Write its scores on films of two other seeds, and its operating point."""
+    """Train `COURSE` with seed 0. Write its scores on films of two other seeds, and its operating point."""
     # n_jobs=2, because joblib runs a single job of n_jobs=1 in this process, which has more than one thread
     ((table, point),) = joblib.Parallel(n_jobs=2)([joblib.delayed(_score_course)()])
     write_csv(out / "scores.csv", table)
@@ -174,14 +174,14 @@ def _score_course() -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the scored films of both splits, and the operating point that is chosen on the validation films."""
     _start_worker(0)
     with tempfile.TemporaryDirectory() as folder:
-        run = train(SimulatedCohort().cohort(0, size=SMALL.size), Path(folder) / "run", SMALL)
+        run = train(SimulatedCohort().cohort(0, size=COURSE.size), Path(folder) / "run", COURSE)
         tables = []
         for split, seed, count in (("val", VAL_SEED, SimulatedCohort().count), ("test", TEST_SEED, TEST_FILMS)):
-            cohort = SimulatedCohort(count).cohort(seed, size=SMALL.size)
-            logits = predict_logits(run.model, run.load_images(cohort.files), mirror=SMALL.mirror)
+            cohort = SimulatedCohort(count).cohort(seed, size=COURSE.size)
+            logits = predict_logits(run.model, run.load_images(cohort.files), mirror=COURSE.mirror)
             scores = {"split": split, "logit": logits.round(4), "score": loss.score(logits, run.weight).round(6)}
             tables.append(cohort.table[list(SCORE_COLUMNS)].assign(**scores))
     table = pd.concat(tables)
     val = table[table["split"] == "val"]
-    point = choose_by_sensitivity(val["label"], val["score"], floor=SMALL.sensitivity)
+    point = choose_by_sensitivity(val["label"], val["score"], floor=COURSE.sensitivity)
     return table, {"weight": run.weight} | asdict(point)

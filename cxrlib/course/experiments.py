@@ -29,6 +29,9 @@ SCORE_COLUMNS = (
 SMALL = replace(DEFAULT, name="small", size=64, width=16, start="scratch", blend=1.0, epochs=30, batch=32, mirror=False)
 """The recipe of every experiment. Its network is small enough to be trained while a notebook is read."""
 
+COURSE = Recipe(name="course", size=96, start="simulated", epochs=8, blend=0.5)
+"""The recipe of the network that lessons score films with. It starts from the weights that come with the library."""
+
 NOTHING_MOVES: dict[str, Any] = dict(shift=0.0, scale=0.0, rotate=0.0, gamma=1.0, horizontal_flip=False)
 """The values that switch off an `Augmentation`."""
 

@@ -1,6 +1,7 @@
 """What several notebooks use: one trained run, its scores, and the films behind them."""
 
 import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from cxrlib.cohorts.cohort import Cohort, read_cohort
 from cxrlib.course.cohorts import TEST_SEED, VAL_SEED, digest
-from cxrlib.course.experiments import SCORE_COLUMNS, SMALL, TABLES
+from cxrlib.course.experiments import COURSE, SCORE_COLUMNS, TABLES
 from cxrlib.course.folders import cache_folder, course_cohort, own_cohort
 from cxrlib.files import LOCK, csv_text, locked
 from cxrlib.images.pixels import minmax
@@ -20,7 +21,7 @@ from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
 
 
-def course_run(recipe: Recipe = SMALL, cohort: Cohort | None = None) -> Run:
+def course_run(recipe: Recipe = COURSE, cohort: Cohort | None = None) -> Run:
     """Return the run of a recipe on a cohort. Train it at the first call, and keep it in the cache.
 
     An interrupted training continues where it stopped. A second process that
@@ -44,7 +45,7 @@ def course_run(recipe: Recipe = SMALL, cohort: Cohort | None = None) -> Run:
 def course_scores(split: str) -> pd.DataFrame:
     """Return the scored films of one split, with what is known of each film.
 
-    For the course's own films, these are the committed scores of `SMALL`, trained
+    For the course's own films, these are the committed scores of `COURSE`, trained
     with seed 0, on films of seeds that no training has (``make experiments``). The
     committed scores are the same on every machine. For your own cohort
     (``CXR_COHORT``), these are the scores of `course_run`.
@@ -58,18 +59,23 @@ def course_scores(split: str) -> pd.DataFrame:
     DataFrame
         ``path``, ``patient_id``, ``label``, ``logit``, ``score`` in [0, 1],
         ``split``, and those columns of ``cohort.csv`` that describe a film, such
-        as ``view``, ``age`` and ``volume_ml``.
+        as ``view``, ``age`` and ``volume_ml``. Its ``attrs["weight"]`` is the weight
+        of the finding in the loss of the training.
     """
     if own_cohort() is None:
         table = pd.read_csv(TABLES / "scores.csv", dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
+        weight = json.loads((TABLES / "scores.json").read_text())["weight"]
     else:
         cohort = read_cohort(course_cohort())
         # The run's scores have label and patient_id already.
         described = [name for name in SCORE_COLUMNS if name in cohort.table and name not in ("label", "patient_id")]
-        table = course_run(cohort=cohort).scores.merge(cohort.table[described], on="path")
+        run = course_run(cohort=cohort)
+        table, weight = run.scores.merge(cohort.table[described], on="path"), run.weight
         for name in table.columns.intersection(["volume_ml", "site"]):
             table[name] = pd.to_numeric(table[name])
-    return table[table["split"] == split].reset_index(drop=True)
+    scored = table[table["split"] == split].reset_index(drop=True)
+    scored.attrs["weight"] = weight
+    return scored
 
 
 def course_film(row: dict[str, Any], *, size: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from cxrlib.errors import InputError
-from cxrlib.evaluation.rates import performance
 from cxrlib.phantom.film import Film, Order, take_film
 from cxrlib.report import plots
 from cxrlib.report.prediction import draw_prediction
@@ -44,34 +42,6 @@ def volume_explorer(volume: float = 400, side: str = "right", posture: str = "up
     figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
     plots.show_image(film.image, ax, title=caption(order, film))
     plots.outline(film.mask, ax)
-    return figure
-
-
-def threshold_explorer(labels: ArrayLike, scores: ArrayLike, threshold: float, *, missed: float = 10.0) -> Figure:
-    """Draw what a threshold does: its point on the ROC curve, the four counts, and the cost.
-
-    The cost is ``missed`` x false negatives + false positives.
-
-    Parameters
-    ----------
-    labels : array, (N,)
-        1 for the finding, 0 without.
-    scores : array, (N,), in [0, 1]
-    threshold : float
-        A film with this score or a higher one is called positive.
-    missed : float
-        The cost of one missed finding, in false alarms.
-    """
-    result = performance(labels, scores, threshold)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    plots.roc_curve(labels, scores, left, threshold=threshold)
-    plots.confusion(labels, scores, threshold, right)
-    cost = missed * result.fn + result.fp
-    right.set_xlabel(
-        f"sensitivity {result.sensitivity.value:.2f}, specificity {result.specificity.value:.2f}\n"
-        f"{result.fn} x {missed:g} + {result.fp} = a cost of {cost:,.0f}"
-    )
-    left.set_title(f"threshold {threshold:.4g}")
     return figure
 
 

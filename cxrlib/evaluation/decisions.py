@@ -23,9 +23,41 @@ from cxrlib.evaluation.estimate import (
     number_patients,
     proportion,
 )
+from cxrlib.evaluation.operating_point import check_costs
 
 THRESHOLDS = tuple(np.geomspace(0.01, 0.5, 41))
 """The thresholds of a decision curve: a missed finding is as bad as 99 false alarms, down to 1. They are our choice."""
+
+
+def cost_threshold(*, missed: float, false_alarm: float) -> float:
+    """Return the threshold that two costs imply, if the score is a probability.
+
+    Calling a film with the probability p costs (1 - p) x false_alarm on average, and
+    leaving it alone costs p x missed. The two are equal at
+
+        p = false_alarm / (false_alarm + missed)
+
+    So with a missed finding that costs c false alarms, the threshold is 1 / (1 + c)
+    (Elkan, *The foundations of cost-sensitive learning*, IJCAI 2001). No film with a
+    label is needed. The score must be a probability at the prevalence where it is used.
+
+    Parameters
+    ----------
+    missed, false_alarm : float
+        Cost of one missed finding and of one false alarm, in any unit.
+
+    Raises
+    ------
+    InputError
+        A cost is not above 0.
+
+    Examples
+    --------
+    >>> cost_threshold(missed=9, false_alarm=1)
+    0.1
+    """
+    check_costs(missed, false_alarm)
+    return false_alarm / (false_alarm + missed)
 
 
 def net_benefit(

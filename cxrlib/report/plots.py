@@ -193,12 +193,19 @@ def decision_curve(
 
 
 def score_histogram(labels: ArrayLike, scores: ArrayLike, ax: Axes) -> Axes:
-    """Draw how the scores of each class are spread, as fractions of the class."""
-    table = pd.DataFrame({"score": scores, "class": np.asarray(CLASS_NAMES)[np.asarray(labels)]})
+    """Draw how the scores of each class are spread, as fractions of the class, on a logarithmic axis.
+
+    Scores below 0.001 are drawn at 0.001.
+    """
+    lowest = 0.001
+    drawn = np.clip(scores, lowest, 1)
+    table = pd.DataFrame({"score": drawn, "class": np.asarray(CLASS_NAMES)[np.asarray(labels)]})
     classes = {"hue_order": CLASS_NAMES[::-1], "palette": [FINDING, NOFINDING], "common_norm": False}
-    bins = np.linspace(0, 1, 21)
+    bins = np.linspace(np.log10(lowest), 0, 25)
+    ax.set_xscale("log")
     sns.histplot(table, x="score", hue="class", bins=bins, stat="proportion", ax=ax, **classes)
-    ax.set(xlabel="score", ylabel="fraction of the class")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel="score", ylabel="fraction of the class", xlim=(lowest, 1))
     return ax
 
 
