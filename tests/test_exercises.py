@@ -56,19 +56,19 @@ def test_right_answers_are_accepted_and_wrong_ones_explained(lesson, capsys):
 
 
 def test_another_reader_gets_other_numbers_and_the_same_ones_again(capsys, tmp_path, monkeypatch):
-    wrong = ANSWERS["08"]["new prevalence"]["wrong"][0][0]
-    first = reply(wrong, "new prevalence", capsys)
-    assert reply(wrong, "new prevalence", capsys) == first
+    wrong = ANSWERS["08"]["cut elsewhere"]["wrong"][0][0]
+    first = reply(wrong, "cut elsewhere", capsys)
+    assert reply(wrong, "cut elsewhere", capsys) == first
     monkeypatch.setattr("cxrlib.course.reader.reader_file", lambda: tmp_path / "other.json")
-    assert reply(wrong, "new prevalence", capsys) != first
+    assert reply(wrong, "cut elsewhere", capsys) != first
 
 
 def test_a_function_that_stops_and_one_that_returns_nothing(capsys):
-    assert "stopped with ZeroDivisionError" in reply("def f(*values):\n    return 1 / 0\n", "new prevalence", capsys)
-    assert reply("def f(*values):\n    ...\n", "new prevalence", capsys) == (
+    assert "stopped with ZeroDivisionError" in reply("def f(*values):\n    return 1 / 0\n", "cut elsewhere", capsys)
+    assert reply("def f(*values):\n    ...\n", "cut elsewhere", capsys) == (
         "Not tried yet: f returns nothing. Fill in the dots and run the cell again.\n"
     )
-    check("new prevalence", None, hint=True)
+    check("cut elsewhere", None, hint=True)
     assert capsys.readouterr().out.startswith("Hint: ")
     with pytest.raises(InputError, match="there is no exercise"):
         check("nothing", 1)
