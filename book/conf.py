@@ -93,7 +93,7 @@ def alt_text(output: dict) -> str:
 
 def widget_replacement(code: str) -> dict[str, str]:
     """Return the output that replaces a widget: the site's own sliders if it has them, otherwise a note."""
-    if code.startswith("guess("):
+    if re.search(r"^guess\(", code, re.MULTILINE):
         return {"text/markdown": WRITE_IT_DOWN}
     explorers = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
     return {"text/html": explorers[0].read_text()} if explorers else {"text/markdown": NO_KERNEL}

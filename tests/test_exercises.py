@@ -26,7 +26,7 @@ def reader(tmp_path, monkeypatch):
 
 
 def reply(code: str, exercise: str, capsys) -> str:
-    """Run an answer as its cell would, and return what the check prints. The last name that it defines is the answer."""
+    """Run an answer as its cell would, and return what the check prints. Its last name is the answer."""
     namespace: dict = {"np": np}
     known = set(namespace)
     exec(code, namespace)
