@@ -85,7 +85,7 @@ def test_it_says_how_long_it_takes_and_is_not_too_heavy():
 def test_cells_are_few_and_small_and_import_from_the_library():
     for name, notebook in each_notebook():
         cells = code_cells(notebook)
-        lines = [len(cell.source.splitlines()) for cell in visible_cells(notebook)]
+        lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in visible_cells(notebook)]
         assert len(cells) in CODE_CELLS, name
         assert lines[0] <= SETUP_LINES, f"{name}: {lines[0]} lines in the first cell"
         assert median(lines) <= MEDIAN_LINES, f"{name}: a median of {median(lines)} lines"
