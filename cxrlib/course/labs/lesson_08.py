@@ -45,7 +45,7 @@ def threshold_lab(
         fontsize=10,
     )
     cut = cost_threshold(missed=cost, false_alarm=1)  # of a score that is made for the new prevalence
-    lines = {"formula": float(shift_prevalence(cut, old=prevalence, new=np.mean(labels)))}
+    lines = {"formula": float(shift_prevalence(cut, old=prevalence, new=float(np.mean(np.asarray(labels)))))}
     lines |= {name: recall(name) for name in ("threshold of lesson 1", "cut of lesson 8") if recall(name)}
     for (name, value), style in zip(lines.items(), ("--", ":", "-."), strict=False):
         left.axvline(value, color=plots.NEUTRAL, linestyle=style, label=f"{name}: {value:.3g}")
