@@ -8,6 +8,7 @@ that only the site has.
 import importlib
 import json
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,20 @@ def readme_section(match: re.Match[str]) -> str:
     return re.sub(r"\]\((?!https:|#)", "](../", section[1]).replace("](../book/", "](").strip()
 
 
+def all_answers() -> str:
+    """Return the answers to all exercises, and the typical wrong answers with words of the reply to each."""
+    parts = []
+    for path in sorted((ROOT / "tests" / "exercises").glob("[0-9][0-9].py")):
+        (lesson,) = (ROOT / "notebooks").glob(f"{path.stem}_*.ipynb")
+        title = json.loads(lesson.read_text())["cells"][0]["source"]
+        title = "".join(title).splitlines()[0].removeprefix("# ")
+        parts.append(f"## [{int(path.stem)}. {title}](../notebooks/{lesson.name})")
+        for name, answer in runpy.run_path(str(path))["ANSWERS"].items():
+            parts.append(f"### {name}\n\n```python\n{answer['right']}```\n\nTypical wrong answers:")
+            parts += [f"The reply says *{words.strip()}* to\n\n```python\n{code}```" for code, words in answer["wrong"]]
+    return "\n\n".join(parts)
+
+
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     """Adapt notebooks, and insert sections of the README where a page asks for them."""
     if docname.startswith("notebooks/"):
@@ -128,6 +143,7 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
             app.env.note_dependency(path)  # Sphinx reads the lesson again when one of these files changes
     if docname.startswith("book/"):
         source[0] = SECTION_OF_README.sub(readme_section, source[0])
+        source[0] = source[0].replace("{{answers}}", all_answers())
     source[0] = source[0].replace("](../README.md)", "](../book/own_films.md)")
 
 
