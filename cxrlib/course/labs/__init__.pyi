@@ -1,3 +1,12 @@
+from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_08 import threshold_lab
 
-__all__ = ["threshold_lab"]
+__all__ = [
+    "draw_film",
+    "draw_side_films",
+    "film_lab",
+    "films_to_compare",
+    "outline_fluid",
+    "real_film_file",
+    "threshold_lab",
+]
