@@ -1,5 +1,261 @@
-"""The exercises of lesson 1: accuracy, the AUC and a confusion matrix."""
+"""The exercises of lesson 1: accuracy without looking, the AUC of calls, a detector to buy, the AUC after a change."""
 
-from cxrlib.course.checks import Exercise
+from collections.abc import Callable
 
-EXERCISES: dict[str, Exercise] = {}
+import numpy as np
+
+from cxrlib.course.checks import Exercise, require
+
+
+def _number(given: object, where: str) -> float:
+    """Return the answer as a number, or say that it is none."""
+    fits = np.ndim(given) == 0 and not isinstance(given, (str, bool, dict, set))
+    require(fits, f"{where} you return {given!r}. One number is needed.")
+    return float(given)  # type: ignore[arg-type]  # it was tried above
+
+
+def _accuracy_without_looking(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the larger class, at prevalences on both sides of one half."""
+    values = [*np.round(rng.uniform(0.02, 0.45, 5), 2), *np.round(rng.uniform(0.55, 0.95, 5), 2)]
+    given = np.array([_number(answer(p), f"at a prevalence of {p:g}") for p in values])
+    prevalence = np.array(values)
+    at = f"at a prevalence of {prevalence[0]:g} you get {given[0]:.3f}"
+    high = f"at a prevalence of {prevalence[-1]:g} you get {given[-1]:.3f}"
+    require(
+        not np.allclose(given, given[0]),
+        f"{at}, and {high}. The accuracy of a detector that never looks depends on the prevalence. Count it for "
+        "100 films, of which 30 show an effusion.",
+    )
+    require(
+        not np.allclose(given, 1 - prevalence),
+        f"{high}. That is the detector that always says 'no effusion'. Where most films show an effusion, "
+        "the other detector is right more often.",
+    )
+    require(
+        not np.allclose(given, prevalence),
+        f"{at}. That is the detector that always says 'effusion'. Where effusions are rare, the other detector is "
+        "right more often.",
+    )
+    require(
+        not np.allclose(given, np.minimum(prevalence, 1 - prevalence)),
+        f"{at}. That is the worse of the two detectors. The question asks for the better one.",
+    )
+    mixed = prevalence**2 + (1 - prevalence) ** 2
+    require(
+        not np.allclose(given, mixed),
+        f"{at}. That is a detector that says 'effusion' by chance, as often as effusions occur. The two of the "
+        "question always say the same.",
+    )
+    expected = np.maximum(prevalence, 1 - prevalence)
+    wrong = np.flatnonzero(~np.isclose(given, expected))
+    require(
+        not len(wrong),
+        ""
+        if not len(wrong)
+        else f"at a prevalence of {prevalence[wrong[0]]:g} you get {given[wrong[0]]:.3f}, and "
+        f"{expected[wrong[0]]:.3f} is right. Of 100 films, on how many is each of the two detectors right?",
+    )
+    return "it was tried at 10 prevalences, below and above one half."
+
+
+def _auc_of_yes_or_no(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the pairs of films that are called or not, and with wrong ways to count the ties."""
+    for _ in range(20):
+        ill, well = (int(n) for n in rng.integers(20, 400, 2))
+        tp, tn = int(rng.integers(ill // 2, ill)), int(rng.integers(well // 2 + 1, well))
+        fn, fp = ill - tp, well - tn
+        se, sp = tp / ill, tn / well
+        where = f"for TP {tp}, FN {fn}, FP {fp} and TN {tn}"
+        given = _number(answer(tp, fn, fp, tn), where)
+        at = f"{where} you get {given:.3f}"
+        right = (se + sp) / 2
+        if np.isclose(given, right):
+            continue
+        for value, words in (
+            (
+                se * sp,
+                "You count only the pairs in which the effusion is called and the other film is not. If both films "
+                "are called, or neither, the two scores tie. A tie counts one half.",
+            ),
+            (1 - (1 - se) * (1 - sp), "You count a tie as a whole win. A tie counts one half."),
+            (
+                (tp + tn) / (ill + well),
+                "That is the accuracy: it counts films. The AUC counts pairs of one effusion and one other film.",
+            ),
+            (se, "That is the fraction of the effusions that are called. The false alarms must count, too."),
+            (
+                sp,
+                "That is the fraction of the other films that are left alone. The missed effusions must count, too.",
+            ),
+            (1 - right, "That is 1 minus the AUC: you count the pairs in which the wrong film scores higher."),
+            (se + sp, "An AUC is at most 1. How many pairs are there in all?"),
+            (se + sp - 1, "That is 0 for a detector that calls by chance. Its AUC must be 0.5."),
+            (
+                se * sp + se * (1 - sp) / 2,
+                "One kind of tie is missing: two films that are both not called tie as well.",
+            ),
+            (
+                se * sp + (1 - se) * sp / 2,
+                "One kind of tie is missing: two films that are both called tie as well.",
+            ),
+            (
+                right * ill * well,
+                "That is the number of pairs that are won. Divide it by the number of all pairs.",
+            ),
+        ):
+            require(not np.isclose(given, value), f"{at}. {words}")
+        require(
+            False,
+            f"{at}, and {right:.3f} is right. Give a called film the score 1 and the others the score 0. In which "
+            "pairs is the effusion's score higher, and in which are both equal?",
+        )
+    return "it was tried on 20 confusion matrices."
+
+
+def _draw_matrices(rng: np.random.Generator) -> list[np.ndarray]:
+    """Return 3 confusion matrices of detectors that were tested on 3 numbers of films, a tenth with an effusion."""
+    matrices = []
+    for films in rng.permutation([500, 1000, 2000]):
+        ill = films // 10
+        tp = round(ill * rng.uniform(0.5, 0.98))
+        fp = round((films - ill) * rng.uniform(0.02, 0.4))
+        matrices.append(np.array([[tp, ill - tp], [fp, films - ill - fp]]))
+    return matrices
+
+
+def _costs(matrix: np.ndarray, miss_cost: float) -> dict[str, float]:
+    """Return what each rule wants to be small. The first rule is right; the others are named by their mistake."""
+    (tp, fn), (fp, tn) = matrix.tolist()
+    films = tp + fn + fp + tn
+    cost = miss_cost * fn + fp
+    return {
+        "right": cost / films,
+        "you compare the cost of the whole test sets. A detector that was tested on fewer films makes fewer errors. "
+        "Compare the cost of one film": cost,
+        "you choose the detector with the highest accuracy. Accuracy counts a miss like a false alarm": (fn + fp)
+        / films,
+        "you add up the errors, and a miss counts like a false alarm": fn + fp,
+        "you choose the detector that misses the smallest fraction of the effusions. It may raise so many false alarms "
+        "that it costs more": fn / (tp + fn),
+        "you choose the detector that raises the fewest false alarms for its films. Its misses cost more": fp
+        / (fp + tn),
+        "the two errors are swapped: you let the false alarm cost more. In the matrix, the miss stands in the first "
+        "row, on the right": (miss_cost * fp + fn) / films,
+        "you choose the detector with the smallest number of misses, and a small test set has few effusions": fn,
+        "you choose the most expensive detector instead of the cheapest": -cost / films,
+    }
+
+
+def _detector_to_buy(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare the choices in 40 games with those of the right rule, and then with those of each wrong one."""
+    games = []
+    while len(games) < 40:
+        matrices, miss_cost = _draw_matrices(rng), float(rng.choice([2, 5, 10, 20]))
+        costs = sorted(_costs(matrix, miss_cost)["right"] for matrix in matrices)
+        if costs[1] - costs[0] > 0.005:
+            games.append((matrices, miss_cost))
+    given = [
+        _number(answer([m.copy() for m in matrices], miss_cost), "for 3 matrices") for matrices, miss_cost in games
+    ]
+    choices: dict[str, list[int]] = {}
+    for matrices, miss_cost in games:
+        table = [_costs(matrix, miss_cost) for matrix in matrices]
+        for rule in table[0]:
+            choices.setdefault(rule, []).append(int(np.argmin([costs[rule] for costs in table])))
+    right = choices.pop("right")
+    if given == right:
+        return "it was tried on 40 games of 3 detectors, with 4 different costs of a miss."
+    require(
+        not set(given) - {0, 1, 2} or min(given) < 0,
+        f"you return {max(given):g}. The 3 detectors have the numbers 0, 1 and 2: return the place in the list, and "
+        "not a cost.",
+    )
+    wrong = next(game for game in range(len(games)) if given[game] != right[game])
+    matrices, miss_cost = games[wrong]
+    shown = ", ".join(str(matrix.tolist()) for matrix in matrices)
+    at = f"for {shown} and a miss that costs {miss_cost:g} you choose {given[wrong]:g}"
+    for rule, chosen in choices.items():
+        require(given != chosen, f"{at}: {rule}. In this game {right[wrong]} is the cheapest.")
+    costs = ", ".join(f"{_costs(matrix, miss_cost)['right']:.3f}" for matrix in matrices)
+    require(False, f"{at}. The 3 cost {costs} for one film, so {right[wrong]} is the cheapest.")
+    return ""
+
+
+def _auc_after_a_change(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare the three AUCs with what the pairs say."""
+    for value in np.round(rng.uniform(0.55, 0.98, 10), 3):
+        given = answer(float(value))
+        require(
+            np.shape(given) == (3,),
+            f"you return {given!r}. Three numbers are needed: return a, b, c.",
+        )
+        turned, squared, repeated = (float(number) for number in given)
+        start = f"with an AUC of {value:g},"
+        require(
+            not np.isclose(turned, value),
+            f"{start} the scores 1 - score get {turned:.3f} from you. Turning the scores round also turns the order "
+            "in every pair. Who wins a pair that the effusion had won?",
+        )
+        require(
+            turned >= 0,
+            f"{start} the scores 1 - score get {turned:.3f} from you. An AUC is a fraction of pairs, so it is never "
+            "negative.",
+        )
+        require(
+            not np.isclose(turned, 0.5),
+            f"{start} the scores 1 - score get 0.5 from you. That would be a coin. But turned scores are wrong in the "
+            "same pairs every time.",
+        )
+        require(
+            np.isclose(turned, 1 - value),
+            f"{start} the scores 1 - score get {turned:.3f} from you, and {1 - value:.3f} is right. In each pair, the "
+            "other film wins now.",
+        )
+        require(
+            not np.isclose(squared, value**2),
+            f"{start} the squared scores get {squared:.3f} from you. You squared the AUC. It is the scores that are "
+            "squared. Does the order of two scores from 0 to 1 change when both are squared?",
+        )
+        require(
+            np.isclose(squared, value),
+            f"{start} the squared scores get {squared:.3f} from you. Of two scores from 0 to 1, which is higher after "
+            "squaring? The AUC asks nothing else.",
+        )
+        require(
+            not np.isclose(repeated, value / 3) and not np.isclose(repeated, value * 3),
+            f"{start} threefold films without effusion get {repeated:.3f} from you. There are 3 times as many pairs, "
+            "and 3 times as many are won. The AUC is a fraction of the pairs.",
+        )
+        require(
+            not np.isclose(repeated, 1 - (1 - value) / 3) and not np.isclose(repeated, value / (3 - 2 * value)),
+            f"{start} threefold films without effusion get {repeated:.3f} from you. More films without effusion do not "
+            "make a detector better or worse at pairs. Accuracy moves with the prevalence, the AUC does not.",
+        )
+        require(
+            np.isclose(repeated, value),
+            f"{start} threefold films without effusion get {repeated:.3f} from you, and {value:g} is right. Think of "
+            "the table of pairs: each column stands there 3 times.",
+        )
+    return "it was tried on 10 AUCs."
+
+
+EXERCISES = {
+    "accuracy without looking": Exercise(
+        _accuracy_without_looking,
+        "of 100 films, 100 * prevalence show an effusion. On how many of the 100 is 'always no effusion' right, and on "
+        "how many 'always effusion'?",
+    ),
+    "auc of yes or no": Exercise(
+        _auc_of_yes_or_no,
+        "there are (TP + FN) * (FP + TN) pairs. In TP * TN of them the effusion has 1 and the other film has 0. In "
+        "which pairs do both films have the same?",
+    ),
+    "detector to buy": Exercise(
+        _detector_to_buy,
+        "take one matrix. Which of its 4 numbers costs miss_cost, which costs 1, and over how many films?",
+    ),
+    "auc after a change": Exercise(
+        _auc_after_a_change,
+        "draw the table of pairs of section 3 again, for 1 - score, for score ** 2, and with each column 3 times.",
+    ),
+}
