@@ -65,7 +65,7 @@ def auc_of_calls(tp, fn, fp, tn):
 def f(tp, fn, fp, tn):
     return tp * tn / ((tp + fn) * (fp + tn))
 """,
-                "A tie counts one half",
+                "Ties are missing",
             ),
             (
                 """\

@@ -1,17 +1,19 @@
 """The exercises of lesson 1: accuracy without looking, the AUC of calls, a detector to buy, the AUC after a change."""
 
 from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from cxrlib.course.checks import Exercise, require
+from cxrlib.course.checks import Exercise, WrongAnswer, require
 
 
-def _number(given: object, where: str) -> float:
+def _number(given: Any, where: str) -> float:
     """Return the answer as a number, or say that it is none."""
     fits = np.ndim(given) == 0 and not isinstance(given, (str, bool, dict, set))
     require(fits, f"{where} you return {given!r}. One number is needed.")
-    return float(given)  # type: ignore[arg-type]  # it was tried above
+    return float(given)
 
 
 def _accuracy_without_looking(answer: Callable, rng: np.random.Generator) -> str:
@@ -58,54 +60,52 @@ def _accuracy_without_looking(answer: Callable, rng: np.random.Generator) -> str
     return "it was tried at 10 prevalences, below and above one half."
 
 
+RIGHT = "right"
+"""The key of the right value among the values of typical mistakes."""
+
+
+def _aucs_of_calls(tp: int, fn: int, fp: int, tn: int) -> dict[str, float]:
+    """Return the right AUC of calls, and what typical mistakes give, by the words that explain them."""
+    ill, well = tp + fn, fp + tn
+    se, sp = tp / ill, tn / well
+    right = (se + sp) / 2
+    return {
+        RIGHT: right,
+        "Ties are missing: two films that are both called tie, and so do two that are both not called. A tie counts "
+        "one half.": se * sp,
+        "You count a tie as a whole win. A tie counts one half.": 1 - (1 - se) * (1 - sp),
+        "That is the accuracy: it counts films. The AUC counts pairs of one effusion and one other film.": (tp + tn)
+        / (ill + well),
+        "That is the fraction of the effusions that are called. The false alarms must count, too.": se,
+        "That is the fraction of the other films that are left alone. The missed effusions must count, too.": sp,
+        "That is 1 minus the AUC: you count the pairs in which the wrong film scores higher.": 1 - right,
+        "You add two rates. An AUC is at most 1. How many pairs are there in all?": se + sp,
+        "That is 0 for a detector that calls by chance. Its AUC must be 0.5.": se + sp - 1,
+        "One kind of tie is missing: two films that are both not called tie as well.": se * sp + se * (1 - sp) / 2,
+        "One kind of tie is missing: two films that are both called tie as well.": se * sp + (1 - se) * sp / 2,
+        "That is the number of pairs that are won. Divide it by the number of all pairs.": right * ill * well,
+    }
+
+
 def _auc_of_yes_or_no(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the pairs of films that are called or not, and with wrong ways to count the ties."""
-    for _ in range(20):
+    """Compare with the pairs of films that are called or not, and with typical mistakes, on 20 confusion matrices."""
+    tried = 0
+    while tried < 20:
         ill, well = (int(n) for n in rng.integers(20, 400, 2))
         tp, tn = int(rng.integers(ill // 2, ill)), int(rng.integers(well // 2 + 1, well))
-        fn, fp = ill - tp, well - tn
-        se, sp = tp / ill, tn / well
-        where = f"for TP {tp}, FN {fn}, FP {fp} and TN {tn}"
-        given = _number(answer(tp, fn, fp, tn), where)
+        counts = (tp, ill - tp, well - tn, tn)
+        values = _aucs_of_calls(*counts)
+        if np.diff(np.sort(list(values.values()))).min() < 0.002:
+            continue  # two mistakes give nearly the same value, so the words could be the wrong ones
+        tried += 1
+        where = "for TP {}, FN {}, FP {} and TN {}".format(*counts)
+        given = _number(answer(*counts), where)
         at = f"{where} you get {given:.3f}"
-        right = (se + sp) / 2
-        if np.isclose(given, right):
-            continue
-        for value, words in (
-            (
-                se * sp,
-                "You count only the pairs in which the effusion is called and the other film is not. If both films "
-                "are called, or neither, the two scores tie. A tie counts one half.",
-            ),
-            (1 - (1 - se) * (1 - sp), "You count a tie as a whole win. A tie counts one half."),
-            (
-                (tp + tn) / (ill + well),
-                "That is the accuracy: it counts films. The AUC counts pairs of one effusion and one other film.",
-            ),
-            (se, "That is the fraction of the effusions that are called. The false alarms must count, too."),
-            (
-                sp,
-                "That is the fraction of the other films that are left alone. The missed effusions must count, too.",
-            ),
-            (1 - right, "That is 1 minus the AUC: you count the pairs in which the wrong film scores higher."),
-            (se + sp, "An AUC is at most 1. How many pairs are there in all?"),
-            (se + sp - 1, "That is 0 for a detector that calls by chance. Its AUC must be 0.5."),
-            (
-                se * sp + se * (1 - sp) / 2,
-                "One kind of tie is missing: two films that are both not called tie as well.",
-            ),
-            (
-                se * sp + (1 - se) * sp / 2,
-                "One kind of tie is missing: two films that are both called tie as well.",
-            ),
-            (
-                right * ill * well,
-                "That is the number of pairs that are won. Divide it by the number of all pairs.",
-            ),
-        ):
+        right = values.pop(RIGHT)
+        for words, value in values.items():
             require(not np.isclose(given, value), f"{at}. {words}")
         require(
-            False,
+            bool(np.isclose(given, right)),
             f"{at}, and {right:.3f} is right. Give a called film the score 1 and the others the score 0. In which "
             "pairs is the effusion's score higher, and in which are both equal?",
         )
@@ -129,7 +129,7 @@ def _costs(matrix: np.ndarray, miss_cost: float) -> dict[str, float]:
     films = tp + fn + fp + tn
     cost = miss_cost * fn + fp
     return {
-        "right": cost / films,
+        RIGHT: cost / films,
         "you compare the cost of the whole test sets. A detector that was tested on fewer films makes fewer errors. "
         "Compare the cost of one film": cost,
         "you choose the detector with the highest accuracy. Accuracy counts a miss like a false alarm": (fn + fp)
@@ -146,29 +146,52 @@ def _costs(matrix: np.ndarray, miss_cost: float) -> dict[str, float]:
     }
 
 
-def _detector_to_buy(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare the choices in 40 games with those of the right rule, and then with those of each wrong one."""
-    games = []
-    while len(games) < 40:
-        matrices, miss_cost = _draw_matrices(rng), float(rng.choice([2, 5, 10, 20]))
-        costs = sorted(_costs(matrix, miss_cost)["right"] for matrix in matrices)
-        if costs[1] - costs[0] > 0.005:
+Game = tuple[list[np.ndarray], float]
+"""Three confusion matrices, and the cost of a miss."""
+
+
+def _draw_games(rng: np.random.Generator) -> list[Game]:
+    """Return at least 40 games. In 2 of them or more, each two rules choose differently."""
+    games: list[Game] = []
+    while len(games) < 40 or not _all_differ(_choices(games)):
+        matrices, miss_cost = _draw_matrices(rng), float(rng.choice([2, 5, 10]))
+        cheapest, second, _ = sorted(_costs(matrix, miss_cost)[RIGHT] for matrix in matrices)
+        if second - cheapest > 0.005:
             games.append((matrices, miss_cost))
-    given = [
-        _number(answer([m.copy() for m in matrices], miss_cost), "for 3 matrices") for matrices, miss_cost in games
-    ]
-    choices: dict[str, list[int]] = {}
+    return games
+
+
+def _choices(games: list[Game]) -> dict[str, list[int]]:
+    """Return what each rule chooses in each game."""
+    chosen: dict[str, list[int]] = {}
     for matrices, miss_cost in games:
         table = [_costs(matrix, miss_cost) for matrix in matrices]
         for rule in table[0]:
-            choices.setdefault(rule, []).append(int(np.argmin([costs[rule] for costs in table])))
-    right = choices.pop("right")
+            chosen.setdefault(rule, []).append(int(np.argmin([costs[rule] for costs in table])))
+    return chosen
+
+
+def _all_differ(choices: dict[str, list[int]]) -> bool:
+    pairs = combinations(choices.values(), 2)
+    return all(np.sum(np.array(one) != np.array(other)) >= 2 for one, other in pairs)
+
+
+def _detector_to_buy(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare the choices in many games with those of the right rule, and then with those of each wrong one."""
+    games = _draw_games(rng)
+    given = []
+    for matrices, miss_cost in games:
+        copies = [matrix.copy() for matrix in matrices]
+        given.append(_number(answer(copies, miss_cost), "for 3 matrices"))
+    choices = _choices(games)
+    right = choices.pop(RIGHT)
     if given == right:
-        return "it was tried on 40 games of 3 detectors, with 4 different costs of a miss."
+        return f"it was tried on {len(games)} games of 3 detectors, with 3 different costs of a miss."
+    strange = [number for number in given if number not in (0, 1, 2)]
     require(
-        not set(given) - {0, 1, 2} or min(given) < 0,
-        f"you return {max(given):g}. The 3 detectors have the numbers 0, 1 and 2: return the place in the list, and "
-        "not a cost.",
+        not strange,
+        f"in one game you return {strange[0] if strange else 0:g}. The 3 detectors have the numbers 0, 1 and 2: return "
+        "the place in the list, and not a cost.",
     )
     wrong = next(game for game in range(len(games)) if given[game] != right[game])
     matrices, miss_cost = games[wrong]
@@ -176,9 +199,8 @@ def _detector_to_buy(answer: Callable, rng: np.random.Generator) -> str:
     at = f"for {shown} and a miss that costs {miss_cost:g} you choose {given[wrong]:g}"
     for rule, chosen in choices.items():
         require(given != chosen, f"{at}: {rule}. In this game {right[wrong]} is the cheapest.")
-    costs = ", ".join(f"{_costs(matrix, miss_cost)['right']:.3f}" for matrix in matrices)
-    require(False, f"{at}. The 3 cost {costs} for one film, so {right[wrong]} is the cheapest.")
-    return ""
+    by_film = ", ".join(f"{_costs(matrix, miss_cost)[RIGHT]:.3f}" for matrix in matrices)
+    raise WrongAnswer(f"{at}. The 3 cost {by_film} for one film, so {right[wrong]} is the cheapest.")
 
 
 def _auc_after_a_change(answer: Callable, rng: np.random.Generator) -> str:
@@ -189,8 +211,8 @@ def _auc_after_a_change(answer: Callable, rng: np.random.Generator) -> str:
             np.shape(given) == (3,),
             f"you return {given!r}. Three numbers are needed: return a, b, c.",
         )
-        turned, squared, repeated = (float(number) for number in given)
         start = f"with an AUC of {value:g},"
+        turned, squared, repeated = (_number(number, f"{start} in one of the three places") for number in given)
         require(
             not np.isclose(turned, value),
             f"{start} the scores 1 - score get {turned:.3f} from you. Turning the scores round also turns the order "

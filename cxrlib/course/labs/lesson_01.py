@@ -1,4 +1,4 @@
-"""The labs of lesson 1: twelve films, you against the network, and a threshold that moves along the ROC curve."""
+"""The labs of lesson 1: 12 films, you against the network, and a threshold that moves along the ROC curve."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -45,13 +45,13 @@ EACH = 6
 """Films of each class in the quiz."""
 
 THRESHOLD = 0.1
-"""From this score on, the network's film counts as called in the quiz. It is the threshold of the page's first counts."""
+"""The network's threshold in the quiz: the first one of the page."""
 
 QUIZ_SEED = 2
 """Seed of the order of the films."""
 
 VISIBLE = 0.05
-"""Fluid counts as visible where it makes the film brighter by this much, of the range from black to white. Our choice."""
+"""Fluid is visible where it makes the film brighter by more than this. 1 is from black to white. It is our choice."""
 
 SIDE = 384
 """Pixels along a side of a film of the quiz."""
@@ -114,7 +114,7 @@ def outline_visible(brighter: np.ndarray, ax: Axes) -> Axes:
 
 @lru_cache(maxsize=1)
 def quiz_films() -> tuple[QuizFilm, ...]:
-    """Return the films of the quiz, in the order in which they are shown. Those of your own cohort are drawn by chance."""
+    """Return the films of the quiz, in the order in which they are shown. From your own cohort, draw them by chance."""
     table = course_scores("val")
     if own_cohort() is None:
         table = table[table["path"].isin([path for pair in PAIRS for path in pair])]
@@ -146,7 +146,8 @@ def quiz_lab(*, reveal: bool = False) -> Figure:
     films = quiz_films()
     answers = recall(ANSWERS) or []
     rows = -(-len(films) // 3)
-    figure, axes = plt.subplots(rows, 3, figsize=(8.6, 3.2 * rows), layout="constrained", squeeze=False)
+    width, height = (7.4, 2.85) if reveal else (8.9, 3.2)  # a notebook holds both pictures, and may not be too large
+    figure, axes = plt.subplots(rows, 3, figsize=(width, height * rows), layout="constrained", squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for number, (film, ax) in enumerate(zip(films, axes.flat, strict=False), 1):
@@ -154,7 +155,7 @@ def quiz_lab(*, reveal: bool = False) -> Figure:
         ax.images[-1].set_interpolation("antialiased")
         if reveal:
             answer = answers[number - 1] if len(answers) == len(films) else None
-            ax.set_title(_caption(number, film, answer), fontsize=9)
+            ax.set_title(_caption(number, film, answer), fontsize=8.5)
             if film.brighter is not None:
                 outline_visible(film.brighter, ax)
     return figure
@@ -165,8 +166,8 @@ def _caption(number: int, film: QuizFilm, answer: int | None) -> str:
     truth = CALLS[film.label]
     if film.label and not np.isnan(film.volume_ml):
         truth += f", {film.volume_ml:,.0f} mL"
-    lines = f"film {number}: {truth}\nnetwork {film.score:.3f}, {_verdict(film.called, film.label)}"
-    return lines if answer is None else f"{lines}; you: {_verdict(answer, film.label)}"
+    lines = f"film {number}: {truth}\nnetwork {film.score:.3f}: {_verdict(film.called, film.label)}"
+    return lines if answer is None else f"{lines}\nyou: {_verdict(answer, film.label)}"
 
 
 def _verdict(called: int, label: int) -> str:
@@ -192,6 +193,16 @@ def quiz_result(called: Sequence[int]) -> dict[str, int]:
     }
 
 
+def network_result() -> str:
+    """Return in words how many films of the quiz the network calls right."""
+    counts = quiz_result([film.called for film in quiz_films()])
+    return (
+        f"the network: {counts['right']} of {counts['effusions'] + counts['others']} right, "
+        f"{counts['found']} of {counts['effusions']} effusions found, "
+        f"false alarms on {counts['alarms']} of {counts['others']} other films"
+    )
+
+
 def quiz_buttons() -> "VBox":
     """Return the quiz: one film after the other with two buttons, then the result and the films with their fluid.
 
@@ -200,7 +211,7 @@ def quiz_buttons() -> "VBox":
     from ipywidgets import HTML, Button, HBox, Layout, VBox
 
     answers: list[int] = []
-    picture = HTML("Twelve films, one after the other. Say for each whether it shows an effusion.")
+    picture = HTML(f"{2 * EACH} films, one after the other. Say for each whether it shows an effusion.")
     start = Button(description="show film 1")
     buttons = [Button(description=call, layout=Layout(width="10em")) for call in CALLS]
     box = VBox([picture, HBox([start])])
