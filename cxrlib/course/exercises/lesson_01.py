@@ -11,9 +11,10 @@ from cxrlib.course.checks import Exercise, WrongAnswer, require
 
 def _number(given: Any, where: str) -> float:
     """Return the answer as a number, or say that it is none."""
-    fits = np.ndim(given) == 0 and not isinstance(given, (str, bool, dict, set))
-    require(fits, f"{where} you return {given!r}. One number is needed.")
-    return float(given)
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise WrongAnswer(f"{where} you return {given!r}. One number is needed.") from None
 
 
 def _accuracy_without_looking(answer: Callable, rng: np.random.Generator) -> str:
@@ -28,6 +29,7 @@ def _accuracy_without_looking(answer: Callable, rng: np.random.Generator) -> str
         f"{at}, and {high}. The accuracy of a detector that never looks depends on the prevalence. Count it for "
         "100 films, of which 30 show an effusion.",
     )
+    require(bool((given <= 1).all()), f"{high}. An accuracy is a fraction from 0 to 1, and not a percentage.")
     require(
         not np.allclose(given, 1 - prevalence),
         f"{high}. That is the detector that always says 'no effusion'. Where most films show an effusion, "
@@ -84,6 +86,7 @@ def _aucs_of_calls(tp: int, fn: int, fp: int, tn: int) -> dict[str, float]:
         "One kind of tie is missing: two films that are both not called tie as well.": se * sp + se * (1 - sp) / 2,
         "One kind of tie is missing: two films that are both called tie as well.": se * sp + (1 - se) * sp / 2,
         "That is the number of pairs that are won. Divide it by the number of all pairs.": right * ill * well,
+        "You divide by the number of films. Divide by the number of pairs.": right * ill * well / (ill + well),
     }
 
 
@@ -142,6 +145,10 @@ def _costs(matrix: np.ndarray, miss_cost: float) -> dict[str, float]:
         "the two errors are swapped: you let the false alarm cost more. In the matrix, the miss stands in the first "
         "row, on the right": (miss_cost * fp + fn) / films,
         "you choose the detector with the smallest number of misses, and a small test set has few effusions": fn,
+        "you add the error rates of both classes, as if half of the films showed an effusion": miss_cost
+        * fn
+        / (tp + fn)
+        + fp / (fp + tn),
         "you choose the most expensive detector instead of the cheapest": -cost / films,
     }
 
@@ -208,7 +215,7 @@ def _auc_after_a_change(answer: Callable, rng: np.random.Generator) -> str:
     for value in np.round(rng.uniform(0.55, 0.98, 10), 3):
         given = answer(float(value))
         require(
-            np.shape(given) == (3,),
+            isinstance(given, tuple | list | np.ndarray) and len(given) == 3,
             f"you return {given!r}. Three numbers are needed: return a, b, c.",
         )
         start = f"with an AUC of {value:g},"
