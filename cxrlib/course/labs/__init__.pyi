@@ -1,12 +1,20 @@
+from .lesson_01 import auc_scatter_lab, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab, visible_fluid
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_08 import threshold_lab
 
 __all__ = [
+    "auc_scatter_lab",
     "draw_film",
     "draw_side_films",
     "film_lab",
     "films_to_compare",
+    "network_result",
     "outline_fluid",
+    "outline_visible",
+    "quiz_buttons",
+    "quiz_lab",
     "real_film_file",
+    "roc_lab",
     "threshold_lab",
+    "visible_fluid",
 ]
