@@ -75,14 +75,14 @@ def look_closer(x, y, s, size):
         "right": """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation(shift=0.03, scale=0.05, rotate=5.0)
+mine = Augmentation(shift=0.03, scale=0.05, rotate=5.0)
 """,
         "wrong": [
             (
                 """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation(shift=0.25, scale=0.05, rotate=5.0)
+mine = Augmentation(shift=0.25, scale=0.05, rotate=5.0)
 """,
                 "The shift of 0.25 does most of it",
             ),
@@ -90,7 +90,7 @@ settings = Augmentation(shift=0.25, scale=0.05, rotate=5.0)
                 """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation(shift=0.03, scale=0.5, rotate=5.0)
+mine = Augmentation(shift=0.03, scale=0.5, rotate=5.0)
 """,
                 "The scale of 0.5 does most of it",
             ),
@@ -98,7 +98,7 @@ settings = Augmentation(shift=0.03, scale=0.5, rotate=5.0)
                 """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation()
+mine = Augmentation()
 """,
                 "they are no augmentation",
             ),
@@ -106,7 +106,7 @@ settings = Augmentation()
                 """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation(shift=0.03, scale=0.05, rotate=5.0, vertical_flip=True)
+mine = Augmentation(shift=0.03, scale=0.05, rotate=5.0, vertical_flip=True)
 """,
                 "upside down",
             ),
@@ -114,11 +114,11 @@ settings = Augmentation(shift=0.03, scale=0.05, rotate=5.0, vertical_flip=True)
                 """\
 from cxrlib.images import Augmentation
 
-settings = Augmentation(shift=0.1, scale=0.1, rotate=10.0, probability=0.1)
+mine = Augmentation(shift=0.1, scale=0.1, rotate=10.0, probability=0.1)
 """,
                 "probability of 0.1",
             ),
-            ("settings = (0.03, 0.05, 5.0)\n", "of the type tuple"),
+            ("mine = (0.03, 0.05, 5.0)\n", "of the type tuple"),
         ],
     },
     "augmentation mirror": {

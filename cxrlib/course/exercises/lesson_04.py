@@ -201,7 +201,7 @@ EXERCISES = {
     ),
     "augmentation settings": Exercise(
         _settings,
-        "start with the course's settings, print often_kept for them, and make one range smaller at a time.",
+        "print stays(draws(...)) for the course's settings, and then make one range smaller at a time.",
     ),
     "augmentation mirror": Exercise(
         _mirror,

@@ -90,7 +90,7 @@ def positions(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def are_inside(points: np.ndarray, size: int) -> np.ndarray:
     """Return which points (N, 2) lie on a film: (N,), bool. Pixel 0 reaches from -0.5 to 0.5."""
-    return ((points > -0.5) & (points < size - 0.5)).all(axis=1)
+    return np.all((points > -0.5) & (points < size - 0.5), axis=1)
 
 
 def fraction_inside(mask: np.ndarray, matrix: np.ndarray) -> float:
