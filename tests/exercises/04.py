@@ -71,42 +71,42 @@ def look_closer(x, y, s, size):
             ),
         ],
     },
-    "augmentation settings": {
+    "augmentation shift": {
         "right": """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation(shift=0.03, scale=0.05, rotate=5.0)
+mine = Augmentation(shift=0.06, scale=0.05, rotate=5.0)
 """,
         "wrong": [
             (
                 """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation(shift=0.25, scale=0.05, rotate=5.0)
+mine = Augmentation(shift=0.1, scale=0.05, rotate=5.0)
 """,
-                "The shift of 0.25 does most of it",
+                "Use a smaller shift",
             ),
             (
                 """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation(shift=0.03, scale=0.5, rotate=5.0)
+mine = Augmentation(shift=0.02, scale=0.05, rotate=5.0)
 """,
-                "The scale of 0.5 does most of it",
+                "not the largest shift",
             ),
             (
                 """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation()
+mine = Augmentation(shift=0.06)
 """,
-                "they are no augmentation",
+                "scale is 0, and the exercise fixes it at 0.05",
             ),
             (
                 """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation(shift=0.03, scale=0.05, rotate=5.0, vertical_flip=True)
+mine = Augmentation(shift=0.06, scale=0.05, rotate=5.0, vertical_flip=True)
 """,
                 "upside down",
             ),
@@ -114,11 +114,11 @@ mine = Augmentation(shift=0.03, scale=0.05, rotate=5.0, vertical_flip=True)
                 """\
 from cxrlib.images import Augmentation
 
-mine = Augmentation(shift=0.1, scale=0.1, rotate=10.0, probability=0.1)
+mine = Augmentation(shift=0.3, scale=0.05, rotate=5.0, probability=0.1)
 """,
                 "probability of 0.1",
             ),
-            ("mine = (0.03, 0.05, 5.0)\n", "of the type tuple"),
+            ("mine = 0.06\n", "of the type float"),
         ],
     },
     "augmentation mirror": {
