@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import Estimate, Patients, check_finite, check_scores, number_patients, proportion
@@ -126,6 +125,8 @@ def platt(labels: ArrayLike, logits: ArrayLike) -> Callable[[ArrayLike], np.ndar
         As in `cxrlib.evaluation.estimate.check_scores`.
     """
     labels, logits = check_scores(labels, logits)
+    from sklearn.linear_model import LogisticRegression  # takes a while to import
+
     fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)  # an infinite C: no penalty on a
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
