@@ -1,8 +1,10 @@
 """A command that is killed at a random moment and called a second time makes what it makes undisturbed."""
 
+import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz import simulated_films
 from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
@@ -132,6 +135,58 @@ def test_threshold(tmp_path, short, cohort, recipe):
         names.add(f"{name}-again")
         assert open_run(run).operating_point.name == f"{name}-again"
         assert set(read_points(run, check_manifest(run))[0]) == names
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def interrupt_after(num_rows: int, command: list, table: Path) -> tuple[int, str]:
+    """Start a command, press Ctrl-C when its table has so many rows, and return its exit code and stderr."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not (table.exists() and len(rows_of(table)) >= num_rows):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: its children get it too
+        stderr = process.communicate()[1]
+    return process.returncode, stderr
+
+
+def test_predict(tmp_path, short, cohort):
+    """Killed, or interrupted by Ctrl-C, and called a second time, it writes the table of an undisturbed call."""
+    films = tmp_path / "films"
+    for number in range(10):
+        shutil.copytree(cohort, films / str(number))
+    (films / "7" / "effusion" / "broken.png").write_bytes(b"no film")
+    for name, data in simulated_films().items():
+        if name.endswith(".dcm"):  # their decoders are child processes
+            (films / "9" / "nofinding" / name).write_bytes(data)
+    predict = [*CXR, "predict", films, "--quiet", "--csv"]
+    whole, rng, rounds = tmp_path / "whole.csv", np.random.default_rng(0), 0
+    assert subprocess.run([*predict, whole]).returncode == 1
+    expected = rows_of(whole)
+    for kind in ["killed", "interrupted"] * (FEW_KILLS if short else KILLS // 2):
+        out, num_rows, rounds = tmp_path / f"{rounds}.csv", int(rng.uniform(1, len(expected) - 100)), rounds + 1
+        if kind == "killed":
+            process = subprocess.Popen([*predict, out], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while process.poll() is None and not (out.exists() and len(rows_of(out)) >= num_rows):
+                time.sleep(0.01)
+            process.kill()
+            process.wait()
+        else:
+            code, stderr = interrupt_after(num_rows, [*predict, out], out)
+            assert code == 130
+            assert f"cxr: stopped; {out} keeps" in stderr
+            assert "crashed" not in stderr
+        kept = out.read_bytes()
+        assert num_rows <= kept.count(b"\n") - 1 < len(expected)
+        assert subprocess.run([*predict, out], capture_output=True).returncode == 1
+        assert out.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+        for found, row in zip(rows_of(out), expected, strict=True):
+            scores = [float(each.pop("score") or -1) for each in (found, dict(row))]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+            assert found == {name: value for name, value in row.items() if name != "score"}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_train(tmp_path, short, cohort, recipe):
