@@ -156,7 +156,8 @@ def test_predict(tmp_path, short, cohort):
     """Killed, or interrupted by Ctrl-C, and called a second time, it writes the table of an undisturbed call."""
     films = tmp_path / "films"
     for number in range(10):
-        shutil.copytree(cohort, films / str(number))
+        for name in ("effusion", "nofinding"):
+            shutil.copytree(cohort / name, films / str(number) / name)
     (films / "7" / "effusion" / "broken.png").write_bytes(b"no film")
     for name, data in simulated_films().items():
         if name.endswith(".dcm"):  # their decoders are child processes
