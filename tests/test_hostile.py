@@ -259,6 +259,7 @@ def assert_decodes(films):
 def test_a_child_that_ends_during_a_film_ends_nothing_else(monkeypatch, films, death):
     """GDCM crashes on much damaged data, but not each time. So the child is ended on purpose."""
     send = decoder_process._send
+    decoder_process.stop_children()  # so that there is only one
 
     def send_and_end(stream, block):
         decoder_process._children[-1].send_signal(signal.Signals[death])
@@ -273,6 +274,7 @@ def test_a_child_that_ends_during_a_film_ends_nothing_else(monkeypatch, films, d
 
 
 def test_a_child_that_ended_between_two_films_is_started_again(films):
+    decoder_process.stop_children()
     assert_decodes(films)
     decoder_process._children[-1].kill()
     decoder_process._children[-1].wait()
@@ -280,6 +282,7 @@ def test_a_child_that_ended_between_two_films_is_started_again(films):
 
 
 def test_a_child_that_hangs_is_ended(monkeypatch, films):
+    decoder_process.stop_children()
     assert_decodes(films)
     hanging = decoder_process._children[-1]
     with monkeypatch.context() as patch:

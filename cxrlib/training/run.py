@@ -254,6 +254,7 @@ class Run:
             one. Or the threshold is not from 0 to 1.
         """
         threshold = self.threshold if threshold is None else check_threshold(threshold)
+        _ = self.model  # a damaged network is an error of the run, whatever the film
         pixels, warnings = self._read_film(image, accept)
         score = float(self.score_images(pixels[None])[0])
         return Prediction(score, threshold, score >= threshold, warnings)
@@ -283,7 +284,8 @@ class Run:
         Raises
         ------
         InputError
-            At once: the threshold or `accept` is not one that `predict` takes.
+            At once: the network cannot be loaded, or the threshold or `accept` is not one
+            that `predict` takes.
 
         Examples
         --------
@@ -293,6 +295,7 @@ class Run:
         """
         threshold = self.threshold if threshold is None else check_threshold(threshold)
         check_accept(accept)
+        _ = self.model  # a damaged network is one error, and not one of each film
         return self._predict_many(films, threshold, accept)
 
     def _predict_many(
