@@ -21,7 +21,7 @@ import warnings
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -453,14 +453,20 @@ def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
     a.png,0.5
     <BLANKLINE>
     """
-
-    def as_text(cell: object) -> object:
-        if not isinstance(cell, str):
-            return cell
-        is_formula = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
-        return ("'" if is_formula else "") + printable(cell)
-
+    as_text = lambda cell: spreadsheet_text(cell) if isinstance(cell, str) else cell
     return table.map(as_text).rename(columns=as_text)
+
+
+def spreadsheet_text(cell: str) -> str:
+    """Return one text of a table as `for_spreadsheets` does. It has no line breaks.
+
+    Examples
+    --------
+    >>> spreadsheet_text("=1+2.png")
+    "'=1+2.png"
+    """
+    is_formula = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return ("'" if is_formula else "") + printable(cell)
 
 
 # Settings
@@ -734,11 +740,13 @@ def no_progress(items: Iterable[T], total: int) -> Iterable[T]:
     return items
 
 
-def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+def map_in_order(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int = 0
+) -> Generator[R]:
     """Apply a function in several threads, and yield the results in the order of the items.
 
     Threads are enough, because decoding, resizing and compressing release Python's
-    global lock. At most four results for each worker are held in memory at a time.
+    global lock.
 
     Parameters
     ----------
@@ -746,14 +754,18 @@ def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int
     items : iterable
     workers : int, optional
         Number of threads; by default one for each processor core.
+    ahead : int
+        The threads work on so many items in advance, while the caller uses a result. So
+        many results are held in memory at most. It is at least four for each thread.
     """
     workers = workers or os.cpu_count() or 1
+    ahead = max(ahead, 4 * workers)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) >= 4 * workers:
+                if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
