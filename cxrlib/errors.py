@@ -30,7 +30,7 @@ def printable(text: object) -> str:
     film.png\nother.png: nofinding film\u202egnp.exe
     """
     shown = str(text)
-    if shown.isprintable():  # nearly all: no copy is made, of which there may be 100,000
+    if shown.isprintable():  # as nearly all texts are, of which there may be 100,000: no copy is made
         return shown
     return "".join(
         letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else ascii(letter)[1:-1]

@@ -216,7 +216,7 @@ def write_text(path: Path, text: str, *, completes_folder: bool = False) -> None
 
 
 @contextmanager
-def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, *, name: str = LOCK, guarded: Path | None = None, wait: bool = False) -> Iterator[None]:
     """Keep other processes from writing to a folder while the block runs.
 
     The lock ends with the process that holds it, even if that process is killed.
@@ -229,6 +229,8 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     name : str
         Name of the lock file in the folder. The lock file is removed at the end. If the
         block fails in a folder that existed before, the lock file stays.
+    guarded : Path, optional
+        What the lock guards, for the message. By default the folder.
     wait : bool
         Wait for the other process instead of raising an error.
 
@@ -245,7 +247,7 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"{folder}: {_lock_holder(file)} is at work in it; wait until it ends") from None
+        raise InputError(f"{guarded or folder}: {_lock_holder(file)} is at work in it; wait until it ends") from None
     try:
         with suppress(PermissionError):  # Windows does not let anyone write to a locked file; the text is only a help
             file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
@@ -755,8 +757,8 @@ def map_in_order(
     workers : int, optional
         Number of threads; by default one for each processor core.
     ahead : int
-        The threads work on so many items in advance, while the caller uses a result. So
-        many results are held in memory at most. It is at least four for each thread.
+        How many items the threads take in advance, while the caller uses a result. No more
+        results than this are held in memory. At least four for each thread are taken.
     """
     workers = workers or os.cpu_count() or 1
     ahead = max(ahead, 4 * workers)

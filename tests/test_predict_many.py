@@ -79,10 +79,13 @@ def test_films_that_are_no_files_and_no_films_at_all(tiny_run, folder):
     assert list(tiny_run.predict_many([])) == []
 
 
-def test_wrong_options_are_refused_at_once(tiny_run):
+def test_wrong_options_are_refused_at_once(tiny_run, tmp_path):
     for options, message in (({"threshold": 2}, "threshold is 2"), ({"accept": "color"}, "accept is 'color'")):
         with pytest.raises(InputError, match=message):
             tiny_run.predict_many(["film.png"], **options)
+        with pytest.raises(InputError, match=message), open_score_table(tmp_path / "out.csv", tiny_run, **options):
+            pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_score_that_is_no_number_is_an_error_of_its_film_alone(tiny_run, folder, monkeypatch):
@@ -145,7 +148,7 @@ def test_files_folders_patterns_and_lists_name_films(tmp_path, monkeypatch):
     paths, notes = find_films(["a.png", ".", "oth*"])
     assert sorted(paths) == ["a.png", "b [1].png", "deep/d.jpg", "deep/er/c.png", "other/e.png"]
     assert paths[0] == "a.png"
-    assert notes[-1] == "2 films were named more than once; each is taken once"
+    assert notes[-1] == "names that were repeated: 2; each film is taken once"
     assert "TIFF" in notes[0]
 
 
@@ -212,7 +215,7 @@ def test_names_from_a_list_on_stdin(tiny_run, folder, tmp_path, monkeypatch):
     done = cxr("predict", "-", folder / "turned.png", "--run", tiny_run.folder, "--json")
     paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
     assert paths == [names[0], names[2], str(folder / "turned.png")]
-    assert "note: 1 films were named more than once" in done.stderr
+    assert "note: names that were repeated: 1" in done.stderr
     names_on_stdin(monkeypatch, [])
     done = cxr("predict", "-", check=False)
     assert (done.returncode, done.stderr) == (2, "cxr: no film is named; name files, folders or patterns\n")
@@ -266,9 +269,28 @@ def test_rows_that_were_made_otherwise_stay_alone(tiny_run, folder, tmp_path):
         out.write_bytes(data)
         before[out] = data
         assert message in refusal(*same)
+    done = cxr(*words[:2], "--csv", out / "x.csv", *same, check=False)
+    assert done.stderr == f"cxr: {out}: is a file; the table needs a folder\n"
     made.unlink()
     del before[made]
     assert "is not beside it; name a new file" in refusal(*same)
+
+
+def test_relative_names_belong_to_the_folder_in_which_the_table_was_begun(tiny_run, film, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    words = ("predict", "a.png", "--run", tiny_run.folder, "--csv", out)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "a.png"), film)
+    monkeypatch.chdir(tmp_path / "one")
+    cxr(*words)
+    before = out.read_bytes()
+    monkeypatch.chdir(tmp_path / "two")
+    done = cxr(*words, check=False)
+    assert (done.returncode, out.read_bytes()) == (2, before)
+    assert f"the table was begun in {tmp_path / 'one'}; call the command there" in done.stderr
+    cxr("predict", tmp_path / "two", *words[2:])  # a whole path means the same film in every folder
+    assert [row["path"] for row in rows_of(out)] == ["a.png", str(tmp_path / "two" / "a.png")]
 
 
 def test_names_in_a_table_can_neither_mislead_nor_compute(tiny_run, film, tmp_path, monkeypatch):
@@ -326,7 +348,7 @@ def test_two_processes_do_not_write_one_table(tiny_run, tmp_path):
     out = tmp_path / "out.csv"
     with (
         open_score_table(out, tiny_run),
-        pytest.raises(InputError, match="at work in it"),
+        pytest.raises(InputError, match=r"out\.csv: process \d+ on .* is at work in it"),
         open_score_table(out, tiny_run),
     ):
         pass

@@ -428,7 +428,7 @@ def predict(
         list[str],
         typer.Argument(
             help="PNG, JPEG or DICOM files, folders of them, or patterns in quotes such as 'films/*.png'. "
-            "- reads a list of names from stdin, one a line."
+            "With -, a list of names is read from stdin, one a line."
         ),
     ],
     run: Annotated[
@@ -445,8 +445,8 @@ def predict(
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="Write a table with one row for each film. Called again with the same table, run and threshold, the "
-            "command goes on with the films that are missing."
+            help="Write a table with one row for each film. If the command stopped early, call it again in the same "
+            "way: it goes on with the films that are missing."
         ),
     ] = None,
     as_json: options.AsJson = False,
@@ -486,8 +486,9 @@ def predict(
                     all_read &= isinstance(prediction, Prediction)
                     if as_json or not table or not isinstance(prediction, Prediction):
                         console.clear()
-                        facts: dict[str, Any] = dict(point=point, finding=opened.finding, picture=picture)
-                        output.print_prediction(path, prediction, **facts, as_json=as_json)
+                        output.print_prediction(
+                            path, prediction, finding=opened.finding, point=point, picture=picture, as_json=as_json
+                        )
         except KeyboardInterrupt:
             if table:
                 console.clear()

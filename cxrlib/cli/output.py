@@ -134,6 +134,7 @@ def print_prediction(
     ----------
     path : str
     prediction : Prediction or InputError
+        The score, or why there is none.
     finding : str
         The name of the positive class.
     point : str or None

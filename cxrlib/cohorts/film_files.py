@@ -174,7 +174,7 @@ def find_films(places: Iterable[str | Path]) -> tuple[list[str], tuple[str, ...]
     if not paths:
         raise InputError("no film is named; name files, folders or patterns")
     repeated = num_named - len(paths)
-    notes = (f"{repeated:,} films were named more than once; each is taken once",) if repeated else ()
+    notes = (f"names that were repeated: {repeated:,}; each film is taken once",) if repeated else ()
     return list(paths), passed_over.notes + notes
 
 

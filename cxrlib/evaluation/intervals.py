@@ -7,7 +7,7 @@ sum s_p^2. The films of one patient may be correlated in any way.
 """
 
 import numpy as np
-import scipy
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from scipy import special
 
 from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, number_patients

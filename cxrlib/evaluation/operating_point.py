@@ -9,7 +9,7 @@ known, `choose_by_capacity` needs only scores.
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from numpy.typing import ArrayLike
 
 from cxrlib.errors import InputError

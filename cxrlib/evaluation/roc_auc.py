@@ -1,7 +1,7 @@
 """The ROC curve, the area under it (AUC), the AUC's interval, and the difference of two AUCs."""
 
 import numpy as np
-import scipy
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from numpy.typing import ArrayLike
 
 from cxrlib.errors import InputError

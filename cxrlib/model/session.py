@@ -13,9 +13,9 @@ wrapper for scikit-learn, and TensorFlow Lite's converter of JAX."""
 
 @contextmanager
 def without_unused_packages() -> Iterator[None]:
-    """Let the block load Keras and TensorFlow as if `UNUSED` were not installed, which takes a third of the time less.
+    """Let the block load Keras and TensorFlow as if `UNUSED` were not installed: it then takes a third less time.
 
-    It is for the command line. In a notebook, `keras.wrappers` and Keras' pictures would
+    This is for the command line. In a notebook, `keras.wrappers` and Keras' pictures would
     be missing. A package that is loaded already, or that Keras is to run on, is not hidden.
     """
     backend = os.environ.get("KERAS_BACKEND")

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from cxrlib.errors import InputError
-from cxrlib.files import check_file, csv_rows, locked, read_json, refuse_link, spreadsheet_text, write_text
+from cxrlib.evaluation.estimate import check_threshold
+from cxrlib.files import LOCK, check_file, csv_rows, locked, read_json, refuse_link, spreadsheet_text, write_text
+from cxrlib.images.film_facts import check_accept
 from cxrlib.training.manifest import hash_file
 from cxrlib.training.run import Prediction, Run
 
@@ -40,10 +42,11 @@ class ScoreTable:
         those with "warnings".
     """
 
-    def __init__(self, rows: Iterable[list[str]], file: IO[str]):
+    def __init__(self, rows: Iterable[list[str]], file: IO[str], *, folder: str):
         self.counts = Counter[str]()
         self._has_score: dict[str, bool] = {}
         self._file = file
+        self._folder = folder  # to which relative paths in the table are relative
         self._writer = csv.writer(file, lineterminator="\n")
         for row in rows:
             self._count(row)
@@ -55,8 +58,15 @@ class ScoreTable:
         ------
         InputError
             Two paths would look the same in the table, because characters that cannot be
-            shown are escaped.
+            shown are escaped. Or a path is relative, and the table was begun in another
+            folder: there, the same path names another film.
         """
+        relative = [path for path in paths if not os.path.isabs(path)]
+        if relative and os.getcwd() != self._folder:
+            raise InputError(
+                f"{relative[0]}: is relative to the current folder, {os.getcwd()}, but the table was begun in "
+                f"{self._folder}; call the command there, or name a new file"
+            )
         cells = [spreadsheet_text(path) for path in paths]
         if len(set(cells)) < len(cells):
             twice = Counter(cells).most_common(1)[0][0]
@@ -119,7 +129,8 @@ def open_score_table(
     ------
     InputError
         There is a file at `path` that is no such table, or one that was made with another
-        run, threshold or `accept`. Another process writes to it.
+        run, threshold or `accept`. Another process writes to it. Or the threshold or
+        `accept` is not one that `predict_many` takes.
 
     Examples
     --------
@@ -129,24 +140,27 @@ def open_score_table(
     ...         table.add(film, result)
     """
     path = Path(path)
-    made = {
+    check_accept(accept)
+    made: dict[str, Any] = {
         "run": str(run.folder),
         "sha256": _fingerprint(run),
-        "threshold": run.threshold if threshold is None else threshold,
+        "threshold": run.threshold if threshold is None else check_threshold(threshold),
         "accept": sorted(accept),
+        "folder": os.getcwd(),
     }
-    _check_made(path, made)  # before the lock, which would make a file
-    lock = path.with_name(f".{path.name}.lock")
-    with locked(path.parent, name=lock.name):
+    _read_made(path, made)  # before the lock, which would make a file
+    lock = path.with_name(f".{path.name}{LOCK}")
+    with locked(path.parent, name=lock.name, guarded=path):
         try:
-            if not _check_made(path, made):
+            found = _read_made(path, made)
+            if found is None:
                 write_text(_made_file(path), json.dumps(made, indent=2) + "\n")
             with path.open("a", encoding="utf-8", newline="") as file:
                 _remove_cut_row(path)
                 is_new = path.stat().st_size == 0
                 if is_new:
                     csv.writer(file, lineterminator="\n").writerow(COLUMNS)
-                yield ScoreTable(() if is_new else _rows(path), file)
+                yield ScoreTable(() if is_new else _rows(path), file, folder=str((found or made).get("folder")))
         except BaseException:
             with suppress(OSError):  # the folder is the user's own, so no lock file stays in it
                 lock.unlink()
@@ -164,11 +178,13 @@ def _fingerprint(run: Run) -> str:
     return hashlib.sha256(json.dumps([hashes, run.weight]).encode()).hexdigest()
 
 
-def _check_made(path: Path, made: dict[str, Any]) -> bool:
-    """Return whether there is a table that was made in this way; refuse one that was made otherwise."""
+def _read_made(path: Path, made: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how the table was made, or None if there is none; refuse one that was made otherwise than `made` says."""
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"{path.parent}: is a file; the table needs a folder")
     refuse_link(path)
     if not path.exists():
-        return False
+        return None
     check_file(path, MAX_BYTES)
     beside = _made_file(path)
     if not beside.is_file():
@@ -181,7 +197,7 @@ def _check_made(path: Path, made: dict[str, Any]) -> bool:
             is_changed = what == "run" and found.get("run") == made["run"]
             now = "as it was before it changed" if is_changed else f"and {made[what]!r} is given now"
             raise InputError(f"{path}: was made with the {what} {found.get(what)!r:.200}, {now}; name a new file")
-    return True
+    return found
 
 
 def _remove_cut_row(path: Path) -> None:
