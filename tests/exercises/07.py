@@ -85,7 +85,7 @@ def exchange_weight(p, old, new):
         "wrong": [
             ("def f(p, old, new):\n    return p / old * new\n", "multiplied the probability"),
             ("def f(p, old, new):\n    return p / (1 - p) / old * new\n", "These are odds"),
-            ("def f(p, old, new):\n    odds = p / (1 - p) / new * old\n    return odds / (1 + odds)\n", "the wrong way"),
+            ("def f(p, old, new):\n    odds = p * old / (1 - p) / new\n    return odds / (1 + odds)\n", "wrong way"),
             ("def f(p, old, new):\n    odds = p / (1 - p) / old\n    return odds / (1 + odds)\n", "That is the score"),
             ("def f(p, old, new):\n    odds = p / (1 - p) * new\n    return odds / (1 + odds)\n", "still in as well"),
         ],

@@ -47,8 +47,8 @@ def _loss_with_two_costs(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             not is_near(total / np.where(labels == 1, miss, alarm).sum()),
-            f"{at}. You divide by the sum of the weights. Keras divides by the number of films. Otherwise doubling both "
-            "costs would not change the loss.",
+            f"{at}. You divide by the sum of the weights. Keras divides by the number of films. With your answer, "
+            "doubling both costs would not change the loss.",
         )
         require(
             is_near(right),
@@ -74,12 +74,13 @@ def _weight_from_a_cut(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             cut == 0.5 or not is_near(cut / (1 - cut)),
-            f"{at}. That is upside down. A low cut calls many films, so a miss is expensive, and the weight is above 1.",
+            f"{at}. That is upside down. A low cut calls many films. So a miss is expensive, and the weight is above "
+            "1.",
         )
         require(
             not is_near(0.5 / cut),
-            f"{at}. You divided the probability 0.5 by the cut. The weight multiplies the odds and not the probability: "
-            "what are the odds of 0.5, and what are the odds of the cut?",
+            f"{at}. You divided the probability 0.5 by the cut. The weight multiplies the odds and not the "
+            "probability: what are the odds of 0.5, and what are the odds of the cut?",
         )
         require(
             not is_near(1 - cut),
@@ -184,7 +185,8 @@ def _rate_that_ends_above_0(answer: Callable, rng: np.random.Generator) -> str:
         if len(wrong):
             step = wrong[0]
             part = "in the warm-up" if step < warm_up else "in the decay"
-            require(False, f"{at}your rate at step {step}, {part}, is {given[step]:.4f}, and {right[step]:.4f} is right.")
+            at += f"your rate at step {step}, {part}, is {given[step]:.4f}"
+            require(False, f"{at}, and {right[step]:.4f} is right.")
     return "it was tried on every step of 5 schedules."
 
 

@@ -69,9 +69,7 @@ class Try:
 _tries: list[Try] = []
 
 
-def training_films(
-    train: np.ndarray, train_labels: ArrayLike, val: np.ndarray, val_labels: ArrayLike
-) -> TrainingFilms:
+def training_films(train: np.ndarray, train_labels: ArrayLike, val: np.ndarray, val_labels: ArrayLike) -> TrainingFilms:
     """Return what the last layer of the library's network sees of films that are given as images.
 
     Parameters
@@ -197,8 +195,9 @@ def _draw_aucs(ax: Axes, result: Try, earlier: list[Try]) -> None:
         ax.plot(epochs, each.auc.mean(axis=1), color="#999999", linewidth=1)
         end = each.auc[-1].mean()
         place = lowest = max(end, lowest + 0.05)  # so that no number hides another
-        at_end = {"xy": (epochs[-1], end), "xytext": (epochs[-1] + 1.5, place), "va": "center", "fontsize": 9}
-        ax.annotate(str(each.number), **at_end, color="#555555", arrowprops={"arrowstyle": "-", "color": "#BBBBBB"})
+        line = {"arrowstyle": "-", "color": "#BBBBBB"}
+        number, at, beside = str(each.number), (epochs[-1], end), (epochs[-1] + 1.5, place)
+        ax.annotate(number, at, beside, va="center", fontsize=9, color="#555555", arrowprops=line)
     low, high = result.auc.min(axis=1), result.auc.max(axis=1)
     ax.fill_between(epochs, low, high, color=plots.FINDING, alpha=0.25, linewidth=0, label="lowest to highest seed")
     ax.plot(epochs, result.auc.mean(axis=1), color=plots.FINDING, label=f"mean of {result.auc.shape[1]} seeds")
@@ -216,7 +215,9 @@ def _draw_rates(ax: Axes, result: Try, earlier: list[Try], labels: np.ndarray) -
         x, y = each.false_alarms.mean(), each.sensitivity.mean()
         ax.plot(x, y, "s", color="#999999", markersize=5)
         ax.annotate(str(each.number), (x, y), xytext=(4, -11), textcoords="offset points", color="#555555", fontsize=9)
-    ax.plot(result.false_alarms, result.sensitivity, "o", color=plots.FINDING, markersize=4, label="sigmoid 0.5, 8 seeds")
+    ax.plot(
+        result.false_alarms, result.sensitivity, "o", color=plots.FINDING, markersize=4, label="sigmoid 0.5, all seeds"
+    )
     if (guessed := recall(GUESS)) is not None:
         ax.axhline(guessed, color=plots.NEUTRAL, linestyle="--", label=f"your guess for weight 10: {guessed:g}")
     ax.set_title(
