@@ -1,6 +1,7 @@
 from .lesson_01 import auc_scatter_lab, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab, visible_fluid
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_04 import augmentation_lab, costophrenic_corners, visible_fluid
+from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
 
 __all__ = [
@@ -19,5 +20,7 @@ __all__ = [
     "real_film_file",
     "roc_lab",
     "threshold_lab",
+    "training_films",
+    "training_lab",
     "visible_fluid",
 ]
