@@ -38,7 +38,7 @@ def test_the_matrix_is_opencvs_and_flips_are_slices(film):
 
 
 def test_the_fluid_inside_is_what_a_slice_of_the_mask_holds(film):
-    fluid = lab.visible_fluid(film)
+    fluid = lab.fluid_above_corners(film)
     assert fluid.any()
     assert not (fluid & ~film.mask).any()
     assert lab.fraction_inside(fluid, matrix()) == 1

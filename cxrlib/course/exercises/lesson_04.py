@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrlib.course.checks import Exercise, NotTried, require
 from cxrlib.course.cohorts import LAB_SEED
-from cxrlib.course.labs.lesson_04 import costophrenic_corners, fraction_inside, positions, visible_fluid
+from cxrlib.course.labs.lesson_04 import costophrenic_corners, fluid_above_corners, fraction_inside, positions
 from cxrlib.images.augmentation import Augmentation, draw_affine
 from cxrlib.phantom.film import take_film
 from cxrlib.phantom.roster import draw_roster, order_of
@@ -152,7 +152,7 @@ def _fluid(films: int, seed: int, size: int) -> list[np.ndarray]:
     roster = draw_roster(2 * films, prevalence=0.5, seed=seed)
     rows = roster[roster["label"] == 1].to_dict("records")
     taken = [take_film(order_of(row, seed=seed), size=size) for row in rows]
-    fluid = [visible_fluid(film) for film in taken if len(costophrenic_corners(film)) == 2]
+    fluid = [fluid_above_corners(film) for film in taken if len(costophrenic_corners(film)) == 2]
     return [mask for mask in fluid if mask.any()]
 
 

@@ -1,6 +1,6 @@
 from .lesson_01 import auc_scatter_lab, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab, visible_fluid
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
-from .lesson_04 import augmentation_lab, costophrenic_corners, visible_fluid
+from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
 
@@ -12,6 +12,7 @@ __all__ = [
     "draw_side_films",
     "film_lab",
     "films_to_compare",
+    "fluid_above_corners",
     "network_result",
     "outline_fluid",
     "outline_visible",

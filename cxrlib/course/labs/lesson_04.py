@@ -48,7 +48,7 @@ def costophrenic_corners(film: Film) -> np.ndarray:
     return np.array(corners, dtype=int).reshape(-1, 2)
 
 
-def visible_fluid(film: Film) -> np.ndarray:
+def fluid_above_corners(film: Film) -> np.ndarray:
     """Return the fluid of a simulated film down to its lower costophrenic corner: (H, W), bool.
 
     Fluid below the corner lies behind the abdomen. It is in the film's mask, but no
@@ -133,7 +133,7 @@ def augmentation_lab(
     corners = costophrenic_corners(film)
     moved = positions(corners, np.linalg.inv(matrix))
     inside = are_inside(moved, side)
-    fluid = visible_fluid(film)
+    fluid = fluid_above_corners(film)
     kept = 100 * fraction_inside(fluid, matrix)
     tries = recall(TRIES, [])
     if remember:
