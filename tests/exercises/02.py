@@ -12,6 +12,10 @@ def fluid_cm(passed, mu_fluid, mu_lung):
             ("def f(passed, mu_fluid, mu_lung):\n    return -np.log10(passed) / (mu_fluid - mu_lung)\n", "base 10"),
             ("def f(passed, mu_fluid, mu_lung):\n    return np.log(passed) / (mu_fluid - mu_lung)\n", "the sign"),
             ("def f(passed, mu_fluid, mu_lung):\n    return -np.log(passed) / (mu_fluid + mu_lung)\n", "You add"),
+            (
+                "def f(passed, mu_fluid, mu_lung):\n    return -np.log(1 - passed) / (mu_fluid - mu_lung)\n",
+                "the fraction that is lost",
+            ),
             ("def f(passed, mu_fluid, mu_lung):\n    return np.exp(-passed * (mu_fluid - mu_lung))\n", "other way"),
         ],
     },
@@ -94,6 +98,35 @@ def fill_bed(inside, y, z, degrees, count):
     return filled
 """,
                 "where gas goes",
+            ),
+            (
+                """\
+def fill_bed(inside, y, z, degrees, count):
+    height = z * (1 - degrees / 90) - y * degrees / 90
+    places = np.flatnonzero(inside)
+    filled = np.zeros(inside.shape, bool)
+    filled.ravel()[places[np.argsort(height.ravel()[places])[:count]]] = True
+    return filled
+""",
+                "with the cosine and the sine",
+            ),
+            (
+                """\
+def fill_bed(inside, y, z, degrees, count):
+    angle = np.radians(degrees)
+    height = np.where(inside, z * np.cos(angle) - y * np.sin(angle), np.inf)
+    return height <= np.sort(height.ravel())[count - 1]
+""",
+                "equally high",
+            ),
+            (
+                """\
+def fill_bed(inside, y, z, degrees, count):
+    filled = np.zeros((48, 64, 88), bool)
+    filled[inside] = True
+    return filled
+""",
+                "The check brings a space",
             ),
         ],
     },

@@ -30,6 +30,8 @@ def _fluid_on_a_ray(answer: Callable, rng: np.random.Generator) -> str:
             "cm takes a fraction of what is left, so a logarithm is needed.",
             -np.log10(passed) / (fluid - lung): "You use the logarithm to base 10. The law is written with exp, so "
             "the natural logarithm np.log undoes it.",
+            -np.log(1 - passed) / (fluid - lung): "You use 1 - passed, the fraction that is lost. The law of Beer and "
+            "Lambert is about the fraction that arrives.",
             -expected: "The thickness cannot be below 0. The logarithm of a fraction is negative: look at the sign.",
             np.exp(-passed * (fluid - lung)): "You solved the question the other way round: `passed` is a fraction, "
             "not a number of cm.",
@@ -57,7 +59,13 @@ def _tilted_bed(answer: Callable, rng: np.random.Generator) -> str:
     inside, y, z = _toy_space()
     for degrees in (int(rng.integers(15, 40)), int(rng.integers(50, 75)), 0, 90):
         count = int(rng.integers(100, 600))
-        given = np.asarray(answer(inside.copy(), y.copy(), z.copy(), degrees, count))
+        try:
+            given = np.asarray(answer(inside.copy(), y.copy(), z.copy(), degrees, count))
+        except WrongAnswer as error:
+            raise WrongAnswer(
+                f"{error}. The check brings a space of the shape {inside.shape}. Do you use `fill`, or another array "
+                "of the page? Then the places do not fit."
+            ) from error
         at = f"with the bed tilted by {degrees} degrees and {count} voxels of fluid"
         require(
             given.shape == inside.shape and given.dtype == bool,
@@ -67,11 +75,12 @@ def _tilted_bed(answer: Callable, rng: np.random.Generator) -> str:
         require(
             not (given & ~inside).any(),
             f"{at}, {(given & ~inside).sum()} of the voxels that you fill lie outside the pleural space. Only voxels "
-            "where `inside` is True can hold fluid.",
+            "where `inside` is True can hold fluid. A place in `height[inside]` is not a place in `height`.",
         )
         require(
             given.sum() == count,
-            f"{at}, you fill {given.sum()} voxels. The volume is {count} voxels, no more, no less.",
+            f"{at}, you fill {given.sum()} voxels. The volume is {count} voxels, no more, no less. Many voxels "
+            "are equally high, so a limit of height takes too many: sort, and take the first `count`.",
         )
         angle = np.radians(degrees)
         height = z * np.cos(angle) - y * np.sin(angle)
@@ -80,6 +89,10 @@ def _tilted_bed(answer: Callable, rng: np.random.Generator) -> str:
         mistakes = (
             (-height, "You fill the highest voxels first. That is where gas goes. Fluid goes to the lowest."),
             (z * np.cos(degrees) - y * np.sin(degrees), "You give NumPy degrees, but np.cos and np.sin take radians."),
+            (
+                z * (1 - degrees / 90) - y * degrees / 90,
+                "You mix z and y in proportion to the degrees. A rotation mixes them with the cosine and the sine.",
+            ),
             (z, "You fill it as if the patient stood: the tilt changes nothing. Which way is up in a tilted bed?"),
             (
                 z * np.cos(angle) + y * np.sin(angle),

@@ -39,10 +39,10 @@ def caption(order: Order, film: Film) -> str:
     return f"{ordered}: fluid on {film.mask.mean():.1%} of the film"
 
 
-def outline_fluid(film: Film, ax: Axes, *, at_least: float = MIN_VISIBLE) -> None:
-    """Draw a smooth line around the rays that pass through at least so many cm of fluid."""
-    if film.filled.max() > at_least:
-        ax.contour(film.filled, levels=[at_least], colors=[plots.FINDING], linewidths=1.4)
+def outline_fluid(film: Film, ax: Axes) -> None:
+    """Draw a smooth line around the rays that pass through at least 1 mm of fluid."""
+    if film.filled.max() > MIN_VISIBLE:
+        ax.contour(film.filled, levels=[MIN_VISIBLE], colors=[plots.FINDING], linewidths=1.4)
 
 
 def film_lab(
