@@ -165,7 +165,7 @@ def f(labels, scores, sensitivity, specificity):
     called = scores >= 0.5
     return called[labels == 1].mean() >= sensitivity and (~called)[labels == 0].mean() >= specificity
 """,
-                "Which thresholds do you try",
+                "the threshold 0.5 alone",
             ),
             (
                 """\
@@ -207,7 +207,7 @@ def f(labels, scores, sensitivity, specificity):
             return True
     return False
 """,
-                "Compare both rates",
+                "into one number",
             ),
         ],
     },

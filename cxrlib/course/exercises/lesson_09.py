@@ -19,11 +19,11 @@ def _heat_against(answer: Callable, rng: np.random.Generator) -> str:
         size, channels = int(rng.integers(4, 9)), int(rng.integers(6, 12))
         maps = rng.gamma(1.0, 1.0, (size, size, channels))
         gradients = rng.normal(0, 1, (size, size, channels)) + rng.normal(0, 0.5, channels)
-        given = np.asarray(answer(maps.copy(), gradients.copy()), dtype=float)
         total = (maps * gradients.mean(axis=(0, 1))).sum(axis=-1)
         expected = _scaled(-total)
-        if not expected.any():
+        if not expected.any() or not (total > 0).any():
             continue
+        given = np.asarray(answer(maps.copy(), gradients.copy()), dtype=float)
         require(
             given.shape == (size, size),
             f"for maps of shape {maps.shape} your heat map has the shape {given.shape}, and it must be "
@@ -99,61 +99,68 @@ def _blobs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.array(masks)[order], names[np.array(patients)][order]
 
 
-def _fixed_rate(masks: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def _fixed_hits(masks: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Return the hit of each film, at the best place of the films that a row of `keep` (N, N) names."""
     flat = masks.reshape(len(masks), -1)
     places = [flat[chosen].mean(axis=0).argmax() if chosen.any() else 0 for chosen in keep]
     return flat[np.arange(len(flat)), places]
 
 
+def _control_rates(masks: np.ndarray, patients: np.ndarray) -> dict[str, float]:
+    """Return the right hit rate, and those that typical mistakes give."""
+    n = len(masks)
+    hits = _fixed_hits(masks, patients[:, None] != patients[None, :])
+    return {
+        "right": float(hits.mean()),
+        "all films": float(_fixed_hits(masks, np.ones((n, n), bool)).mean()),
+        "other films": float(_fixed_hits(masks, ~np.eye(n, dtype=bool)).mean()),
+        "by patient": float(np.mean([hits[patients == name].mean() for name in np.unique(patients)])),
+    }
+
+
 def _heat_control(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with the best place of the other patients' films, on masks whose patients come back."""
-    tried = 0
-    while tried < 10:
+    sets: list[tuple[np.ndarray, np.ndarray]] = []
+    while len(sets) < 10:
         masks, patients = _blobs(rng)
-        n = len(masks)
-        other_patients = patients[:, None] != patients[None, :]
-        hits = _fixed_rate(masks, other_patients)
-        own, other_films = _fixed_rate(masks, np.ones((n, n), bool)), _fixed_rate(masks, ~np.eye(n, dtype=bool))
-        by_patient = float(np.mean([hits[patients == name].mean() for name in np.unique(patients)]))
-        rates = [round(float(rate), 6) for rate in (hits.mean(), own.mean(), other_films.mean(), by_patient)]
-        if len(set(rates)) < 4 and tried < 9:
-            if tried == 0:
-                continue  # the first set must tell the mistakes apart
-        tried += 1
+        # the first set must tell the mistakes apart
+        if sets or len({round(rate, 6) for rate in _control_rates(masks, patients).values()}) == 4:
+            sets.append((masks, patients))
+    for masks, patients in sets:
+        n, rates = len(masks), _control_rates(masks, patients)
         given = np.asarray(answer(masks.copy(), patients.copy()), dtype=float)
         require(
             given.ndim == 0,
             f"you return {given.size} numbers. One is asked for: the fraction of the films on which the place hits.",
         )
         given = float(given)
-        if np.isclose(given, hits.mean()):
+        if np.isclose(given, rates["right"]):
             continue
         start = f"for {n} films of {len(np.unique(patients))} patients you get {given:.3f}"
         require(
-            not np.isclose(given, own.mean()),
+            not np.isclose(given, rates["all films"]),
             f"{start}. Your place is chosen on all films, also on the film that it is tried on. That flatters the "
             "control. Leave out the films of the patient.",
         )
         require(
-            not np.isclose(given, other_films.mean()),
+            not np.isclose(given, rates["other films"]),
             f"{start}. You leave out the film, but other films of the same patient still help to choose its place. "
             "They look alike. Leave out all films of the patient.",
         )
         require(
-            not np.isclose(given, by_patient),
+            not np.isclose(given, rates["by patient"]),
             f"{start}. That is the mean over patients. Here each film counts once, as in the lesson.",
         )
-        same = _fixed_rate(masks, ~other_patients)
+        own = _fixed_hits(masks, patients[:, None] == patients[None, :]).mean()
         require(
-            not np.isclose(given, same.mean()),
+            not np.isclose(given, own),
             f"{start}. You chose the place on the films of the same patient. It is these that must be left out.",
         )
         require(
-            not (given > 1 and np.isclose(given, hits.sum())),
+            not (given > 1 and np.isclose(given, rates["right"] * n)),
             f"{start}. That is the number of films that are hit. Divide by the number of films.",
         )
-        require(False, f"{start}, and {hits.mean():.3f} is right. For each film: which films choose its place?")
+        require(False, f"{start}, and {rates['right']:.3f} is right. For each film: which films choose its place?")
     return "each film is tried at a place that its patient did not help to choose. It was tried on 10 sets of films."
 
 
@@ -171,21 +178,45 @@ def _draw_group(rng: np.random.Generator, gap: float, tail: float) -> tuple[np.n
     hidden = (labels == 1) & (rng.random(5 * n) < tail)
     logits[hidden] = rng.normal(-1.0, 1.0, hidden.sum())
     order = rng.permutation(5 * n)
-    return labels[order], (1 / (1 + np.exp(5.0 - logits)))[order]
+    return labels[order], (1 / (1 + np.exp(rng.uniform(2, 6) - logits)))[order]
+
+
+Case = tuple[np.ndarray, np.ndarray, tuple[float, float], bool]
+"""Labels, scores, the two rates that are asked for, and whether one threshold has both."""
+
+
+def _draw_cases(rng: np.random.Generator) -> list[Case]:
+    """Return 24 groups, half of which can be mended."""
+    cases: list[Case] = []
+    while len(cases) < 24:
+        kind = len(cases) % 4
+        labels, scores = _draw_group(rng, *[(3.6, 0.0), (1.2, 0.0), (6.0, 0.18), (2.4, 0.0)][kind])
+        targets = (0.8 if kind == 3 else 0.9, 0.8)
+        found, left_alone = _reach(labels, scores, np.append(np.unique(scores), np.inf))
+        mended = bool(((found >= targets[0]) & (left_alone >= targets[1])).any())
+        if mended == (kind in (0, 3)):
+            cases.append((labels, scores, targets, mended))
+    return cases
+
+
+def _by_total(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
+    """Return what a reader would say who compares the sum of both rates."""
+    return bool((sum(_reach(labels, scores, np.unique(scores))) >= sum(targets)).any())
+
+
+def _follows(areas: np.ndarray, answers: list[bool]) -> bool:
+    """Return whether a limit on the AUC gives all these answers."""
+    yes = np.array(answers)
+    return bool(yes.any() and not yes.all() and areas[yes].min() >= areas[~yes].max())
 
 
 def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with a search over all scores, on groups whose AUC alone does not decide."""
-    cases = []
-    while len(cases) < 24:
-        gap, tail = [(3.6, 0.0), (1.2, 0.0), (6.0, 0.18), (2.4, 0.0)][len(cases) % 4]
-        labels, scores = _draw_group(rng, gap, tail)
-        targets = [(0.9, 0.8), (0.9, 0.8), (0.9, 0.8), (0.8, 0.8)][len(cases) % 4]
-        reached = _reach(labels, scores, np.append(np.unique(scores), np.inf))
-        mended = bool(((reached[0] >= targets[0]) & (reached[1] >= targets[1])).any())
-        if mended != (len(cases) % 4 in (0, 3)):
-            continue
-        cases.append((labels, scores, targets, mended))
+    cases = _draw_cases(rng)
+    areas = np.array([auc(labels, scores) for labels, scores, _, _ in cases])
+    while _follows(areas, [_by_total(*case[:3]) for case in cases]):  # these two mistakes must differ
+        cases = _draw_cases(rng)
+        areas = np.array([auc(labels, scores) for labels, scores, _, _ in cases])
     given = [bool(answer(labels.copy(), scores.copy(), *targets)) for labels, scores, targets, _ in cases]
     expected = [case[3] for case in cases]
     if given == expected:
@@ -205,9 +236,9 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
     labels, scores, targets, mended = cases[wrong]
     ask = f"sensitivity {targets[0]:g} and specificity {targets[1]:g}"
     require(
-        len(set(given)) > 1 or given != at(np.array([0.5])),
-        f"you answer {given[0]} for each of 24 groups. The scores of these groups go only up to "
-        f"{max(case[1].max() for case in cases):.2f}. Which thresholds do you try? Try the scores themselves.",
+        given != at(np.array([0.5])),
+        f"you try the threshold 0.5 alone. The scores of one group lie between {scores.min():.4f} and "
+        f"{scores.max():.4f}. The question is whether **any** threshold mends the group. Try the scores themselves.",
     )
     for step in (0.1, 0.05, 0.01):
         require(
@@ -220,10 +251,17 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
         f"you answer {given[0]} for each of 24 groups. For one of them, {ask} can "
         f"{'' if mended else 'not '}both be had at one threshold. Do you ask for both at the **same** threshold?",
     )
-    areas = np.array([auc(labels, scores) for labels, scores, _, _ in cases])
-    answers = np.array(given)
+    def by_accuracy(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
+        correct = (scores[None, :] >= np.unique(scores)[:, None]) == (labels == 1)
+        return bool((correct.mean(axis=1) >= sum(targets) / 2).any())
+
     require(
-        answers.all() or not answers.any() or areas[answers].min() < areas[~answers].max(),
+        given not in (by(_by_total), by(by_accuracy)),
+        f"you put both rates into one number. For one group that number is high enough, but {ask} can not both be "
+        "had: a high specificity does not make up for a low sensitivity. Compare each rate with its own limit.",
+    )
+    require(
+        not _follows(areas, given),
         f"your answer follows the AUC alone. For one group the AUC is {areas[wrong]:.2f}, and {ask} can "
         f"{'' if mended else 'not '}both be had. The AUC is a mean over all thresholds. Try the thresholds one by one.",
     )

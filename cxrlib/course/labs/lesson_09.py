@@ -19,7 +19,7 @@ from cxrlib.phantom.roster import order_of
 from cxrlib.report import plots
 from cxrlib.training.run import Run
 
-VOLUMES = (0, 50, 100, 150, 200, 300, 500, 800, 1200)
+VOLUMES = (0, 50, 100, 150, 200, 300, 400, 600, 800)
 """The volumes in mL at which a patient is filmed for the curve of the lab."""
 
 LAYERS = {"third stage": "stage_3", "last maps": "last_maps"}
