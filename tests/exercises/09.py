@@ -230,7 +230,10 @@ def f(first_called):
             ),
             ("def f(first_called):\n    return np.quantile(first_called, 0.9)\n", "between two volumes"),
             ("def f(first_called):\n    return np.sort(first_called)[int(0.1 * len(first_called))]\n", "the wrong end"),
-            ("def f(first_called):\n    return np.sort(first_called)[int(0.9 * len(first_called))]\n", "one patient too far"),
+            (
+                "def f(first_called):\n    return np.sort(first_called)[int(0.9 * len(first_called))]\n",
+                "one patient too far",
+            ),
             ("def f(first_called):\n    return first_called.max()\n", "one patient too far"),
         ],
     },

@@ -133,31 +133,31 @@ def _heat_control(answer: Callable, rng: np.random.Generator) -> str:
             given.ndim == 0,
             f"you return {given.size} numbers. One is asked for: the fraction of the films on which the place hits.",
         )
-        given = float(given)
-        if np.isclose(given, rates["right"]):
+        rate = float(given)
+        if np.isclose(rate, rates["right"]):
             continue
-        start = f"for {n} films of {len(np.unique(patients))} patients you get {given:.3f}"
+        start = f"for {n} films of {len(np.unique(patients))} patients you get {rate:.3f}"
         require(
-            not np.isclose(given, rates["all films"]),
+            not np.isclose(rate, rates["all films"]),
             f"{start}. Your place is chosen on all films, also on the film that it is tried on. That flatters the "
             "control. Leave out the films of the patient.",
         )
         require(
-            not np.isclose(given, rates["other films"]),
+            not np.isclose(rate, rates["other films"]),
             f"{start}. You leave out the film, but other films of the same patient still help to choose its place. "
             "They look alike. Leave out all films of the patient.",
         )
         require(
-            not np.isclose(given, rates["by patient"]),
+            not np.isclose(rate, rates["by patient"]),
             f"{start}. That is the mean over patients. Here each film counts once, as in the lesson.",
         )
         own = _fixed_hits(masks, patients[:, None] == patients[None, :]).mean()
         require(
-            not np.isclose(given, own),
+            not np.isclose(rate, own),
             f"{start}. You chose the place on the films of the same patient. It is these that must be left out.",
         )
         require(
-            not (given > 1 and np.isclose(given, rates["right"] * n)),
+            not (rate > 1 and np.isclose(rate, rates["right"] * n)),
             f"{start}. That is the number of films that are hit. Divide by the number of films.",
         )
         require(False, f"{start}, and {rates['right']:.3f} is right. For each film: which films choose its place?")
@@ -201,7 +201,8 @@ def _draw_cases(rng: np.random.Generator) -> list[Case]:
 
 def _by_total(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
     """Return what a reader would say who compares the sum of both rates."""
-    return bool((sum(_reach(labels, scores, np.unique(scores))) >= sum(targets)).any())
+    found, left_alone = _reach(labels, scores, np.unique(scores))
+    return bool((found + left_alone >= sum(targets)).any())
 
 
 def _follows(areas: np.ndarray, answers: list[bool]) -> bool:
@@ -233,7 +234,7 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
         return by(rule)
 
     wrong = next(index for index, pair in enumerate(zip(given, expected, strict=True)) if pair[0] != pair[1])
-    labels, scores, targets, mended = cases[wrong]
+    _, scores, targets, mended = cases[wrong]
     ask = f"sensitivity {targets[0]:g} and specificity {targets[1]:g}"
     require(
         given != at(np.array([0.5])),
@@ -251,6 +252,7 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
         f"you answer {given[0]} for each of 24 groups. For one of them, {ask} can "
         f"{'' if mended else 'not '}both be had at one threshold. Do you ask for both at the **same** threshold?",
     )
+
     def by_accuracy(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
         correct = (scores[None, :] >= np.unique(scores)[:, None]) == (labels == 1)
         return bool((correct.mean(axis=1) >= sum(targets) / 2).any())
@@ -311,7 +313,11 @@ def _volume_found(answer: Callable, rng: np.random.Generator) -> str:
             f"{at}. A mean says nothing about 9 of 10 patients, and one patient that is never called makes it "
             "infinite. Sort the volumes, and count.",
         )
-        low = [np.quantile(first, 0.1, method="lower"), ordered[max(0, int(0.1 * n))], ordered[max(0, int(0.1 * n) - 1)]]
+        low = [
+            np.quantile(first, 0.1, method="lower"),
+            ordered[max(0, int(0.1 * n))],
+            ordered[max(0, int(0.1 * n) - 1)],
+        ]
         require(
             given >= expected or given not in low,
             f"{at} mL. At this volume only {called:.2f} of the patients are called. You count from the wrong end: "

@@ -1,12 +1,12 @@
 """The lab of lesson 9: add fluid to a patient until the network calls it, and look at its heat map."""
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,7 +14,7 @@ from cxrlib.course.cohorts import LAB_SEED, VAL_SEED
 from cxrlib.course.folders import own_cohort
 from cxrlib.course.lessons import course_film
 from cxrlib.course.reader import recall
-from cxrlib.phantom.film import Film, Order, take_film
+from cxrlib.phantom.film import Film, Order, fit_volume, take_film
 from cxrlib.phantom.roster import order_of
 from cxrlib.report import plots
 from cxrlib.training.run import Run
@@ -39,9 +39,10 @@ def visible_fluid(order: Order, *, size: int) -> tuple[Film, np.ndarray]:
 
     The same patient is filmed a second time without the fluid. Fluid behind the
     diaphragm lies over the abdomen, which is white already, so it cannot be seen.
+    Nor can fluid below the border of a film, where both films have the same pixels.
     """
     film, dry = (take_film(taken, size=size) for taken in (order, replace(order, amount=0.0)))
-    return film, film.mask & (dry.lung > OVER_LUNG)
+    return film, film.mask & (dry.lung > OVER_LUNG) & (film.pixels != dry.pixels)
 
 
 def smooth_outline(mask: np.ndarray, ax: Axes, *, color: str = plots.FINDING) -> Axes:
@@ -50,6 +51,23 @@ def smooth_outline(mask: np.ndarray, ax: Axes, *, color: str = plots.FINDING) ->
         smooth = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), len(mask) / 128)
         ax.contour(smooth, levels=[0.5], colors=[color], linewidths=1.4)
     return ax
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `cxrlib.evaluation.performance_by` with each rate and its interval in one column of text."""
+    rates = ("auc", "sensitivity", "specificity")
+    columns = {"effusions": table["n_finding"].to_numpy()}
+    for rate in rates:
+        values = table[[rate, f"{rate}_low", f"{rate}_high"]].itertuples(index=False)
+        columns[rate.replace("auc", "AUC")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
+    return pd.DataFrame(columns, index=list(table["group"]))
+
+
+def volume_groups(scores: pd.DataFrame) -> pd.Series:
+    """Return the group of volumes of each effusion of ``course_scores``; missing where no volume is known."""
+    volume = scores.reindex(columns=["volume_ml"])["volume_ml"].where(scores["label"] == 1)
+    names = ("0-100 mL", "100-200 mL", "200-400 mL", "400-800 mL", "over 800 mL")
+    return pd.cut(volume, (0, 100, 200, 400, 800, np.inf), labels=names)
 
 
 def draw_missed(row: dict[str, Any], ax: Axes, *, size: int = SIZE) -> Axes:
@@ -88,10 +106,12 @@ def detector_lab(
     """
     from cxrlib.evaluation.heat_maps import grad_cam  # loads TensorFlow
 
-    film, visible = visible_fluid(lab_order(patient, posture, volume), size=SIZE)
-    small = cv2.resize(film.image, (run.recipe.size,) * 2, interpolation=cv2.INTER_AREA)
-    heat = cv2.resize(grad_cam(run.model, small[None], layer=LAYERS[layer])[0], (SIZE, SIZE))
-    score = float(run.score_images(_input(run, lab_order(patient, posture, volume))[None])[0])
+    volume = fit_volume(lab_order(patient, posture, volume))  # less, if the chest cannot hold it
+    order = lab_order(patient, posture, volume)
+    film, visible = visible_fluid(order, size=SIZE)
+    image = take_film(order, size=run.recipe.size).image
+    score = float(run.score_images(image[None])[0])
+    heat = cv2.resize(grad_cam(run.model, image[None], layer=LAYERS[layer])[0], (SIZE, SIZE))
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 4.1), layout="constrained")
     plots.show_image(film.image, left, title=f"patient {patient}, {posture}, {volume:,.0f} mL on the right")
     smooth_outline(visible, left)
@@ -115,20 +135,13 @@ def lab_order(patient: int, posture: str, volume: float) -> Order:
 
 
 def scores_by_volume(run: Run, patient: int, posture: str) -> np.ndarray:
-    """Return the run's score of a patient at each of `VOLUMES`."""
+    """Return the run's score of a patient at each of `VOLUMES`; NaN where the chest cannot hold the volume."""
     if (patient, posture) not in _TRIES:
-        films = [_input(run, lab_order(patient, posture, volume)) for volume in VOLUMES]
-        _TRIES[patient, posture] = run.score_images(np.array(films))
+        held = fit_volume(lab_order(patient, posture, VOLUMES[-1]))
+        orders = [lab_order(patient, posture, volume) for volume in VOLUMES if volume <= held]
+        scores = run.score_images(np.array([take_film(order, size=run.recipe.size).image for order in orders]))
+        _TRIES[patient, posture] = np.append(scores, [np.nan] * (len(VOLUMES) - len(orders)))
     return _TRIES[patient, posture]
-
-
-def _input(run: Run, order: Order) -> np.ndarray:
-    return _take_image(order, run.recipe.size)
-
-
-@lru_cache(maxsize=200)
-def _take_image(order: Order, size: int) -> np.ndarray:
-    return take_film(order, size=size).image
 
 
 def _draw_curves(run: Run, ax: Axes, patient: int, posture: str) -> None:
