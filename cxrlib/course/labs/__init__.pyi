@@ -3,11 +3,13 @@ from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, o
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
+from .lesson_09 import detector_lab
 
 __all__ = [
     "auc_scatter_lab",
     "augmentation_lab",
     "costophrenic_corners",
+    "detector_lab",
     "draw_film",
     "draw_side_films",
     "film_lab",
