@@ -39,7 +39,7 @@ def test_only_the_lungs_tell_the_label():
 def test_the_outline_lies_within_the_fluid_and_grows_with_it():
     row = course_scores("val").query("volume_ml > 1000 and posture == 'upright'").iloc[0].to_dict()
     order = order_of(row, seed=lesson_01.VAL_SEED)
-    brighter = lesson_01.visible_fluid(order, size=128)
+    brighter = lesson_01.brighter_by_fluid(order, size=128)
     visible = brighter > lesson_01.VISIBLE
     assert 0 < visible.mean() < 1.2 * take_film(order, size=128).mask.mean()
 

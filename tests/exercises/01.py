@@ -102,6 +102,27 @@ def f(tp, fn, fp, tn):
 """,
                 "Divide it",
             ),
+            (
+                """\
+def f(tp, fn, fp, tn):
+    return (tp * tn + (tp * fn + fp * tn) / 2) / ((tp + fn) * (fp + tn))
+""",
+                "films of the same class",
+            ),
+            (
+                """\
+def f(tp, fn, fp, tn):
+    return (tp / (tp + fn) + fp / (fp + tn)) / 2
+""",
+                "of the false alarm rate",
+            ),
+            (
+                """\
+def f(tp, fn, fp, tn):
+    return (tp * tn + (tp * fp + fn * tn) / 2) / (tp * tn + tp * fp + fn * tn)
+""",
+                "pairs that are lost",
+            ),
         ],
     },
     "detector to buy": {

@@ -85,6 +85,14 @@ def _aucs_of_calls(tp: int, fn: int, fp: int, tn: int) -> dict[str, float]:
         "That is 0 for a detector that calls by chance. Its AUC must be 0.5.": se + sp - 1,
         "One kind of tie is missing: two films that are both not called tie as well.": se * sp + se * (1 - sp) / 2,
         "One kind of tie is missing: two films that are both called tie as well.": se * sp + (1 - se) * sp / 2,
+        "You pair films of the same class: TP and FN are both effusions. A pair is one effusion and one other film.": (
+            tp * tn + (tp * fn + fp * tn) / 2
+        )
+        / (ill * well),
+        "That is the mean of the sensitivity and of the false alarm rate. A detector with more false alarms would get "
+        "a higher AUC.": (se + 1 - sp) / 2,
+        "You leave out the pairs that are lost. They count 0, but they belong to the number of all pairs.": right
+        / (1 - (1 - se) * (1 - sp)),
         "That is the number of pairs that are won. Divide it by the number of all pairs.": right * ill * well,
         "You divide by the number of films. Divide by the number of pairs.": right * ill * well / (ill + well),
     }

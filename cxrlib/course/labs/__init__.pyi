@@ -1,4 +1,12 @@
-from .lesson_01 import auc_scatter_lab, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab, visible_fluid
+from .lesson_01 import (
+    auc_scatter_lab,
+    brighter_by_fluid,
+    network_result,
+    outline_visible,
+    quiz_buttons,
+    quiz_lab,
+    roc_lab,
+)
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
@@ -8,6 +16,7 @@ from .lesson_09 import detector_lab
 __all__ = [
     "auc_scatter_lab",
     "augmentation_lab",
+    "brighter_by_fluid",
     "costophrenic_corners",
     "detector_lab",
     "draw_film",

@@ -71,7 +71,7 @@ class QuizFilm:
     ----------
     image : ndarray, (S, S), float32 in [0, 1]
     brighter : ndarray, (S, S), float32, or None
-        As `visible_fluid` returns it. None for a film without an effusion or of your own cohort.
+        As `brighter_by_fluid` returns it. None for a film without an effusion or of your own cohort.
     label : {0, 1}
     score : float
         The score of the network.
@@ -89,7 +89,7 @@ class QuizFilm:
     volume_ml: float
 
 
-def visible_fluid(order: Order, *, size: int) -> np.ndarray:
+def brighter_by_fluid(order: Order, *, size: int) -> np.ndarray:
     """Return by how much the fluid of a film makes it brighter: (size, size), float32, smoothed, 0 outside the fluid.
 
     The same film is simulated without the fluid, and subtracted.
@@ -106,7 +106,7 @@ def visible_fluid(order: Order, *, size: int) -> np.ndarray:
 
 
 def outline_visible(brighter: np.ndarray, ax: Axes) -> Axes:
-    """Draw a smooth line around the fluid that can be seen: where `visible_fluid` exceeds `VISIBLE`."""
+    """Draw a smooth line around the fluid that can be seen: where `brighter_by_fluid` exceeds `VISIBLE`."""
     if (brighter > VISIBLE).any():
         ax.contour(brighter, levels=[VISIBLE], colors=[plots.FINDING], linewidths=1.5)
     return ax
@@ -129,7 +129,7 @@ def _quiz_film(row: dict[str, Any]) -> QuizFilm:
     image, mask = course_film(row, size=SIDE)
     brighter = None
     if mask is not None and row["label"]:
-        brighter = visible_fluid(order_of(row, seed=VAL_SEED), size=SIDE)
+        brighter = brighter_by_fluid(order_of(row, seed=VAL_SEED), size=SIDE)
     called = int(row["score"] >= THRESHOLD)
     return QuizFilm(image, brighter, int(row["label"]), row["score"], called, float(row.get("volume_ml", np.nan)))
 
@@ -152,7 +152,6 @@ def quiz_lab(*, reveal: bool = False) -> Figure:
         ax.set_axis_off()
     for number, (film, ax) in enumerate(zip(films, axes.flat, strict=False), 1):
         plots.show_image(film.image, ax, title=f"film {number}")
-        ax.images[-1].set_interpolation("antialiased")
         if reveal:
             answer = answers[number - 1] if len(answers) == len(films) else None
             ax.set_title(_caption(number, film, answer), fontsize=8.5)
@@ -332,12 +331,12 @@ def auc_scatter_lab(aucs: Mapping[int, Sequence[float]], whole: float) -> Figure
     for (n, values), ax in zip(aucs.items(), np.atleast_1d(axes), strict=True):
         ax.hist(values, bins=np.arange(0.5, 1.005, 0.01), color=plots.NOFINDING, alpha=0.6)
         low, high = np.quantile(values, [0.025, 0.975])
-        ax.axvspan(low, high, color=plots.NEUTRAL, alpha=0.15, linewidth=0, label="95 of 100 test sets")
+        ax.axvspan(low, high, color=plots.NEUTRAL, alpha=0.15, linewidth=0, label="95 % of the test sets")
         ax.axvline(whole, color="black", label=f"all films: {whole:.3f}")
         for (name, value), style in zip(guesses.items(), ("--", ":"), strict=True):
             if value is not None:
                 ax.axvline(value, color=plots.FINDING, linestyle=style, label=name)
-        ax.set(title=f"test sets with {n} effusions", ylabel="test sets", xlim=(0.5, 1))
+        ax.set(title=f"test sets with {n} effusions", ylabel="number of test sets", xlim=(0.5, 1))
     np.atleast_1d(axes)[-1].set_xlabel("AUC")
     np.atleast_1d(axes)[0].legend(loc="upper left", fontsize=9)
     return figure
