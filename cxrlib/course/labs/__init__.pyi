@@ -34,5 +34,4 @@ __all__ = [
     "threshold_lab",
     "training_films",
     "training_lab",
-    "visible_fluid",
 ]
