@@ -151,7 +151,7 @@ def _view_auc(answer: Callable, rng: np.random.Generator) -> str:
 
 def _draw_view(rng: np.random.Generator) -> tuple[int, float]:
     """Return a number of films, and the fraction of them with an effusion."""
-    return int(rng.integers(500, 5000)), float(rng.uniform(0.05, 0.4).round(3))
+    return int(rng.integers(500, 5000)), round(float(rng.uniform(0.05, 0.4)), 3)
 
 
 def _leaky_columns(answer: str, rng: np.random.Generator) -> str:
