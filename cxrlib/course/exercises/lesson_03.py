@@ -23,8 +23,9 @@ def _split_by_patient(answer: Callable, rng: np.random.Generator) -> str:
             _compare_split(patients, fraction, people, held_out)
         require(
             any((held_out != draws[0]).any() for held_out in draws),
-            "3 different generators gave the same patients, so your split is not drawn by chance. Low numbers may be "
-            "the patients who came first. Shuffle the patients with rng.",
+            "3 different generators gave the same patients, so your split is not drawn by chance with rng. Low "
+            "numbers may be the patients who came first, and a fixed seed draws the same patients each time. Shuffle the "
+            "patients with rng.",
         )
         again = np.asarray(answer(patients, fraction, np.random.default_rng(1)))
         require(

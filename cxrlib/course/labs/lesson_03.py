@@ -56,7 +56,7 @@ class DayFilms:
     labels: np.ndarray
 
 
-_tries: list[tuple[float, float, np.ndarray]] = []
+_tries: list[tuple[float, float, tuple[float, float]]] = []
 
 
 def day_orders(patients: int = PATIENTS) -> list[Order]:
@@ -146,7 +146,7 @@ def split_lab(leak: float = 0.0, shortcut: float = 0.0) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained", width_ratios=(1, 1.4))
     _draw_places(left, shortcut)
     _draw_areas(right, areas)
-    mean = areas.mean(axis=0)
+    mean = float(areas[:, 0].mean()), float(areas[:, 1].mean())
     figure.suptitle(
         f"leak {leak:g}, shortcut {shortcut:g}: AUC {mean[0]:.2f} on validation, {mean[1]:.2f} on the honest test",
         fontsize=11,
