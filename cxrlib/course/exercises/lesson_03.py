@@ -24,8 +24,8 @@ def _split_by_patient(answer: Callable, rng: np.random.Generator) -> str:
         require(
             any((held_out != draws[0]).any() for held_out in draws),
             "3 different generators gave the same patients, so your split is not drawn by chance with rng. Low "
-            "numbers may be the patients who came first, and a fixed seed draws the same patients each time. Shuffle the "
-            "patients with rng.",
+            "numbers may be the patients who came first, and a fixed seed draws the same patients each time. Shuffle "
+            "the patients with rng.",
         )
         again = np.asarray(answer(patients, fraction, np.random.default_rng(1)))
         require(
