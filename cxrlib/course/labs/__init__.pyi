@@ -1,13 +1,6 @@
-from .lesson_01 import (
-    auc_scatter_lab,
-    brighter_by_fluid,
-    network_result,
-    outline_visible,
-    quiz_buttons,
-    quiz_lab,
-    roc_lab,
-)
+from .lesson_01 import auc_scatter_lab, brighter_by_fluid, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
+from .lesson_03 import day_orders, split_lab
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
@@ -18,6 +11,7 @@ __all__ = [
     "augmentation_lab",
     "brighter_by_fluid",
     "costophrenic_corners",
+    "day_orders",
     "detector_lab",
     "draw_film",
     "draw_side_films",
@@ -31,6 +25,7 @@ __all__ = [
     "quiz_lab",
     "real_film_file",
     "roc_lab",
+    "split_lab",
     "threshold_lab",
     "training_films",
     "training_lab",
