@@ -66,7 +66,7 @@ transfer: $(READY) ## train on simulation, score real films: make transfer SOURC
 alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORIGINALS=folder] (ten minutes)
 	$(BIN)/python benchmarks/false_alarms.py $(SOURCE) $(if $(ORIGINALS),--originals $(ORIGINALS))
 
-weights: $(READY) ## train the weights that come with the library, on simulated films alone (twenty minutes)
+weights: $(READY) ## train the weights that come with the library, on simulated films alone (ten minutes)
 	$(BIN)/python data/make_weights.py
 
 contact: $(READY) ## simulated films beside real ones (CXR_REAL_DATA), and how well simple classifiers tell them apart

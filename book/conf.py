@@ -8,10 +8,12 @@ that only the site has.
 import importlib
 import json
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -22,6 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book")]
 from explorers import save_explorers  # noqa: E402
 
 import cxrlib  # noqa: E402  (from this checkout, whatever version is installed)
+from cxrlib.course.experiments import read_experiment  # noqa: E402
+from cxrlib.evaluation.seeds import arms_table  # noqa: E402
 
 project = "cxrlib"
 author = "The cxrlib developers"
@@ -79,6 +83,9 @@ EXPLORERS = {path.stem: path for path in (ROOT / "book" / "_templates").glob("*_
 SECTION_OF_README = re.compile(r"^\{\{README: (.+?)\}\}$", re.MULTILINE)
 
 
+EXPERIMENT = re.compile(r"^\{\{experiment (.+?)\}\}$", re.MULTILINE)
+
+
 def outputs(notebook: dict) -> Iterator[tuple[dict, dict]]:
     """Yield each code cell of a notebook with each of its outputs."""
     for cell in notebook["cells"]:
@@ -93,7 +100,7 @@ def alt_text(output: dict) -> str:
 
 def widget_replacement(code: str) -> dict[str, str]:
     """Return the output that replaces a widget: the site's own sliders if it has them, otherwise a note."""
-    if code.startswith("guess("):
+    if re.search(r"^guess\(", code, re.MULTILINE):
         return {"text/markdown": WRITE_IT_DOWN}
     explorers = [path for name, path in EXPLORERS.items() if "sliders(" in code and name in code]
     return {"text/html": explorers[0].read_text()} if explorers else {"text/markdown": NO_KERNEL}
@@ -120,6 +127,39 @@ def readme_section(match: re.Match[str]) -> str:
     return re.sub(r"\]\((?!https:|#)", "](../", section[1]).replace("](../book/", "](").strip()
 
 
+def all_answers() -> str:
+    """Return the answers to all exercises, and the typical wrong answers with words of the reply to each."""
+    parts = []
+    for path in sorted((ROOT / "tests" / "exercises").glob("[0-9][0-9].py")):
+        (lesson,) = (ROOT / "notebooks").glob(f"{path.stem}_*.ipynb")
+        title = json.loads(lesson.read_text())["cells"][0]["source"]
+        title = "".join(title).splitlines()[0].removeprefix("# ")
+        parts.append(f"## [{int(path.stem)}. {title}](../notebooks/{lesson.name})")
+        for name, answer in runpy.run_path(str(path))["ANSWERS"].items():
+            parts.append(f"### {name}\n\n```python\n{answer['right']}```\n\nTypical wrong answers:")
+            parts += [f"The reply says *{words.strip()}* to\n\n```python\n{code}```" for code, words in answer["wrong"]]
+    return "\n\n".join(parts)
+
+
+def experiment_table(match: re.Match[str]) -> str:
+    """Return the results of an experiment as a table, for ``{{experiment NAME | TEST | BASELINE | ARM ...}}``.
+
+    With several tests, separated by commas, and no arm, the table compares the tests of a single arm.
+    """
+    name, tests, *arms = (part.strip() for part in match[1].split("|"))
+    results = pd.concat([read_experiment(name, test=test.strip()) for test in tests.split(", ")])
+    if not arms:
+        results = results.assign(arm=results["test"])
+        arms = list(results["arm"].unique())
+    table = arms_table(results[results["arm"].isin(arms)], arms[0]).loc[arms]
+    lines = [
+        f"| {'arm' if len(tests.split(', ')) == 1 else 'scored on'} | {' | '.join(table.columns)} |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {arm} | {' | '.join(row)} |" for arm, row in zip(table.index, table.to_numpy(), strict=True)]
+    return f"Scored on *{tests}*:\n\n" * (len(tests.split(", ")) == 1) + "\n".join(lines)
+
+
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     """Adapt notebooks, and insert sections of the README where a page asks for them."""
     if docname.startswith("notebooks/"):
@@ -128,6 +168,8 @@ def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
             app.env.note_dependency(path)  # Sphinx reads the lesson again when one of these files changes
     if docname.startswith("book/"):
         source[0] = SECTION_OF_README.sub(readme_section, source[0])
+        source[0] = source[0].replace("{{answers}}", all_answers())
+        source[0] = EXPERIMENT.sub(experiment_table, source[0])
     source[0] = source[0].replace("](../README.md)", "](../book/own_films.md)")
 
 

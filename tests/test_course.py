@@ -62,7 +62,8 @@ def test_the_threshold_lab_counts_films_and_people_as_performance_does():
     assert f"{found} found, {200 - found} missed, {alarms} false alarms" in right.get_title()
     assert f"= {7 * (200 - found) + alarms:,}" in right.get_title()
     assert [len(line.get_xdata()) for line in right.lines] == [found, 200 - found, alarms, 800 - alarms]
-    assert "formula: 0.125" in [line.get_label() for line in left.lines]
+    # the odds are 1 / 7, times 1 for a prevalence of 0.5, divided by 1 / 4
+    assert "formula: 0.364" in [line.get_label() for line in left.lines]
 
 
 def test_the_volume_slider_draws_the_film_that_is_asked_for():

@@ -62,7 +62,7 @@ def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohor
     run, cohort = open_run("simulated"), read_cohort(sim_cohort)
     card = cxrlib.model_card(run, cohort, split="all", scores=np.linspace(0, 1, len(cohort.table)))
     learned = card[card.index("## What it has learned from") : card.index("## How it was trained")]
-    assert "14,040 of 20,000 films of the library's simulator" in learned
+    assert "5,677 of 8,000 films of the library's simulator" in learned
     rows = re.findall(r"^\| (\w+) \| ([\d,]+) films, ([\d,]+) with the finding \|$", learned, re.MULTILINE)
     assert [name for name, *_ in rows] == ["train", "val", "test"]
     assert sum(int(films.replace(",", "")) for _, films, _ in rows) == 20_000

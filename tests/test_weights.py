@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from cxrlib.cli.commands import app
 from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.course.cohorts import LAB_SEED, TEST_SEED, VAL_SEED
 from cxrlib.errors import InputError
 from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.network_file import PACKED, load_network, pack_network
@@ -37,6 +38,11 @@ def test_it_is_small_and_its_checksum_stands_beside_it():
     assert packed.stat().st_size <= MAX_BYTES
     assert hashlib.sha256(packed.read_bytes()).hexdigest() == record["sha256"]
     assert record["films"]["phantom"] == VERSION
+
+
+def test_the_course_scores_it_on_no_film_that_it_was_trained_on():
+    seed = json.loads((SIMULATED / "made.json").read_text())["films"]["seed"]
+    assert seed not in {TEST_SEED, VAL_SEED, LAB_SEED, *range(10)}  # the experiments train on films of seeds 0 to 8
 
 
 def test_it_finds_simulated_effusions_on_fresh_films(fresh):

@@ -60,6 +60,35 @@ def cost_threshold(*, missed: float, false_alarm: float) -> float:
     return false_alarm / (false_alarm + missed)
 
 
+def shift_prevalence(scores: ArrayLike, *, old: float, new: float) -> np.ndarray:
+    """Return scores as they would be where the finding is more or less frequent.
+
+    The odds p / (1 - p) of each score are divided by the odds of the old prevalence and
+    multiplied by the odds of the new one (Elkan, IJCAI 2001, theorem 2). This is right if
+    the films with the finding look alike in both places, and so do those without.
+
+    Parameters
+    ----------
+    scores : array, (N,), in [0, 1]
+    old, new : float in (0, 1)
+        The prevalence that the scores were made for, and the one where they are used.
+
+    Raises
+    ------
+    InputError
+        A prevalence is not between 0 and 1.
+
+    Examples
+    --------
+    >>> shift_prevalence([0.5], old=0.5, new=0.1).round(3)
+    array([0.1])
+    """
+    old, new = check_fraction(old, "old prevalence"), check_fraction(new, "new prevalence")
+    scores = np.asarray(scores, float)
+    called, left = scores * new / old, (1 - scores) * (1 - new) / (1 - old)
+    return called / (called + left)
+
+
 def net_benefit(
     labels: ArrayLike,
     scores: ArrayLike,

@@ -24,7 +24,7 @@ from cxrlib.evaluation.seeds import by_arm
 FINDING, NOFINDING, NEUTRAL = "#D55E00", "#0072B2", "#555555"
 PALE_FINDING = "#F3C9A8"
 
-CLASS_NAMES = ("nofinding", "effusion")
+CLASS_NAMES = ("no effusion", "effusion")
 """The classes of the course, by label."""
 
 HEAT_OPACITY = 0.6

@@ -10,59 +10,131 @@ def floor_threshold(labels, scores, floor):
 """,
         "wrong": [
             (
-                "def floor_threshold(labels, scores, floor):\n    return np.quantile(scores, 1 - floor)\n",
-                "A higher threshold",
+                """\
+def floor_threshold(labels, scores, floor):
+    return np.quantile(scores, 1 - floor)
+""",
+                "sort their scores alone",
             ),
             (
-                "def floor_threshold(labels, scores, floor):\n    return np.sort(scores[labels == 1])[int(len(scores) * 0.02) + 5]\n",
-                "below the floor",
+                """\
+def floor_threshold(labels, scores, floor):
+    return np.quantile(scores[labels == 1], 1 - floor)
+""",
+                "interpolates",
             ),
-            ("def floor_threshold(labels, scores, floor):\n    return scores[labels == 1].min()\n", "may be missed"),
             (
-                "def floor_threshold(labels, scores, floor):\n    return np.quantile(scores[labels == 1], floor)\n",
-                "count from the lowest",
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = np.sort(scores[labels == 1])
+    return effusions[int(len(effusions) * (1 - floor))]
+""",
+                "Your idea is right",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = np.sort(scores[labels == 1])
+    return effusions[int(len(effusions) * floor)]
+""",
+                "Count from the lowest",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    return scores[labels == 1].min()
+""",
+                "How many effusions may be missed",
             ),
         ],
     },
-    "alarms that are right": {
+    "needed specificity": {
         "right": """\
-def alarms_that_are_right(sensitivity, specificity, prevalence):
-    right = sensitivity * prevalence
-    false = (1 - specificity) * (1 - prevalence)
-    return right / (right + false)
+def needed_specificity(sensitivity, prevalence, ppv):
+    right = 1000 * prevalence * sensitivity
+    false = right * (1 - ppv) / ppv
+    return 1 - false / (1000 * (1 - prevalence))
 """,
         "wrong": [
-            ("def f(sensitivity, specificity, prevalence):\n    return sensitivity\n", "the other way"),
             (
-                "def f(sensitivity, specificity, prevalence):\n    return sensitivity / (sensitivity + 1 - specificity)\n",
-                "half of the people",
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    right = 1000 * prevalence * sensitivity
+    return right * (1 - ppv) / ppv / (1000 * (1 - prevalence))
+""",
+                "1 minus it",
             ),
             (
-                "def f(sensitivity, specificity, prevalence):\n"
-                "    return sensitivity * prevalence + (1 - specificity) * (1 - prevalence)\n",
-                "divide the right alarms",
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - sensitivity * (1 - ppv) / ppv
+""",
+                "must change with the prevalence",
+            ),
+            (
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - prevalence * sensitivity * (1 - ppv) / ppv
+""",
+                "divided the false alarms by all people",
+            ),
+            (
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - prevalence * sensitivity * ppv / (1 - ppv) / (1 - prevalence)
+""",
+                "the wrong way round",
             ),
         ],
     },
-    "new prevalence": {
+    "cut elsewhere": {
         "right": """\
-def new_score(score, old, new):
-    odds = score / (1 - score)
-    odds = odds / (old / (1 - old)) * (new / (1 - new))
+def cut_elsewhere(c, old, new):
+    odds = 1 / c  # the odds of 1 / (1 + c)
+    odds = odds * (old / (1 - old)) / (new / (1 - new))
     return odds / (1 + odds)
 """,
         "wrong": [
-            ("def f(score, old, new):\n    return score * new / old\n", "more than 1"),
             (
-                "def f(score, old, new):\n    odds = score / (1 - score)\n"
-                "    return odds / (old / (1 - old)) * (new / (1 - new))\n",
-                "These are the odds",
+                """\
+def cut_elsewhere(c, old, new):
+    return 1 / (1 + c)
+""",
+                "The scores here are not shifted",
             ),
             (
-                "def f(score, old, new):\n    odds = score / (1 - score) * (old / (1 - old)) / (new / (1 - new))\n"
-                "    return odds / (1 + odds)\n",
+                """\
+def cut_elsewhere(c, old, new):
+    odds = 1 / c * (new / (1 - new)) / (old / (1 - old))
+    return odds / (1 + odds)
+""",
                 "the wrong way",
             ),
+            (
+                """\
+def cut_elsewhere(c, old, new):
+    return 1 / (1 + c) * old / new
+""",
+                "Multiply the odds",
+            ),
+            (
+                """\
+def cut_elsewhere(c, old, new):
+    return 1 / c * (old / (1 - old)) / (new / (1 - new))
+""",
+                "These are the odds",
+            ),
+        ],
+    },
+    "wrong statements": {
+        "right": """\
+wrong_statements = "BDF"
+""",
+        "wrong": [
+            ('wrong_statements = "BD"\n', "left out F"),
+            ('wrong_statements = "BDE"\n', "E is right"),
+            ('wrong_statements = "DF"\n', "left out B"),
+            ('wrong_statements = "BFC"\n', "C is right"),
         ],
     },
 }

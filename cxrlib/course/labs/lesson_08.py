@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from cxrlib.course.reader import recall
-from cxrlib.evaluation.decisions import cost_threshold
+from cxrlib.evaluation.decisions import cost_threshold, shift_prevalence
 from cxrlib.evaluation.rates import performance
 from cxrlib.report import plots
 
@@ -22,7 +22,7 @@ def threshold_lab(
 
     The people are computed from the sensitivity and the specificity on these films,
     and from the prevalence. Lines on the left show the threshold, the threshold of
-    the cost formula, and the reader's thresholds from earlier.
+    the cost formula at this prevalence, and the reader's thresholds from earlier.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def threshold_lab(
         A film with this score or a higher one is called positive.
     cost : float
         The cost of one missed finding, in false alarms.
-    prevalence : float in [0, 1]
+    prevalence : float in (0, 1)
         The fraction of the 1,000 people with the finding.
     """
     result = performance(labels, scores, threshold)
@@ -44,7 +44,8 @@ def threshold_lab(
         f"specificity {result.specificity.value:.2f}",
         fontsize=10,
     )
-    lines = {"formula": cost_threshold(missed=cost, false_alarm=1)}
+    cut = cost_threshold(missed=cost, false_alarm=1)  # of a score that is made for the new prevalence
+    lines = {"formula": float(shift_prevalence(cut, old=prevalence, new=float(np.mean(np.asarray(labels)))))}
     lines |= {name: recall(name) for name in ("threshold of lesson 1", "cut of lesson 8") if recall(name)}
     for (name, value), style in zip(lines.items(), ("--", ":", "-."), strict=False):
         left.axvline(value, color=plots.NEUTRAL, linestyle=style, label=f"{name}: {value:.3g}")
