@@ -20,7 +20,7 @@ _NORM = "    y = keras.layers.BatchNormalization()(y)\n    if"
 _WRONG_FIRST = [
     (_FIRST.replace(_END, "    return keras.layers.Add()([x, keras.layers.ReLU()(y)])\n"), "stands before the sum"),
     (_FIRST.replace(_END, "    return keras.layers.Add()([x, y])\n"), "after the sum"),
-    (_FIRST.replace(_PROJECT, ""), "Put a 1 × 1 convolution"),
+    (_FIRST.replace(_PROJECT, ""), "Put a 1 x 1 convolution"),
     (_FIRST.replace(_END, "    return keras.layers.ReLU()(y)\n"), "nothing passes by"),
     (_FIRST.replace("    if x.shape[-1] != filters:\n        x", "    x"), "although the numbers of channels agree"),
     (_FIRST.replace(_END, _END.replace("[x,", "[keras.layers.BatchNormalization()(x),")), "Add x as it came in"),
@@ -46,7 +46,7 @@ def block_numbers(before, after):
             ("def f(a, b):\n    return 4 * a + 9 * a * b + 4 * b + 9 * b * b + a * b + 3 * b\n", "a bias"),
             ("def f(a, b):\n    return 8 * b + 9 * a * b + 9 * b * b + a * b\n", "differ in size"),
             ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + a * b\n", "the same size"),
-            ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + 9 * b * b\n", "as 3 × 3"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + 9 * b * b\n", "as 3 x 3"),
             ("def f(a, b):\n    return a * b\n", "5 layers"),
         ],
     },

@@ -1,4 +1,4 @@
-"""The exercises of lesson 6: the numbers of a block, a receptive field, the block of the first paper, a folded layer."""
+"""The exercises of lesson 6: the numbers of a block, a receptive field, the first paper's block, a folded layer."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # loaded by the one check that needs it, because Keras takes 
 
 def _block_numbers(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with a sum over the layers of the block, and name the part that is missing."""
-    for channels in (8, *rng.integers(3, 100, 8)):
-        before, after = int(channels), 2 * int(channels)
+    # On the first pair, no two of the mistakes below give the same number.
+    for before, after in ((8, 20), *rng.integers(3, 100, (8, 2)).tolist()):
         first, second, skip = 9 * before * after, 9 * after * after, before * after
         norms = 4 * before + 4 * after
         expected = first + second + skip + norms
@@ -22,11 +22,11 @@ def _block_numbers(answer: Callable, rng: np.random.Generator) -> str:
         at = f"for {before} channels in and {after} out you count {given:,.0f}"
         require(
             given != expected - skip,
-            f"{at}. The 1 × 1 convolution on the skip is missing: it leads from {before} to {after} channels.",
+            f"{at}. The 1 x 1 convolution on the skip is missing: it leads from {before} to {after} channels.",
         )
         require(
             given != expected - skip + 9 * skip,
-            f"{at}. The convolution on the skip is 1 × 1, and you counted it as 3 × 3.",
+            f"{at}. The convolution on the skip is 1 x 1, and you counted it as 3 x 3.",
         )
         require(
             given != expected - norms,
@@ -49,7 +49,7 @@ def _block_numbers(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             given not in (expected - second + first, expected - first + second),
-            f"{at}. You gave both 3 × 3 convolutions the same size. The first leads from {before} to {after} channels, "
+            f"{at}. You gave both 3 x 3 convolutions the same size. The first leads from {before} to {after} channels, "
             f"and the second from {after} to {after}.",
         )
         require(
@@ -95,9 +95,7 @@ def _receptive_field(answer: Callable, rng: np.random.Generator) -> str:
             f"{at}, and {expected} is right. You let a layer's own stride widen its own kernel. Its kernel looks at "
             "the places of the layer before. Its stride counts for the layers after it.",
         )
-        single = 1 + sum(
-            (kernel - 1) * before for kernel, before in zip(kernels, [1, *strides[:-1]], strict=True)
-        )
+        single = 1 + sum((kernel - 1) * before for kernel, before in zip(kernels, [1, *strides[:-1]], strict=True))
         require(
             given != single,
             f"{at}, and {expected} is right. You took the stride of the last layer alone. The distances of all layers "
@@ -127,19 +125,19 @@ def _first_block(answer: Callable, rng: np.random.Generator) -> str:
     require(
         tuple(model.output.shape[1:]) == (side, side, channels),
         f"a block for {channels} channels must give maps of ({side}, {side}, {channels}), and yours gives "
-        f"{tuple(model.output.shape[1:])}. Have you set padding to 'same'?",
+        f"{tuple(model.output.shape[1:])}. Do your convolutions have padding='same' and no stride?",
     )
     large, small = _kernels(model, keras)
     require(
-        len(large) == 2, f"your block has {len(large)} convolutions of 3 × 3, and the block of the first paper has 2."
+        len(large) == 2, f"your block has {len(large)} convolutions of 3 x 3, and the block of the first paper has 2."
     )
     require(
         not small,
-        "your skip has a 1 × 1 convolution although the numbers of channels agree. There the input goes by unchanged.",
+        "your skip has a 1 x 1 convolution although the numbers of channels agree. There the input goes by unchanged.",
     )
     _silence(model, keras)
     given = np.asarray(model(x, training=False))
-    zero = "with all 3 × 3 kernels at 0, "
+    zero = "with all 3 x 3 kernels at 0, "
     require(
         not np.allclose(given, 0),
         f"{zero}your block gives 0 for every input: nothing passes by on the skip. Is the x that you add still the "
@@ -169,7 +167,7 @@ def _first_block(answer: Callable, rng: np.random.Generator) -> str:
     require(
         shape == (side, side, 2 * channels) and len(small) == 1,
         f"for {channels} channels in and {2 * channels} filters your block gives {shape}, with {len(small)} "
-        "convolutions of 1 × 1. It needs one of them, on the skip, to make the numbers of channels agree.",
+        "convolutions of 1 x 1. It needs one of them, on the skip, to make the numbers of channels agree.",
     )
     return "relu(x) comes through, and the block can change the number of channels."
 
@@ -180,10 +178,15 @@ def _model_of(answer: Callable, keras: object, side: int, channels: int, filters
     try:
         output = answer(image, filters)
     except WrongAnswer as error:
-        if "shape" in str(error) and filters != channels:
+        if "shape" in str(error) and filters == channels:
+            raise WrongAnswer(
+                f"{error}. The maps on the skip and in the block differ in size or number. Do your 3 x 3 convolutions "
+                "have padding='same' and no stride?"
+            ) from None
+        if "shape" in str(error):
             raise WrongAnswer(
                 f"with {channels} channels in and {filters} filters the sum cannot be built: the skip still has "
-                f"{channels} channels. Put a 1 × 1 convolution on the skip, where the two numbers differ."
+                f"{channels} channels. Put a 1 x 1 convolution on the skip, where the two numbers differ."
             ) from None
         raise
     return keras.Model(image, output)  # type: ignore[attr-defined]
@@ -281,13 +284,13 @@ def _require_kernel(
 EXERCISES: dict[str, Exercise] = {
     "block numbers": Exercise(
         _block_numbers,
-        "5 layers hold numbers: 2 batch normalisations, 2 convolutions of 3 × 3, and 1 convolution of 1 × 1. For each, "
+        "5 layers hold numbers: 2 batch normalisations, 2 convolutions of 3 x 3, and 1 convolution of 1 x 1. For each, "
         "how many channels come in, and how many go out?",
     ),
     "block receptive field": Exercise(
         _receptive_field,
-        "walk through the layers with 2 numbers: field = 1 and distance = 1. A layer adds (kernel - 1) * distance to the "
-        "field. Then its stride multiplies the distance.",
+        "walk through the layers with 2 numbers: field = 1 and distance = 1. A layer adds (kernel - 1) * distance to "
+        "the field. Then its stride multiplies the distance.",
     ),
     "block of the first paper": Exercise(
         _first_block,
