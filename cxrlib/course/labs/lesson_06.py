@@ -224,7 +224,5 @@ def maps_lab(film: int = 0, stage: str = "stage_2") -> Figure:
         axis.imshow(chosen[..., channel], cmap="gray", interpolation="nearest")
         axis.set_title(f"map {channel}", fontsize=9)
         axis.set_axis_off()
-    guessed = recall("places of the last stage")
-    beside = f" (your guess for stage_4: {guessed})" if guessed is not None else ""
-    right.suptitle(f"{stage}: {side} x {side} places, {channels} maps{beside}", fontsize=10)
+    right.suptitle(f"{stage}: {side} x {side} places, {channels} maps, 6 of them drawn", fontsize=10)
     return figure
