@@ -41,10 +41,13 @@ def test_the_lab_draws_each_setting_that_was_trained_and_the_current_one_thick(m
     monkeypatch.setattr(lab, "few_films", lambda: (np.random.default_rng(0).random((4, 64, 64, 1)), np.eye(4)[:, :1]))
     monkeypatch.setattr(lab, "recall", {"networks that learn": 2}.get)
     first = training_losses(depth=18, skips=False, normalisation=False)
-    ax = network_lab(18, True, True, "true").axes[0]
+    lab.TRIES["one that broke down"] = [1.0, 2.0, float("nan")]
+    ax = network_lab(18, True, True, "AdamW").axes[0]
     lines = {line.get_label(): line for line in ax.lines}
-    assert list(lines["18 layers, neither"].get_ydata()) == pytest.approx(first)
-    assert lines["18 layers, skips and normalisation, true labels"].get_linewidth() == 3
+    assert list(lines["18 layers, neither, SGD"].get_ydata()) == pytest.approx(first)
+    assert lines["18 layers, skips and normalisation, AdamW"].get_linewidth() == 3
+    (cross,) = [line for line in ax.lines if line.get_marker() == "X"]
+    assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (2, 2.0)
     assert "your guess: 2 of the 4" in ax.get_title()
 
 

@@ -22,6 +22,12 @@ from cxrlib.training.run import open_run
 WIDTH, SIDE, FILMS, STEPS, SEED = 8, 64, 40, 60, 0
 """The small network and its training: channels of the first stage, side of the films, their number, steps, seed."""
 
+LOWEST, HIGHEST = 5e-4, 20.0
+"""The limits of the axis of losses. Losses beyond them are drawn at the border."""
+
+LINES = ("-", "--", ":", "-.")
+"""The lines of the lab's tries, in turn."""
+
 CHANCE = float(np.log(2))
 """The cross-entropy of a network that says 0.5 of every film."""
 
@@ -100,25 +106,28 @@ def switch_network(
 
 
 @cache
-def training_losses(*, depth: int = 34, skips: bool = True, normalisation: bool = True, shuffled: bool = True) -> list:
-    """Train `switch_network` on `few_films`, and return the training loss before each of 60 steps.
+def training_losses(
+    *, depth: int = 34, skips: bool = True, normalisation: bool = True, optimiser: str = "SGD"
+) -> list[float]:
+    """Train `switch_network` on `few_films` with shuffled labels, and return the training loss before each of 60 steps.
 
-    Each step sees all films. A setting is trained once in a session.
+    Each step sees all films. A setting is trained once in a session. A loss that is
+    not a number says that the training broke down.
 
     Parameters
     ----------
     depth, skips, normalisation
         As in `switch_network`.
-    shuffled : bool
-        Deal the labels to the films at random before the training.
+    optimiser : {"SGD", "AdamW"}
     """
     films, labels = few_films()
-    if shuffled:
-        labels = np.random.default_rng(1).permutation(labels)
+    shuffled = np.random.default_rng(1).permutation(labels)
     network = switch_network(depth=depth, skips=skips, normalisation=normalisation)
-    network.compile(keras.optimizers.AdamW(2e-3), keras.losses.BinaryCrossentropy(from_logits=True))
-    losses = [float(network.train_on_batch(films, labels)) for _ in range(STEPS)]
-    TRIES[setting_name(depth, skips, normalisation, shuffled)] = losses
+    optimisers = keras.optimizers
+    chosen = optimisers.SGD(0.05, momentum=0.9) if optimiser == "SGD" else optimisers.AdamW(2e-3)
+    network.compile(chosen, keras.losses.BinaryCrossentropy(from_logits=True))
+    losses = [float(network.train_on_batch(films, shuffled)) for _ in range(STEPS)]
+    TRIES[setting_name(depth, skips, normalisation, optimiser)] = losses
     return losses
 
 
@@ -126,44 +135,43 @@ TRIES: dict[str, list[float]] = {}
 """The training losses of each setting that this session has trained, by its name."""
 
 
-def setting_name(depth: int, skips: bool, normalisation: bool, shuffled: bool) -> str:
+def setting_name(depth: int, skips: bool, normalisation: bool, optimiser: str) -> str:
     """Return the words for a setting in the lab's legend."""
     parts = ["skips"] * skips + ["normalisation"] * normalisation
-    labels = "" if shuffled else ", true labels"
-    return f"{depth} layers, {' and '.join(parts) or 'neither'}{labels}"
+    return f"{depth} layers, {' and '.join(parts) or 'neither'}, {optimiser}"
 
 
-def network_lab(depth: int = 34, skips: bool = True, normalisation: bool = True, labels: str = "shuffled") -> Figure:
+def network_lab(depth: int = 34, skips: bool = True, normalisation: bool = True, optimiser: str = "SGD") -> Figure:
     """Train one setting of the network, and draw its training loss beside those of the session's earlier tries.
+
+    A cross marks the step at which a training broke down.
 
     Parameters
     ----------
     depth : {18, 34}
     skips, normalisation : bool
         As in `switch_network`.
-    labels : {"shuffled", "true"}
+    optimiser : {"SGD", "AdamW"}
     """
-    setting = (depth, skips, normalisation, labels == "shuffled")
-    training_losses(depth=depth, skips=skips, normalisation=normalisation, shuffled=setting[3])
-    figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    current = setting_name(*setting)
-    styles = ("-", "--", ":", "-.")
+    training_losses(depth=depth, skips=skips, normalisation=normalisation, optimiser=optimiser)
+    current = setting_name(depth, skips, normalisation, optimiser)
+    figure, ax = plt.subplots(figsize=(8.6, 4.2), layout="constrained")
     for index, (name, losses) in enumerate(TRIES.items()):
         is_current = name == current
-        ax.plot(
-            range(1, len(losses) + 1),
-            np.maximum(losses, 1e-4),
-            styles[index % len(styles)],
-            color=plots.FINDING if is_current else plots.NEUTRAL,
-            linewidth=3 if is_current else 1.5,
-            alpha=1 - 0.15 * (index // len(styles)) if not is_current else 1,
-            label=name,
-        )
+        style = {"color": plots.FINDING, "linewidth": 3} if is_current else {"color": plots.NEUTRAL, "linewidth": 1.5}
+        drawn = np.clip(losses, LOWEST, HIGHEST)
+        line = LINES[index % len(LINES)]
+        ax.plot(range(1, len(drawn) + 1), drawn, line, **style, label=name)
+        if not np.isfinite(losses).all():
+            last = int(np.isfinite(losses).argmin())  # so many steps were taken before it broke down
+            ax.plot(last, drawn[last - 1], "X", color=style["color"], markersize=11)
     ax.axhline(CHANCE, color=plots.NOFINDING, linewidth=1, label=f"0.5 for every film: {CHANCE:.2f}")
-    ax.set(xlabel="step", ylabel="training loss (0.0001 or less at the bottom)", yscale="log", ylim=(1e-4, 30))
+    ax.set(xlabel="step", ylabel="training loss", yscale="log", ylim=(LOWEST, HIGHEST))
+    ax.set_yticks([0.001, 0.01, 0.1, 1, 10])
+    ax.yaxis.set_major_formatter("{x:g}")
     guessed = recall("networks that learn")
     if guessed is not None:
-        ax.set_title(f"your guess: {guessed} of the 4 networks of 34 layers learn the shuffled labels", fontsize=10)
+        ax.set_title(f"your guess: {guessed} of the 4 networks of 34 layers learn", fontsize=10)
     figure.legend(loc="outside right upper", fontsize=9, frameon=False)
     return figure
 
