@@ -25,7 +25,7 @@ WIDTH, SIDE, FILMS, STEPS, SEED = 8, 64, 40, 60, 0
 LOWEST, HIGHEST = 5e-4, 20.0
 """The limits of the axis of losses. Losses beyond them are drawn at the border."""
 
-LINES = ("-", "--", ":", "-.")
+LINES = ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))
 """The lines of the lab's tries, in turn."""
 
 CHANCE = float(np.log(2))
@@ -158,14 +158,15 @@ def network_lab(depth: int = 34, skips: bool = True, normalisation: bool = True,
     figure, ax = plt.subplots(figsize=(8.6, 4.2), layout="constrained")
     for index, (name, losses) in enumerate(TRIES.items()):
         is_current = name == current
-        style = {"color": plots.FINDING, "linewidth": 3} if is_current else {"color": plots.NEUTRAL, "linewidth": 1.5}
+        color, width = (plots.FINDING, 3.0) if is_current else (plots.NEUTRAL, 1.5)
         drawn = np.clip(losses, LOWEST, HIGHEST)
-        line = LINES[index % len(LINES)]
-        ax.plot(range(1, len(drawn) + 1), drawn, line, **style, label=name)
+        line = "-" if is_current else LINES[index % len(LINES)]
+        ax.plot(range(1, len(drawn) + 1), drawn, linestyle=line, color=color, linewidth=width, label=name)
         if not np.isfinite(losses).all():
             last = int(np.isfinite(losses).argmin())  # so many steps were taken before it broke down
-            ax.plot(last, drawn[last - 1], "X", color=style["color"], markersize=11)
-    ax.axhline(CHANCE, color=plots.NOFINDING, linewidth=1, label=f"0.5 for every film: {CHANCE:.2f}")
+            ax.plot(last, drawn[last - 1], "X", color=color, markersize=11, clip_on=False, zorder=3)
+    chance = f"0.5 for every film: {CHANCE:.2f}"
+    ax.axhline(CHANCE, color=plots.NOFINDING, alpha=0.3, linewidth=6, zorder=0, label=chance)  # lines may lie on it
     ax.set(xlabel="step", ylabel="training loss", yscale="log", ylim=(LOWEST, HIGHEST))
     ax.set_yticks([0.001, 0.01, 0.1, 1, 10])
     ax.yaxis.set_major_formatter("{x:g}")
@@ -220,7 +221,7 @@ def maps_lab(film: int = 0, stage: str = "stage_2") -> Figure:
     side, _, channels = chosen.shape
     order = np.argsort(chosen.std(axis=(0, 1)))[::-1][:NUM_MAPS]
     figure = plt.figure(figsize=(9, 4.6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1, 1.25)))
     ax = left.subplots()
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
     if mask is not None:
