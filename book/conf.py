@@ -77,7 +77,7 @@ WRITE_IT_DOWN = "*Write your guess down before you read on.*"
 ONE_SETTING = re.compile(r" ?\(Without a running kernel you see one setting[^)]*\)")
 """A remark in the notebooks about their sliders. On the site the sliders work, so it is left out."""
 
-EXPLORERS = {path.stem: path for path in (ROOT / "book" / "_templates").glob("*_explorer.html")}
+EXPLORERS = {path.stem: path for path in (ROOT / "book" / "_templates").glob("*_lab.html")}
 """By the name of the function that a notebook's sliders call: the HTML that replaces these sliders on the site."""
 
 SECTION_OF_README = re.compile(r"^\{\{README: (.+?)\}\}$", re.MULTILINE)

@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 from contourpy import contour_generator
 
-from cxrlib.course.widgets import PATIENT, SIZE, caption
+from cxrlib.course.labs.lesson_02 import PATIENT, SIZE, caption
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import roc
 from cxrlib.phantom.film import MIN_VISIBLE, Film, Order, take_film

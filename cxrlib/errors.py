@@ -29,7 +29,10 @@ def printable(text: object) -> str:
     >>> print(printable("film.png\nother.png: nofinding"), printable("film\u202egnp.exe"))
     film.png\nother.png: nofinding film\u202egnp.exe
     """
+    shown = str(text)
+    if shown.isprintable():  # as nearly all texts are, of which there may be 100,000: no copy is made
+        return shown
     return "".join(
         letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else ascii(letter)[1:-1]
-        for letter in str(text)
+        for letter in shown
     )

@@ -21,7 +21,7 @@ import warnings
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -216,7 +216,7 @@ def write_text(path: Path, text: str, *, completes_folder: bool = False) -> None
 
 
 @contextmanager
-def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, *, name: str = LOCK, guarded: Path | None = None, wait: bool = False) -> Iterator[None]:
     """Keep other processes from writing to a folder while the block runs.
 
     The lock ends with the process that holds it, even if that process is killed.
@@ -229,6 +229,8 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     name : str
         Name of the lock file in the folder. The lock file is removed at the end. If the
         block fails in a folder that existed before, the lock file stays.
+    guarded : Path, optional
+        What the lock guards, for the message. By default the folder.
     wait : bool
         Wait for the other process instead of raising an error.
 
@@ -245,7 +247,7 @@ def locked(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[No
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"{folder}: {_lock_holder(file)} is at work in it; wait until it ends") from None
+        raise InputError(f"{guarded or folder}: {_lock_holder(file)} is at work in it; wait until it ends") from None
     try:
         with suppress(PermissionError):  # Windows does not let anyone write to a locked file; the text is only a help
             file.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
@@ -453,14 +455,20 @@ def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
     a.png,0.5
     <BLANKLINE>
     """
-
-    def as_text(cell: object) -> object:
-        if not isinstance(cell, str):
-            return cell
-        is_formula = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
-        return ("'" if is_formula else "") + printable(cell)
-
+    as_text = lambda cell: spreadsheet_text(cell) if isinstance(cell, str) else cell
     return table.map(as_text).rename(columns=as_text)
+
+
+def spreadsheet_text(cell: str) -> str:
+    """Return one text of a table as `for_spreadsheets` does. It has no line breaks.
+
+    Examples
+    --------
+    >>> spreadsheet_text("=1+2.png")
+    "'=1+2.png"
+    """
+    is_formula = _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return ("'" if is_formula else "") + printable(cell)
 
 
 # Settings
@@ -734,11 +742,13 @@ def no_progress(items: Iterable[T], total: int) -> Iterable[T]:
     return items
 
 
-def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+def map_in_order(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int = 0
+) -> Generator[R]:
     """Apply a function in several threads, and yield the results in the order of the items.
 
     Threads are enough, because decoding, resizing and compressing release Python's
-    global lock. At most four results for each worker are held in memory at a time.
+    global lock.
 
     Parameters
     ----------
@@ -746,14 +756,18 @@ def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int
     items : iterable
     workers : int, optional
         Number of threads; by default one for each processor core.
+    ahead : int
+        How many items the threads take in advance, while the caller uses a result. No more
+        results than this are held in memory. At least four for each thread are taken.
     """
     workers = workers or os.cpu_count() or 1
+    ahead = max(ahead, 4 * workers)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) >= 4 * workers:
+                if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

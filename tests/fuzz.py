@@ -467,7 +467,7 @@ def read_each(folder: Path) -> None:
     """Read each film in a folder. Print its name, the shape or the refusal, the cost, and the memory."""
     import cxrlib.images.dicom.film  # so that its memory does not count for the first film  # noqa: F401
     from cxrlib.errors import InputError
-    from cxrlib.images.dicom.decoder_process import stop_child
+    from cxrlib.images.dicom.decoder_process import stop_children
     from cxrlib.images.radiograph import open_radiograph
 
     reference = reference_seconds()
@@ -477,7 +477,7 @@ def read_each(folder: Path) -> None:
             outcome = str(open_radiograph(path, normalize="percentile").image.shape)
         except InputError as error:
             outcome = str(error)
-        stop_child()  # the memory and the time of a running child are not counted
+        stop_children()  # the memory and the time of a running child are not counted
         cost = (cpu_seconds() - start) / reference
         print(json.dumps([path.name, outcome, cost, peak_memory() - memory, peak_memory(children=True)]))
 
@@ -485,7 +485,7 @@ def read_each(folder: Path) -> None:
 def main(kind: str, folder: Path, first: int, last: int) -> None:
     """Make and read the inputs of one kind."""
     from cxrlib.errors import InputError
-    from cxrlib.images.dicom.decoder_process import stop_child
+    from cxrlib.images.dicom.decoder_process import stop_children
 
     outcomes, failures, slowest, start_memory = Counter(), [], (0.0, None), None
     reference = reference_seconds()
@@ -512,7 +512,7 @@ def main(kind: str, folder: Path, first: int, last: int) -> None:
 
     readers = {"films": read_films, "tables": read_tables, "networks": lambda *a: read_tables(*a, networks=True)}
     readers[kind](folder, first, last, report)
-    stop_child()
+    stop_children()
     result = {"outcomes": outcomes, "failures": failures, "slowest": slowest}
     result |= {"memory": peak_memory() - start_memory, "child_memory": peak_memory(children=True)}
     print(json.dumps(result))

@@ -9,7 +9,7 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED
 from cxrlib.course.labs.lesson_08 import threshold_lab
 from cxrlib.course.lessons import course_film, course_run, course_scores
-from cxrlib.course.widgets import plt, sliders, upload_explorer, volume_explorer
+from cxrlib.course.widgets import plt, sliders, upload_explorer
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.model.loss import score
@@ -64,14 +64,6 @@ def test_the_threshold_lab_counts_films_and_people_as_performance_does():
     assert [len(line.get_xdata()) for line in right.lines] == [found, 200 - found, alarms, 800 - alarms]
     # the odds are 1 / 7, times 1 for a prevalence of 0.5, divided by 1 / 4
     assert "formula: 0.364" in [line.get_label() for line in left.lines]
-
-
-def test_the_volume_slider_draws_the_film_that_is_asked_for():
-    for posture in ("upright", "supine"):
-        figure = volume_explorer(700, "left", posture, "AP")
-        assert f"700 mL, left, {posture}, AP" in figure.axes[0].get_title()
-        assert figure.axes[0].collections  # the outline
-    assert not volume_explorer(0).axes[0].collections
 
 
 def test_a_slider_draws_its_values_when_it_is_moved():

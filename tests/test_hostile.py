@@ -259,10 +259,11 @@ def assert_decodes(films):
 def test_a_child_that_ends_during_a_film_ends_nothing_else(monkeypatch, films, death):
     """GDCM crashes on much damaged data, but not each time. So the child is ended on purpose."""
     send = decoder_process._send
+    decoder_process.stop_children()  # so that there is only one
 
     def send_and_end(stream, block):
-        decoder_process._child.send_signal(signal.Signals[death])
-        decoder_process._child.wait()
+        decoder_process._children[-1].send_signal(signal.Signals[death])
+        decoder_process._children[-1].wait()
         send(stream, block)
 
     with monkeypatch.context() as patch:
@@ -273,15 +274,17 @@ def test_a_child_that_ends_during_a_film_ends_nothing_else(monkeypatch, films, d
 
 
 def test_a_child_that_ended_between_two_films_is_started_again(films):
+    decoder_process.stop_children()
     assert_decodes(films)
-    decoder_process._child.kill()
-    decoder_process._child.wait()
+    decoder_process._children[-1].kill()
+    decoder_process._children[-1].wait()
     assert_decodes(films)
 
 
 def test_a_child_that_hangs_is_ended(monkeypatch, films):
+    decoder_process.stop_children()
     assert_decodes(films)
-    hanging = decoder_process._child
+    hanging = decoder_process._children[-1]
     with monkeypatch.context() as patch:
         patch.setattr(decoder_process, "TIME_LIMIT", 0.2)
         hanging.send_signal(signal.SIGSTOP)
@@ -310,12 +313,22 @@ def test_the_answer_for_an_interrupted_film_is_not_given_for_the_next(monkeypatc
     assert_decodes(films)
 
 
+def test_threads_decode_at_the_same_time_in_children_of_their_own(films):
+    names = ("lossless.dcm", "ls.dcm", "2000.dcm", "plain.dcm") * 8
+    expected, filters = read(films["plain.dcm"], ".dcm"), warnings.filters[:]
+    for image in files.map_in_order(lambda name: read(films[name], ".dcm"), names, workers=8):
+        np.testing.assert_array_equal(image, expected)
+    assert 1 <= len(decoder_process._children) <= os.cpu_count()
+    assert len(decoder_process._idle) == len(decoder_process._children)
+    assert warnings.filters == filters
+    assert logging.getLogger("pydicom").level <= logging.CRITICAL
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of the child is limited only on Linux")
 def test_the_memory_of_the_child_is_limited(films):
-    decoder_process.stop_child()
-    child = decoder_process._running_child()
+    decoder_process.stop_children()
     assert decode_in_child(films["lossless.dcm"]).shape == (52, 44)
-    limits = Path(f"/proc/{child.pid}/limits").read_text()
+    limits = Path(f"/proc/{decoder_process._children[-1].pid}/limits").read_text()
     assert re.search(rf"Max data size +{decoder_process.MEMORY_LIMIT} ", limits)
 
 
@@ -336,7 +349,7 @@ KILLED = """
 import os, signal, sys
 from cxrlib.images.dicom import decoder_process
 decoder_process.decode_in_child(open(sys.argv[1], "rb").read())
-print(decoder_process._child.pid, flush=True)
+print(decoder_process._children[-1].pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL if sys.argv[2] == "killed" else 0)
 """
 
@@ -366,7 +379,7 @@ def test_modules_in_the_current_folder_are_not_imported(tmp_path, films, monkeyp
     for name in ("json", "numpy", "pydicom", "pickle", "threading"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     monkeypatch.chdir(tmp_path)
-    decoder_process.stop_child()
+    decoder_process.stop_children()
     assert_decodes(films)
 
 

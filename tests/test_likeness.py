@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.images.likeness import (
+    EDGE,
     LOOKS,
     SIDE,
+    _central_ranks,
     likenesses,
     make_template,
     orientation_warning,
@@ -54,6 +57,14 @@ def test_gamma_and_mirroring_do_not_change_a_likeness(thumbnails, template):
         for change in (film**1.4, film**0.7, film[:, ::-1]):
             found = list(likenesses(np.ascontiguousarray(change), template).values())
             np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_central_ranks_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    for thumbnail in (rng.random((SIDE, SIDE)), rng.integers(0, 5, (SIDE, SIDE)) / 4, np.ones((SIDE, SIDE))):
+        ranks = scipy.stats.rankdata(thumbnail).reshape(SIDE, SIDE) / SIDE**2
+        expected = ranks[EDGE:-EDGE, EDGE:-EDGE].astype(np.float32)
+        np.testing.assert_array_equal(_central_ranks(thumbnail.astype(np.float32)), expected)
 
 
 def test_a_template_has_no_side_and_no_order(thumbnails, template):

@@ -88,5 +88,23 @@ def test_a_session_is_silent():
     assert run_python(SESSION + ONEDNN) == (HAS_ONEDNN, "")
 
 
+LEAN = """
+import sys
+from cxrlib.model.session import UNUSED, start_session, without_unused_packages
+import matplotlib
+with without_unused_packages():
+    start_session(1)
+print(sorted({"jax", "sklearn"} & set(sys.modules)), sys.modules["matplotlib"] is matplotlib)
+import sklearn.linear_model
+import matplotlib.pyplot
+from cxrlib.evaluation.heat_maps import grad_cam
+"""
+
+
+def test_the_command_line_loads_keras_without_what_nothing_uses():
+    """What was hidden can be imported afterwards, and what was loaded before stays."""
+    assert run_python(LEAN) == ("[] True", "")
+
+
 def test_the_environment_can_forbid_onednn():
     assert run_python(SESSION + ONEDNN, TF_ENABLE_ONEDNN_OPTS="0") == ("False", "")

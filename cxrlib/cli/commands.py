@@ -7,6 +7,9 @@ stderr. The help is given as ``help=``, because Python removes docstrings under 
 
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import closing, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +17,9 @@ import typer
 
 from cxrlib.cli import options, output
 from cxrlib.cli.progress import Console, tensorboard_logs
-from cxrlib.cli.streams import standard_streams
-from cxrlib.model.session import start_session
+from cxrlib.cli.streams import read_names, standard_streams
+from cxrlib.errors import InputError
+from cxrlib.model.session import start_session, without_unused_packages
 
 if TYPE_CHECKING:
     from cxrlib.cohorts.cohort import Cohort
@@ -266,7 +270,8 @@ def train(
     chosen = find_recipe(recipe, **changes)
     console: Console = context.obj
     films = _read_cohort(cohort, console, keep_laterals)
-    start_session(chosen.seed, distributed=distributed)
+    with nullcontext() if distributed else without_unused_packages():
+        start_session(chosen.seed, distributed=distributed)
     from cxrlib.model.distributed import shard  # after start_session, which chooses the backend
     from cxrlib.training.fitting import train as train_run
 
@@ -416,10 +421,16 @@ def compare(
     output.print_comparison(comparison, as_json=as_json)
 
 
-@app.command(help="Score films, one line each. The exit code is 1 if a film could not be read.")
+@app.command(help="Score films: one line each, or a table. The exit code is 1 if a film could not be read.")
 def predict(
     context: typer.Context,
-    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="PNG, JPEG or DICOM files, folders of them, or patterns in quotes such as 'films/*.png'. "
+            "With -, a list of names is read from stdin, one a line."
+        ),
+    ],
     run: Annotated[
         str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
     ] = "simulated",
@@ -431,36 +442,64 @@ def predict(
         Path | None,
         typer.Option(help="Write a picture of each film into this folder: heat map, score, decision, warnings."),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a table with one row for each film. If the command stopped early, call it again in the same "
+            "way: it goes on with the films that are missing."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr predict``."""
-    from cxrlib.errors import InputError
+    from cxrlib.cohorts.film_files import find_films
 
-    opened, failed = _open_run(run, operating_point), False
+    console: Console = context.obj
+    listed = (read_names() if word == "-" else (word,) for word in images)
+    films, notes = find_films(chain.from_iterable(listed))  # before TensorFlow is loaded, because names may be wrong
+    console.note(*notes)
+    opened = _open_run(run, operating_point)
+    from cxrlib.training.run import Prediction
+    from cxrlib.training.score_table import open_score_table
+
     point = opened.operating_point.name if threshold is None else None
     if threshold is None:
-        console: Console = context.obj
         console.note(*_describe_point(opened))
-    kinds = options.accepted_kinds(accept, allow_color)
-    for path in images:
-        result: dict[str, Any] = {"path": str(path)}
+    settings: dict[str, Any] = dict(threshold=threshold, accept=options.accepted_kinds(accept, allow_color))
+    with open_score_table(csv, opened, **settings) if csv else nullcontext() as table:
+        missing = table.missing(films) if table else films
+        all_read = True
         try:
-            prediction = opened.predict(path, threshold=threshold, accept=kinds)
-        except InputError as error:
-            failed = True
-            result["error"] = str(error)
-        else:
-            result |= {"score": prediction.score, "threshold": prediction.threshold, "finding": prediction.finding}
-            result["operating_point"] = point
-            result["warnings"] = list(prediction.warnings)
-            if explain:
-                from cxrlib.report.prediction import save_prediction
+            with closing(opened.predict_many(missing, **settings)) as predictions:
+                pairs: Iterable[tuple[str, Prediction | InputError]] = zip(missing, predictions, strict=True)
+                if table or not sys.stdout.isatty():  # otherwise the lines on the terminal show how far it is
+                    pairs = console.film_bar("predicting")(pairs, len(missing))
+                for path, prediction in pairs:
+                    picture = None
+                    if explain and isinstance(prediction, Prediction):
+                        from cxrlib.report.prediction import save_prediction
 
-                picture = save_prediction(opened, path, prediction, explain, accept=kinds)
-                result["picture"] = str(picture)
-        output.print_prediction(result, finding=opened.finding, as_json=as_json)
-    if failed:
+                        picture = save_prediction(opened, path, prediction, explain, accept=settings["accept"])
+                    if table:
+                        table.add(path, prediction)
+                    all_read &= isinstance(prediction, Prediction)
+                    if as_json or not table or not isinstance(prediction, Prediction):
+                        console.clear()
+                        output.print_prediction(
+                            path, prediction, finding=opened.finding, point=point, picture=picture, as_json=as_json
+                        )
+        except KeyboardInterrupt:
+            if table:
+                console.clear()
+                output.show(f"cxr: stopped; {csv} keeps {table.describe(opened.finding)}", err=True)
+                output.show("cxr: call the same command again to go on with the films that are missing", err=True)
+            raise
+        if table:
+            all_read = table.all_have_scores(films)
+            if not as_json:
+                output.show(f"{csv}: {table.describe(opened.finding)}")
+    if not all_read:
         raise typer.Exit(1)
 
 
@@ -521,7 +560,8 @@ def _open_run(name: str, operating_point: str | None = None) -> "Run":
     if run.is_simulated and name != "simulated":
         output.print_warnings([SIMULATED_COPY])
     output.print_warnings(run.notes)
-    start_session()
+    with without_unused_packages():
+        start_session()
     _ = run.model  # loaded here, so that a damaged network is one error of the run, and not an error of its first film
     return run
 
@@ -547,8 +587,6 @@ def main() -> None:
             with output.show_library_warnings():
                 app()
         except Exception as error:
-            from cxrlib.errors import InputError
-
             if not isinstance(error, InputError | OSError):
                 raise
             output.show(f"cxr: {error}", err=True)

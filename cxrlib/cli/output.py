@@ -5,16 +5,17 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cxrlib.errors import printable
+from cxrlib.errors import InputError, printable
 
 if TYPE_CHECKING:
     from cxrlib.evaluation.rates import Evaluation, Performance
     from cxrlib.training.comparison import Comparison
-    from cxrlib.training.run import Run
+    from cxrlib.training.run import Prediction, Run
 
 
 def show(line: str, *, err: bool = False) -> None:
@@ -118,26 +119,43 @@ def _describe_films(result: "Performance | Comparison") -> str:
     return f"{result.n:,} films of {result.n_patients:,} patients, {result.n_finding:,} with the finding"
 
 
-def print_prediction(result: dict[str, Any], *, finding: str, as_json: bool = False) -> None:
+def print_prediction(
+    path: str,
+    prediction: "Prediction | InputError",
+    *,
+    finding: str,
+    point: str | None,
+    picture: Path | None,
+    as_json: bool = False,
+) -> None:
     """Print one film's score, or why it has none, as text or as JSON.
 
     Parameters
     ----------
-    result : dict
-        ``path`` and ``error``, or ``path``, ``score``, ``threshold``, ``finding``,
-        ``warnings`` and maybe ``picture``.
+    path : str
+    prediction : Prediction or InputError
+        The score, or why there is none.
     finding : str
         The name of the positive class.
+    point : str or None
+        The name of the operating point, if its threshold is used.
+    picture : Path or None
+        The picture of the film, if there is one.
     as_json : bool
     """
-    if as_json:
-        show(json.dumps(result))
-    elif "error" in result:
-        show(f"cxr: {result['error']}", err=True)
+    if isinstance(prediction, InputError):
+        if as_json:
+            show(json.dumps({"path": path, "error": str(prediction)}))
+        else:
+            show(f"cxr: {prediction}", err=True)
+    elif as_json:
+        result = {"path": path, "score": prediction.score, "threshold": prediction.threshold}
+        result |= {"finding": prediction.finding, "operating_point": point, "warnings": list(prediction.warnings)}
+        show(json.dumps(result | ({"picture": str(picture)} if picture else {})))
     else:
-        decision = finding if result["finding"] else "nofinding"
-        show(f"{result['path']}: {decision} (score {result['score']:.4f}, threshold {result['threshold']:.4f})")
-        for warning in result["warnings"]:
+        decision = finding if prediction.finding else "nofinding"
+        show(f"{path}: {decision} (score {prediction.score:.4f}, threshold {prediction.threshold:.4f})")
+        for warning in prediction.warnings:
             show(f"  warning: {warning}", err=True)  # indented: it belongs to the film above
-        if "picture" in result:
-            show(f"  picture: {result['picture']}")
+        if picture:
+            show(f"  picture: {picture}")

@@ -129,6 +129,11 @@ class Console:
         self._bars.append(bar)
         return bar
 
+    def clear(self) -> None:
+        """Remove the bars from a terminal, so that a line can be shown. They come back with their next step."""
+        for bar in self._bars if sys.stderr.isatty() else ():
+            bar.clear()
+
     def close(self) -> None:
         """Close the bars that an error left open, so that its message begins on a line of its own."""
         for bar in self._bars:

@@ -1,12 +1,20 @@
-"""Standard streams that the caller closed, as a shell does for ``cxr ... 2>&-``."""
+"""Standard streams: a list of names on stdin, and streams that the caller closed (``cxr ... 2>&-``)."""
 
 import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cxrlib.cli import output
+
+
+def read_names() -> Iterator[Path]:
+    """Yield the names in the list on stdin, one a line. Empty lines do not count."""
+    for line in getattr(sys.stdin, "buffer", ()):
+        if name := line.rstrip(b"\r\n"):
+            yield Path(os.fsdecode(name))
 
 
 @contextmanager

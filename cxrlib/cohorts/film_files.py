@@ -4,6 +4,7 @@ Links to files and folders are followed, because large collections are often kep
 another disk. Hidden files, trash and thumbnails are never films.
 """
 
+import glob
 import os
 import re
 from collections import defaultdict
@@ -118,6 +119,63 @@ def list_films(folder: Path, within: Iterable[str] = ("",)) -> FilmFiles:
         if not path.isprintable():
             raise InputError(f"{folder}: the file name {path!r} cannot be written in a table; give it a plain name")
     return films
+
+
+def find_films(places: Iterable[str | Path]) -> tuple[list[str], tuple[str, ...]]:
+    """List the films that files, folders and patterns name, in the order in which they are named.
+
+    Parameters
+    ----------
+    places : iterable of str or Path
+        A file, which is not opened. A folder, in which films are found as `list_films`
+        does. Or, if it is a str and no such file or folder exists, a pattern such as
+        "films/*.png" (`glob.glob`; ** stands for folders of any depth).
+
+    Returns
+    -------
+    paths : list of str
+        Each path once. The files of a folder are sorted, and so are those of a pattern.
+    notes : tuple of str
+        What was left out of the folders, and how many names were repeated.
+
+    Raises
+    ------
+    InputError
+        A folder holds no film or cannot be read, a pattern matches nothing, a name is
+        empty, or no place is named.
+    """
+    paths: dict[str, None] = {}
+    passed_over = FilmFiles()
+    num_named = 0
+    for place in places:
+        if place == "":
+            raise InputError("a name is empty; name files, folders or patterns")
+        found = [str(place)]
+        if isinstance(place, str) and glob.has_magic(place) and not os.path.lexists(place):
+            found = sorted(glob.glob(place, recursive=True))
+            if not found:
+                raise InputError(f"{place}: no file matches this pattern")
+        films: list[str] = []
+        for name in found:
+            if not os.path.isdir(name):
+                films.append(str(Path(name)))
+                continue
+            inside = FilmFiles()
+            _add_films(Path(name), "", inside)
+            inside.paths.sort()
+            films += [str(Path(name, path)) for path in inside.paths]
+            for reason, others in inside.passed_over.items():
+                passed_over.passed_over[reason] += [str(Path(name, path)) for path in others]
+        if not films:
+            reasons = "".join(f"; {note}" for note in passed_over.notes)
+            raise InputError(f"{place}: holds no film; PNG, JPEG or DICOM files are needed{reasons}")
+        num_named += len(films)
+        paths |= dict.fromkeys(films)
+    if not paths:
+        raise InputError("no film is named; name files, folders or patterns")
+    repeated = num_named - len(paths)
+    notes = (f"names that were repeated: {repeated:,}; each film is taken once",) if repeated else ()
+    return list(paths), passed_over.notes + notes
 
 
 def _add_films(folder: Path, start: str, films: FilmFiles) -> dict[tuple[int, int], str]:

@@ -4,7 +4,7 @@ from .experiments import COURSE, EXPERIMENTS, NOTHING_MOVES, SMALL, Arm, read_ex
 from .folders import cache_folder, course_cohort, own_cohort
 from .lessons import course_film, course_run, course_scores
 from .reader import guess
-from .widgets import sliders, upload_explorer, volume_explorer
+from .widgets import sliders, upload_explorer
 
 __all__ = [
     "COURSE",
@@ -27,5 +27,4 @@ __all__ = [
     "schedules",
     "sliders",
     "upload_explorer",
-    "volume_explorer",
 ]

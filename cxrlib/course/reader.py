@@ -51,7 +51,7 @@ def reader_seed() -> int:
 def guess(name: str, question: str, choices: list) -> "VBox":
     """Return a question with a slider. The reader's guess is kept under the name, and labs show it beside the result.
 
-    Nothing is kept until the slider is moved.
+    Nothing is kept until the slider is moved or the button below it is pressed.
 
     Parameters
     ----------
@@ -61,13 +61,15 @@ def guess(name: str, question: str, choices: list) -> "VBox":
     choices : list
         The values of the slider, in order. It starts in the middle.
     """
-    from ipywidgets import HTML, Layout, SelectionSlider, VBox
+    from ipywidgets import HTML, Button, Layout, SelectionSlider, VBox
 
     earlier = recall(name)
     start = earlier if earlier in choices else choices[len(choices) // 2]
     slider = SelectionSlider(options=choices, value=start, description="my guess", layout=Layout(width="24em"))
     slider.observe(lambda change: keep(name, change["new"]), names="value")
-    return VBox([HTML(question), slider])
+    button = Button(description="this is my guess")
+    button.on_click(lambda _: keep(name, slider.value))
+    return VBox([HTML(question), slider, button])
 
 
 def _read() -> dict[str, Any]:

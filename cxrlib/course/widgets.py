@@ -10,39 +10,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cxrlib.errors import InputError
-from cxrlib.phantom.film import Film, Order, take_film
-from cxrlib.report import plots
 from cxrlib.report.prediction import draw_prediction
 from cxrlib.training.run import Run
 
 if TYPE_CHECKING:  # needed by the lessons only: it is installed with the extra "course"
     from ipywidgets import VBox, Widget
-
-PATIENT, SIZE = 189, 160
-"""The simulated patient of the volume explorer, chosen by eye, and the side of the film in pixels."""
-
-
-def caption(order: Order, film: Film) -> str:
-    """Return the title of a film with an effusion: what was ordered, and how much of the film shows fluid."""
-    ordered = f"{order.amount:,.0f} mL, {order.side}, {order.posture}, {order.view}"
-    return f"{ordered}: fluid on {film.mask.mean():.1%} of the film"
-
-
-def volume_explorer(volume: float = 400, side: str = "right", posture: str = "upright", view: str = "PA") -> Figure:
-    """Draw a film with an effusion, and the outline of its fluid.
-
-    Parameters
-    ----------
-    volume : float, mL
-    side, posture, view
-        As in `cxrlib.phantom.film.Order`.
-    """
-    order = Order(patient=PATIENT, amount=float(volume), side=side, posture=posture, view=view)
-    film = take_film(order, size=SIZE)
-    figure, ax = plt.subplots(figsize=(4.4, 4.7), layout="constrained")
-    plots.show_image(film.image, ax, title=caption(order, film))
-    plots.outline(film.mask, ax)
-    return figure
 
 
 def upload_explorer(run: Run) -> "VBox":
@@ -81,7 +53,7 @@ def sliders(draw: Callable[..., Figure], **choices: tuple[int, int, int] | list)
 
     Examples
     --------
-    >>> sliders(volume_explorer, volume=(0, 2000, 50), side=["right", "left"])  # doctest: +SKIP
+    >>> sliders(film_lab, volume=(0, 2000, 50), side=["right", "left"])  # doctest: +SKIP
     """
     from ipywidgets import IntSlider, SelectionSlider, VBox, interactive
 

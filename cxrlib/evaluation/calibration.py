@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import (
@@ -159,6 +158,8 @@ def fit_sigmoid(labels: np.ndarray, logits: np.ndarray, counts: np.ndarray | Non
     counts : ndarray, (N,), optional
         How many times each film counts, from 0. By default once.
     """
+    from sklearn.linear_model import LogisticRegression  # takes a while to import
+
     # an infinite C: no penalty on a
     fitted = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(logits[:, None], labels, counts)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from cxrlib.errors import InputError
 
@@ -16,7 +16,7 @@ Patients = ArrayLike | None
 LEVEL = 0.95
 """The confidence level of all intervals, unless a function's argument ``level`` says otherwise."""
 
-Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+Z = float(special.ndtri((1 + LEVEL) / 2))
 """The quantile of the normal distribution for `LEVEL`: 1.96."""
 
 HIGHEST_THRESHOLD = float(np.nextafter(1.0, 2.0))

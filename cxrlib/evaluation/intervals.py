@@ -7,7 +7,8 @@ sum s_p^2. The films of one patient may be correlated in any way.
 """
 
 import numpy as np
-from scipy import special, stats
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
+from scipy import special
 
 from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, number_patients
 
@@ -92,7 +93,7 @@ def half_width(labels: np.ndarray, influence: np.ndarray, patients: Patients, *,
     variance += 2 * count / (count - 1) * (sums[0] * sums[1]).sum()
     if variance < ROUNDING**2:
         return None
-    return float(stats.t.ppf((1 + level) / 2, min(patients_worth) - 1) * np.sqrt(variance))
+    return float(scipy.stats.t.ppf((1 + level) / 2, min(patients_worth) - 1) * np.sqrt(variance))
 
 
 def _count_independent_pairs(labels: np.ndarray, patients: Patients) -> int:

@@ -9,8 +9,8 @@ known, `choose_by_capacity` needs only scores.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import are_constant, check_finite, check_fraction, check_scores, is_real_number
@@ -73,7 +73,7 @@ def floor_confidence(n_finding: int, missed: int, floor: float) -> float:
     if not 0 <= missed <= n_finding:
         raise InputError(f"{missed} of {n_finding} films are missed; 0 to {n_finding} are possible")
     found = n_finding - missed
-    return float(stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
+    return float(scipy.stats.beta.sf(floor, found, missed + 1)) if found > 0 else 0.0
 
 
 def max_missed(n_finding: int, floor: float, confidence: float | None = None) -> int:

@@ -1,8 +1,8 @@
 """The ROC curve, the area under it (AUC), the AUC's interval, and the difference of two AUCs."""
 
 import numpy as np
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import LEVEL, Estimate, Patients, check_fraction, check_scores
@@ -106,7 +106,7 @@ def auc_difference(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, 
     half = half_width(labels, influence_a - influence_b, patients)
     if half is not None:
         return Estimate(a - b, max(-1.0, a - b - half), min(1.0, a - b + half))
-    if np.array_equal(stats.rankdata(scores_a), stats.rankdata(scores_b)):
+    if np.array_equal(scipy.stats.rankdata(scores_a), scipy.stats.rankdata(scores_b)):
         return Estimate(0.0, 0.0, 0.0)
     interval_a, interval_b = (auc_interval(labels, scores, patients) for scores in (scores_a, scores_b))
     return Estimate(a - b, interval_a.low - interval_b.high, interval_a.high - interval_b.low)

@@ -68,13 +68,15 @@ def predict_logits(model: keras.Model, images: np.ndarray, *, mirror: bool = Fal
     model : Keras model
     images : ndarray, (N, S, S), uint8 or uint16 of full range
     mirror : bool
-        Return the mean of two logits: of the image and of its mirror image.
+        Return the mean of two logits: of the image and of its mirror image. Both are in one
+        batch.
     """
-    if mirror:
-        return (predict_logits(model, images) + predict_logits(model, images[:, :, ::-1])) / 2
     logits = []
-    for start in range(0, len(images), BATCH):
-        films = as_float(images[start : start + BATCH])[..., None]
-        even = np.concatenate([films, films[-1:]]) if len(films) % 2 else films
-        logits.append(model.predict_on_batch(even)[: len(films), 0])
+    step = BATCH // 2 if mirror else BATCH
+    for start in range(0, len(images), step):
+        films = as_float(images[start : start + step])[..., None]
+        views = np.concatenate([films, films[:, :, ::-1]]) if mirror else films
+        even = np.concatenate([views, views[-1:]]) if len(views) % 2 else views
+        found = model.predict_on_batch(even)[: len(views), 0]
+        logits.append(found.reshape(-1, len(films)).mean(axis=0))
     return np.concatenate(logits)

@@ -63,7 +63,7 @@ def show(alt: str) -> None:
 
 def show_image(image: np.ndarray, ax: Axes, *, title: str = "") -> Axes:
     """Show one film (H, W) in [0, 1], always on the same gray scale: 0 is black and 1 is white."""
-    ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
     return ax

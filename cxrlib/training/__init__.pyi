@@ -4,6 +4,7 @@ from .export import export_onnx
 from .fitting import train, with_split
 from .run import SIMULATED, Prediction, Run, open_run
 from .schedule import learning_rate
+from .score_table import open_score_table
 from .stored_point import StoredPoint
 from .threshold import choose_threshold
 from .unusual import Reference, make_reference
@@ -24,6 +25,7 @@ __all__ = [
     "make_dataset",
     "make_reference",
     "open_run",
+    "open_score_table",
     "train",
     "with_split",
 ]

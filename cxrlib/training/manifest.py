@@ -71,7 +71,7 @@ def write_manifest(folder: Path, coming: dict[str, str] | None = None, *, comple
         As in `cxrlib.files.atomic`.
     """
     names = (*FILES, *filter(is_point_file, _names_in_manifest(folder)))
-    hashes = {name: _hash_of(folder / name) for name in names if (folder / name).is_file()}
+    hashes = {name: hash_file(folder / name) for name in names if (folder / name).is_file()}
     hashes |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in (coming or {}).items()}
     content = {"format": FORMAT, "cxrlib": cxrlib.__version__, "sha256": hashes}
     write_text(folder / MANIFEST, json.dumps(content, indent=2) + "\n", completes_folder=completes_folder)
@@ -117,7 +117,7 @@ def check_manifest(folder: Path) -> frozenset[str] | None:
             raise InputError(f"{folder / name}: is missing, but {MANIFEST} lists it; {_ADVICE}")
         if exists and name not in hashes:
             raise InputError(f"{folder / name}: does not belong to this run: {MANIFEST} does not list it; remove it")
-        if exists and _hash_of(folder / name) != hashes[name]:
+        if exists and hash_file(folder / name) != hashes[name]:
             raise InputError(
                 f"{folder / name}: is not the file that belongs to this run (its SHA-256 differs from that in "
                 f"{MANIFEST}); {_ADVICE}"
@@ -125,7 +125,14 @@ def check_manifest(folder: Path) -> frozenset[str] | None:
     return frozenset(hashes)
 
 
-def _hash_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 hash of a file, in hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

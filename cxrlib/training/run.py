@@ -1,8 +1,10 @@
 """A finished training: its network, its recipe and its operating point, ready to score films."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from cxrlib.evaluation.groups import check_columns, measure_groups
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.evaluation.roc_auc import auc
 from cxrlib.files import Progress, map_in_order, no_progress, read_csv, read_numbers
-from cxrlib.images.film_facts import FilmWarning
+from cxrlib.images.film_facts import FilmWarning, check_accept
 from cxrlib.images.film_source import FilmSource
 from cxrlib.images.pixels import quantize
 from cxrlib.images.radiograph import open_radiograph, read_film_id
@@ -50,6 +52,10 @@ MADE = "made.json"
 
 SCORE_ROUNDING = 1e-6
 """How far a score in scores.csv may be from that of its logit. Our choice: above the rounding of float32."""
+
+PREDICTED_AT_ONCE = 32
+"""Films that `Run.predict_many` scores at a time. With their mirror images they are one batch
+(`cxrlib.model.network.BATCH`)."""
 
 NO_MANIFEST = (
     "the run has no manifest.json (earlier versions wrote none), so it is not known whether its files belong together"
@@ -249,11 +255,78 @@ class Run:
             one. Or the threshold is not from 0 to 1.
         """
         threshold = self.threshold if threshold is None else check_threshold(threshold)
-        film = open_radiograph(image, size=self.recipe.size, normalize=self.recipe.normalize, accept=accept)
-        pixels, name = quantize(film.image), str(image) if isinstance(image, str | Path) else "the image"
+        _ = self.model  # a damaged network is an error of the run, whatever the film
+        pixels, warnings = self._read_film(image, accept)
         score = float(self.score_images(pixels[None])[0])
-        unusual = () if self.reference is None else self.reference.check(pixels, name, accept="unlike" in accept)
-        return Prediction(score, threshold, score >= threshold, film.warnings + unusual)
+        return Prediction(score, threshold, score >= threshold, warnings)
+
+    def predict_many(
+        self, films: Iterable[FilmSource], *, threshold: float | None = None, accept: Collection[str] = ()
+    ) -> Generator[Prediction | InputError]:
+        """Score many films, and yield what `predict` returns or raises for each, in their order.
+
+        Several threads read films while the network scores those before. Films are scored in
+        batches, and a score differs from that of `predict` by rounding only. Memory does not
+        grow with the number of films.
+
+        Parameters
+        ----------
+        films : iterable of FilmSource
+            Each as `predict` takes it.
+        threshold, accept
+            As in `predict`.
+
+        Yields
+        ------
+        Prediction or InputError
+            The error if the film cannot be read, is not a chest radiograph, or does not
+            look like one, or if its score is not a finite number.
+
+        Raises
+        ------
+        InputError
+            At once: the network cannot be loaded, or the threshold or `accept` is not one
+            that `predict` takes.
+
+        Examples
+        --------
+        >>> run = open_run("simulated")
+        >>> [str(error) for error in run.predict_many(["a.png", "b.png"])]
+        ['a.png: there is no such file', 'b.png: there is no such file']
+        """
+        threshold = self.threshold if threshold is None else check_threshold(threshold)
+        check_accept(accept)
+        _ = self.model  # a damaged network is one error, and not one of each film
+        return self._predict_many(films, threshold, accept)
+
+    def _predict_many(
+        self, films: Iterable[FilmSource], threshold: float, accept: Collection[str]
+    ) -> Generator[Prediction | InputError]:
+        def read(film: FilmSource) -> tuple[FilmSource, tuple[np.ndarray, tuple[FilmWarning, ...]] | InputError]:
+            try:
+                return film, self._read_film(film, accept)
+            except InputError as error:
+                return film, InputError(str(error))  # a new one, because the traceback holds the pixels
+
+        with closing(map_in_order(read, films, ahead=2 * PREDICTED_AT_ONCE)) as results:
+            while chunk := list(islice(results, PREDICTED_AT_ONCE)):
+                images = [result[0] for _, result in chunk if not isinstance(result, InputError)]
+                scores = iter(self._scores(np.stack(images)) if images else ())
+                for film, result in chunk:
+                    if isinstance(result, InputError):
+                        yield result
+                    elif np.isfinite(score := float(next(scores))):
+                        yield Prediction(score, threshold, score >= threshold, result[1])
+                    else:
+                        yield InputError(f"{_name_of(film)}: its score is not a finite number")
+
+    def _read_film(self, film: FilmSource, accept: Collection[str]) -> tuple[np.ndarray, tuple[FilmWarning, ...]]:
+        """Return a film as the network needs it, (S, S), uint16, and what is unusual in it."""
+        radiograph = open_radiograph(film, size=self.recipe.size, normalize=self.recipe.normalize, accept=accept)
+        pixels, warnings = quantize(radiograph.image), radiograph.warnings
+        if self.reference is not None:
+            warnings += self.reference.check(pixels, _name_of(film), accept="unlike" in accept)
+        return pixels, warnings
 
     def score_images(self, images: np.ndarray) -> np.ndarray:
         """Return the scores (N,), float64 in [0, 1], of images (N, S, S), uint8 or uint16 of full range.
@@ -263,14 +336,18 @@ class Run:
         InputError
             A score is not a finite number.
         """
-        from cxrlib.model.network import predict_logits
-
-        scores = losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
+        scores = self._scores(images)
         if num_bad := int((~np.isfinite(scores)).sum()):
             raise InputError(
                 f"{self.folder}: the scores of {num_bad:,} of {len(scores):,} films are not finite numbers"
             )
         return scores
+
+    def _scores(self, images: np.ndarray) -> np.ndarray:
+        """Return what `score_images` does, also if a score is not a finite number."""
+        from cxrlib.model.network import predict_logits
+
+        return losses.score(predict_logits(self.model, images, mirror=self.recipe.mirror), self.weight)
 
     def score_cohort(self, cohort: Cohort, *, progress: Progress = no_progress) -> np.ndarray:
         """Return the scores (N,), float64 in [0, 1], of a cohort's films."""
@@ -472,6 +549,10 @@ class Run:
         name = self.operating_point.name
         reason = "so the rates at its threshold are too good. Films that did not choose it give fair ones"
         return (f"the operating point {name} was chosen on {num_films:,} of these films, {reason}",)
+
+
+def _name_of(film: FilmSource) -> str:
+    return str(film) if isinstance(film, str | Path) else "the image"
 
 
 def _under_other_names(films: pd.DataFrame, recorded: pd.DataFrame) -> str:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from built import pages
 
+from cxrlib.course.labs.lesson_02 import PATIENT, SIZE
 from cxrlib.course.lessons import course_scores
-from cxrlib.course.widgets import PATIENT, SIZE
 from cxrlib.evaluation.rates import performance
 from cxrlib.phantom.film import Order, take_film
 

@@ -1,8 +1,10 @@
 """A command that is killed at a random moment and called a second time makes what it makes undisturbed."""
 
+import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz import simulated_films
 from tiny import TINY
 
 from cxrlib.cohorts.cohort import read_cohort
@@ -132,6 +135,61 @@ def test_threshold(tmp_path, short, cohort, recipe):
         names.add(f"{name}-again")
         assert open_run(run).operating_point.name == f"{name}-again"
         assert set(read_points(run, check_manifest(run))[0]) == names
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def end_after(num_rows: int, command: list, table: Path, how: signal.Signals) -> tuple[int, str]:
+    """Start a command, send it a signal when its table has so many rows, and return its exit code and stderr."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not (table.exists() and table.read_bytes().count(b"\n") > num_rows):
+            time.sleep(0.01)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as Ctrl-C in a terminal does: all processes of the group get it
+        else:
+            process.send_signal(how)  # only this process: its decoders must notice by themselves
+        stderr = process.communicate()[1]
+    return process.returncode, stderr
+
+
+def test_predict(tmp_path, short, cohort):
+    """Killed, or interrupted by Ctrl-C, and called a second time, it writes the table of an undisturbed call.
+
+    A round in which the command ended before it got the signal does not count.
+    """
+    films = tmp_path / "films"
+    for number in range(10):
+        for name in ("effusion", "nofinding"):
+            shutil.copytree(cohort / name, films / str(number) / name)
+    (films / "7" / "effusion" / "broken.png").write_bytes(b"no film")
+    for name, data in simulated_films().items():
+        if name.endswith(".dcm"):  # their decoders are child processes
+            (films / "9" / "nofinding" / name).write_bytes(data)
+    predict = [*CXR, "predict", films, "--quiet", "--csv"]
+    whole, rng = tmp_path / "whole.csv", np.random.default_rng(0)
+    assert subprocess.run([*predict, whole]).returncode == 1  # one film is broken
+    expected = rows_of(whole)
+    codes = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}
+    left = dict.fromkeys(codes, FEW_KILLS if short else KILLS // 2)
+    while any(left.values()):
+        how = max(left, key=lambda each: left[each])
+        out = tmp_path / f"{how.name} {left[how]} {rng.integers(1_000_000)}.csv"
+        code, stderr = end_after(int(rng.integers(1, len(expected) // 2)), [*predict, out], out, how)
+        assert code in (1, codes[how])
+        left[how] -= code == codes[how]
+        kept = out.read_bytes()
+        if code == 130:
+            assert f"cxr: stopped; {out} keeps" in stderr
+            assert "crashed" not in stderr
+        assert subprocess.run([*predict, out], capture_output=True).returncode == 1
+        assert out.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+        for found, row in zip(rows_of(out), expected, strict=True):
+            assert float(found["score"] or -1) == pytest.approx(float(row["score"] or -1), abs=1e-6)
+            assert found | {"score": ""} == row | {"score": ""}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_train(tmp_path, short, cohort, recipe):

@@ -1,11 +1,14 @@
 """Long runs leave nothing behind: no memory, threads, processes or open files."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.model.recipe import DEFAULT
 from cxrlib.training.batches import make_dataset, steps_per_epoch
 
@@ -51,6 +54,43 @@ def test_fifty_epochs_of_ten_thousand_films(short):
     late = usage()
     assert seen == epochs * films_per_epoch
     assert_flat(early, late)
+
+
+MANY = """
+import os, resource, sys
+import numpy as np
+from cxrlib.cohorts.film_files import find_films
+from cxrlib.model import network
+from cxrlib.training.run import open_run
+from cxrlib.training.score_table import open_score_table
+
+network.predict_logits = lambda model, images, mirror: images.mean(axis=(1, 2), dtype=np.float32)
+run, (films, _) = open_run("simulated"), find_films([sys.argv[1]])
+run.model  # it is loaded, and takes its memory
+with open_score_table(sys.argv[2], run) as table:
+    missing = table.missing(films)
+    for film, result in zip(missing, run.predict_many(missing)):
+        table.add(film, result)
+print(len(films), 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_the_memory_of_a_table_of_scores_is_flat(short, sim_cohort, tmp_path):
+    """Links stand for films, and a function stands for the network: what is counted is the rest."""
+    film = sim_cohort / read_cohort(sim_cohort).table["path"][0]
+    peaks = []
+    for count in (1000, 4000 if short else 20_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number:06}.png").symlink_to(film)
+        words = [sys.executable, "-c", MANY, folder, tmp_path / f"{count}.csv"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        found, peak = map(int, done.stdout.split())
+        assert found == count
+        peaks.append(peak)
+    print(f"peak memory {[round(peak / MEGABYTE) for peak in peaks]} MB")
+    assert peaks[1] - peaks[0] <= ALLOWED
 
 
 def test_two_thousand_predictions(short, tiny_run, sim_cohort):

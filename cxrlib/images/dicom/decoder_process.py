@@ -1,9 +1,10 @@
-"""Decode compressed DICOM pixels in a child process.
+"""Decode compressed DICOM pixels in child processes.
 
 GDCM decodes lossless JPEG and JPEG-LS. On damaged data it often ends the process
 that it runs in (SIGABRT, SIGSEGV). So it runs in a child process, which has a limit
 of time and, on Linux, a limit of memory. The child is kept for the next film. A new
-one is started when it has ended.
+one is started when it has ended. Several threads may decode at a time: each uses a
+child of its own, and there are at most as many children as processor cores.
 
 This file is also the child's program. Parent and child exchange blocks of bytes: an
 8-byte length, then that many bytes. The parent sends a DICOM file. The child answers
@@ -39,12 +40,17 @@ MEMORY_LIMIT = 1_000_000_000
 START = "import runpy, sys; sys.path += sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
 """The child's first lines of Python. They add the folders where the decoders are installed to its search path."""
 
-_lock = threading.Lock()
-_child: subprocess.Popen[bytes] | None = None
+_children: list[subprocess.Popen[bytes]] = []
+"""All children that were started and not stopped."""
+
+_idle: list[subprocess.Popen[bytes]] = []
+"""Those that wait for a film. Threads take from the end of the list, so only as many children work as are needed."""
+
+_places = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 def decode_in_child(data: bytes) -> np.ndarray:
-    """Return pydicom's ``pixel_array`` of a DICOM file, decoded in the child process.
+    """Return pydicom's ``pixel_array`` of a DICOM file, decoded in a child process.
 
     Parameters
     ----------
@@ -61,8 +67,8 @@ def decode_in_child(data: bytes) -> np.ndarray:
         The file cannot be decoded. The message is only the kind of error, because
         pydicom's own message may repeat what the header says about the patient.
     """
-    with _lock:
-        child = _running_child()
+    with _places:
+        child = _take_child()
         assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         timer = threading.Timer(TIME_LIMIT, child.kill)
@@ -72,39 +78,52 @@ def decode_in_child(data: bytes) -> np.ndarray:
             answer = np.load(io.BytesIO(_receive(child.stdout)), allow_pickle=False)
         except BaseException as error:
             # Also after KeyboardInterrupt: otherwise the rest of this answer would be read as the next film's answer.
-            stop_child()
+            _stop(child)
             if not isinstance(error, OSError | EOFError | ValueError):
                 raise
             fault = f"took more than {TIME_LIMIT} s" if timer.finished.is_set() else "crashed"
             raise ValueError(f"the decoder {fault}") from None
         finally:
             timer.cancel()
+        _idle.append(child)
     if answer.dtype.kind == "U":
         raise ValueError(str(answer))
     return answer
 
 
-def stop_child() -> None:
-    """End the child process, if there is one. The next film starts a new one."""
-    if _child is not None:
-        with contextlib.suppress(OSError), _child:  # closing a pipe fails if it still holds bytes for the child
-            _child.kill()
+def stop_children() -> None:
+    """End the child processes, if there are any. The next film starts a new one."""
+    for child in _children[:]:
+        _stop(child)
 
 
-def _running_child() -> subprocess.Popen[bytes]:
-    global _child
-    if _child is None or _child.poll() is not None:
-        stop_child()  # closes the pipes of a child that has ended
-        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory
-        _child = subprocess.Popen(
-            # -I: import no modules from the current folder, from this file's folder, or from PYTHONPATH
-            [sys.executable, "-I", "-c", START, __file__, *_package_folders()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # GDCM's messages may quote the header
-            env=os.environ | one_thread,
-        )
-    return _child
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    for children in (_children, _idle):
+        with contextlib.suppress(ValueError):  # it is not in the list
+            children.remove(child)
+    with contextlib.suppress(OSError), child:  # closing a pipe fails if it still holds bytes for the child
+        child.kill()
+
+
+def _take_child() -> subprocess.Popen[bytes]:
+    """Return a child that waits for a film, or a new one."""
+    while _idle:
+        child = _idle.pop()
+        if child.poll() is None:
+            return child
+        _stop(child)  # closes the pipes of a child that has ended
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would reserve memory
+    child = subprocess.Popen(
+        # -I: import no modules from the current folder, from this file's folder, or from PYTHONPATH
+        [sys.executable, "-I", "-c", START, __file__, *_package_folders()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # GDCM's messages may quote the header
+        env=os.environ | one_thread,
+        process_group=0,  # Ctrl-C must not end the decoder of a film whose row is still to be written
+    )
+    _children.append(child)
+    return child
 
 
 def _package_folders() -> list[str]:
@@ -129,12 +148,12 @@ def _receive(stream: IO[bytes]) -> bytes:
 
 
 def _forget_after_fork() -> None:
-    """Let a forked process start its own child: two processes cannot use the same pipes."""
-    global _child, _lock
-    if _child is not None:
-        _child.returncode = 0  # the child belongs to the parent process: with this, only the pipes are closed
-        stop_child()
-    _child, _lock = None, threading.Lock()  # another thread may have held the lock during the fork
+    """Let a forked process start its own children: two processes cannot use the same pipes."""
+    global _places
+    for child in _children:
+        child.returncode = 0  # the child belongs to the parent process: with this, only the pipes are closed
+    stop_children()
+    _places = threading.BoundedSemaphore(os.cpu_count() or 1)  # another thread may have held a place during the fork
 
 
 def _serve() -> None:
@@ -165,6 +184,6 @@ def _serve() -> None:
 if __name__ == "__main__":
     _serve()
 else:
-    atexit.register(stop_child)
+    atexit.register(stop_children)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_forget_after_fork)

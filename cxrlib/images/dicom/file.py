@@ -7,7 +7,7 @@ import threading
 import warnings as python_warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pydicom
@@ -34,25 +34,34 @@ MAX_VALUE_BYTES = 1_000_000
 """Our choice: a larger value is not read as text, numbers, table or sequence. Each of its parts would take much memory.
 The largest look-up table has 131,072 bytes (PS3.3, C.11.1.1.1)."""
 
-_pydicom_lock = threading.Lock()
+_lock = threading.Lock()
+_silence = ExitStack()
+_num_inside = 0
 
 
 @contextmanager
 def silent_pydicom() -> Iterator[None]:
     """Suppress pydicom's warnings and log messages about odd headers.
 
-    Warning filters and log levels belong to the whole process, so only one DICOM
-    file is read at a time.
+    Warning filters and log levels belong to the whole process. So the first thread that
+    enters the block sets them, and the last one that leaves it gives them back.
     """
-    log = logging.getLogger("pydicom")
-    with _pydicom_lock, python_warnings.catch_warnings():
-        python_warnings.simplefilter("ignore")
-        level = log.level
-        log.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
+    global _num_inside
+    with _lock:
+        if _num_inside == 0:
+            log = logging.getLogger("pydicom")
+            _silence.callback(log.setLevel, log.level)
+            _silence.enter_context(python_warnings.catch_warnings())
+            python_warnings.simplefilter("ignore")
+            log.setLevel(logging.CRITICAL + 1)
+        _num_inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _num_inside -= 1
+            if _num_inside == 0:
+                _silence.close()
 
 
 def parse_file(data: bytes) -> pydicom.Dataset:
