@@ -328,8 +328,8 @@ def _make(flaw: str, seed: int, folder: Path) -> None:
             run = choose_threshold(run, cohort, split="test", sensitivity=RECIPE.sensitivity, name="in-use")
         else:
             run = choose_threshold(run, sensitivity=RECIPE.sensitivity, name="in-use")
-    scores = {"score": run, "start_score": open_run(RECIPE.start)}
-    scores = {name: each.score_cohort(fresh_cohort).round(6) for name, each in scores.items()}
+    networks = {"score": run, "start_score": open_run(RECIPE.start)}
+    scores = {name: network.score_cohort(fresh_cohort).round(6) for name, network in networks.items()}
     write_csv(folder / "films.csv", films)
     write_csv(folder / "fresh.csv", fresh.assign(**scores))
 

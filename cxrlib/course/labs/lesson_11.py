@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cxrlib.course.audit import Detector, detectors, example
@@ -12,6 +13,9 @@ from cxrlib.report import plots
 
 PROPERTIES = ("view", "marker", "cables", "site", "sex")
 """What the lab can group films by. The marker is the word PORTABLE, and the cables are those of an ECG."""
+
+LOWEST = 1e-3
+"""The left end of the axis of scores. Lower scores are drawn there."""
 
 
 def group_films(films: pd.DataFrame, by: str) -> pd.Series:
@@ -42,34 +46,29 @@ def audit_lab(detector: str | Detector = "X", by: str = "view", only: str = "all
     groups = group_films(films, by)
     names = sorted(groups.unique())
     figure, ax = plt.subplots(figsize=(8, 1.2 + 0.95 * len(names)), layout="constrained")
-    rng, titles = np.random.default_rng(0), []
+    rng, ticks = np.random.default_rng(0), []
     for row, name in enumerate(names):
         part = films[groups == name]
-        for label, marker, color, words in (
-            (0, "o", plots.NOFINDING, "no effusion"),
-            (1, "^", plots.FINDING, "effusion"),
-        ):
-            score = part["score"][part["label"] == label]
-            height = row + (0.2 if label == 0 else -0.2) + rng.uniform(-0.13, 0.13, len(score))
-            ax.plot(np.clip(score, 1e-3, 1), height, marker, color=color, markersize=4, alpha=0.6, label=words)
-            if len(score):
-                ax.plot(
-                    2 * [score.clip(1e-3).median()],
-                    row + np.array([0.02, 0.38]) * (1 if label == 0 else -1),
-                    "k-",
-                    lw=2,
-                )
+        _draw_class(ax, part["score"][part["label"] == 0], row + 0.2, "o", plots.NOFINDING, rng)
+        _draw_class(ax, part["score"][part["label"] == 1], row - 0.2, "^", plots.FINDING, rng)
         value = f"AUC {auc(part['label'], part['score']):.2f}" if part["label"].nunique() == 2 else "no AUC"
-        titles.append(f"{name}\n{value}, {len(part)} films")
+        ticks.append(f"{name}\n{value}, {len(part)} films")
     ax.axvline(detector.run.threshold, color="black", linestyle="--", linewidth=1)
-    ax.set(xscale="log", xlim=(8e-4, 1.2), yticks=range(len(names)), yticklabels=titles, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xscale="log", xlim=(8e-4, 1.2), yticks=range(len(names)), yticklabels=ticks, ylim=(len(names) - 0.5, -0.5))
     title = f"detector {detector.name}, fresh films, {only}. Dashed: its threshold. Bars: medians"
     if detector.name == "X" and (guessed := recall("fresh auc of X")):
         whole = auc(detector.fresh["label"], detector.fresh["score"])
         title += f"\nYour guess for the AUC of all fresh films was {guessed}, and it is {whole:.2f}"
     ax.set(xlabel="score", title=title)
     ax.title.set_fontsize(10)
-    handles, words = ax.get_legend_handles_labels()
-    unique = dict(zip(words, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    classes = [line for line in ax.lines if line.get_marker() in ("o", "^")][:2]
+    figure.legend(classes, plots.CLASS_NAMES, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
+
+
+def _draw_class(ax: Axes, scores: pd.Series, row: float, marker: str, color: str, rng: np.random.Generator) -> None:
+    """Draw the scores of one class at random heights around a row, with a bar at their median."""
+    heights = row + rng.uniform(-0.13, 0.13, len(scores))
+    ax.plot(scores.clip(LOWEST), heights, marker, color=color, markersize=4, alpha=0.6)
+    if len(scores):
+        ax.plot(2 * [max(LOWEST, scores.median())], [row - 0.18, row + 0.18], "k-", linewidth=2)
