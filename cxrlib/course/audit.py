@@ -8,6 +8,7 @@ first used, and then kept in the cache.
 import hashlib
 import json
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from cxrlib.evaluation.roc_auc import auc, auc_interval
 from cxrlib.files import LOCK, atomic, locked, write_csv, write_text
 from cxrlib.images.pixels import minmax
 from cxrlib.model.recipe import Recipe
+from cxrlib.model.session import start_session
 from cxrlib.phantom.film import Order, take_film
 from cxrlib.phantom.roster import draw_roster
 from cxrlib.phantom.simulation import IDLE_SECONDS, VERSION
@@ -149,7 +151,7 @@ class Detector:
         Parameters
         ----------
         paths : iterable of str
-            Paths of `films` or `fresh`. At most `MAX_READINGS`: the second readers have no time for more.
+            Paths of `films` or `fresh`. At most `MAX_READINGS` in a call: the second readers have no time for more.
 
         Raises
         ------
@@ -314,6 +316,8 @@ def make_detector(flaw: str, seed: int = DEALT_SEED) -> Path:
 
 
 def _make(flaw: str, seed: int, folder: Path) -> None:
+    if "tensorflow" not in sys.modules:
+        start_session()  # so that it prints no messages into the reader's notebook
     from cxrlib.training.fitting import train  # TensorFlow takes a while to import
     from cxrlib.training.threshold import choose_threshold
 

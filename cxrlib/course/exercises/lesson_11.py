@@ -103,7 +103,7 @@ def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
 
 
 def _tuned_threshold(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with (n - missed) / (n + 1); a simulation may be 0.01 away."""
+    """Compare with (n - missed) / (n + 1); a simulation may be 0.006 away."""
     for _ in range(12):
         n = int(rng.integers(8, 25))
         missed = int(rng.integers(1, max(2, n // 4)))
