@@ -1,4 +1,12 @@
-from .lesson_01 import auc_scatter_lab, brighter_by_fluid, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab
+from .lesson_01 import (
+    auc_scatter_lab,
+    brighter_by_fluid,
+    network_result,
+    outline_visible,
+    quiz_buttons,
+    quiz_lab,
+    roc_lab,
+)
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_03 import day_orders, split_lab
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
