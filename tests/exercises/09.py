@@ -80,6 +80,32 @@ def f(maps, gradients):
 """,
                 "add the channels",
             ),
+            (
+                """\
+def f(maps, gradients):
+    weight = gradients.mean(axis=(1, 2), keepdims=True)
+    heat = np.maximum(-(maps * weight).sum(axis=-1), 0)
+    return heat / heat.max()
+""",
+                "over the axes 1 and 2",
+            ),
+            (
+                """\
+def f(maps, gradients):
+    weight = np.minimum(gradients.mean(axis=(0, 1)), 0)
+    heat = -(maps * weight).sum(axis=-1)
+    return heat / heat.max()
+""",
+                "ReLU belongs after the sum",
+            ),
+            (
+                """\
+def f(maps, gradients):
+    heat = np.minimum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0)
+    return heat / np.abs(heat).max()
+""",
+                "your values are negative",
+            ),
         ],
     },
     "heat map control": {
@@ -145,6 +171,27 @@ def f(masks, patients):
 """,
                 "One is asked for",
             ),
+            (
+                """\
+def f(masks, patients):
+    half = np.unique(patients, return_inverse=True)[1] % 2 == 0
+    hits = np.zeros(len(masks), bool)
+    for part in (half, ~half):
+        hits[part] = masks[part].reshape(part.sum(), -1)[:, masks[~part].mean(axis=0).argmax()]
+    return hits.mean()
+""",
+                "on one half of the patients",
+            ),
+            (
+                """\
+def f(masks, patients):
+    hits = 0
+    for mask, patient in zip(masks, patients):
+        hits += mask.ravel()[masks[patients != patient].mean(axis=0).argmax()]
+    return hits
+""",
+                "Divide by the number of films",
+            ),
         ],
     },
     "group mended": {
@@ -209,6 +256,39 @@ def f(labels, scores, sensitivity, specificity):
 """,
                 "into one number",
             ),
+            (
+                """\
+def f(labels, scores, sensitivity, specificity):
+    for threshold in np.unique(scores):
+        called = scores >= threshold
+        if called[labels == 1].mean() >= sensitivity and (~called)[labels == 0].mean() >= specificity:
+            return True
+        return False
+""",
+                "`return False` belongs after the loop",
+            ),
+            (
+                """\
+def f(labels, scores, sensitivity, specificity):
+    for threshold in np.unique(scores):
+        called = scores >= threshold
+        if called[labels == 1].mean() >= sensitivity and called[labels == 0].mean() >= specificity:
+            return True
+    return False
+""",
+                "that are **not** called",
+            ),
+            (
+                """\
+def f(labels, scores, sensitivity, specificity):
+    for threshold in np.unique(scores):
+        called = scores >= threshold
+        if called[labels == 1].mean() >= specificity and (~called)[labels == 0].mean() >= sensitivity:
+            return True
+    return False
+""",
+                "The limits are mixed up",
+            ),
         ],
     },
     "volume found": {
@@ -235,6 +315,7 @@ def f(first_called):
                 "one patient too far",
             ),
             ("def f(first_called):\n    return first_called.max()\n", "one patient too far"),
+            ("def f(first_called):\n    return np.sort(first_called)[8]\n", "You took the 9th patient"),
         ],
     },
 }

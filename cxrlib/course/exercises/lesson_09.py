@@ -48,6 +48,24 @@ def _heat_against(answer: Callable, rng: np.random.Generator) -> str:
             "the sign is changed after ReLU. ReLU has already removed all places below 0, and these are the places "
             "that you look for. Change the sign first.",
         )
+        require(
+            not any(np.allclose(given, wrong) for wrong in (-expected, np.minimum(total, 0))),
+            f"the places are right, but your values are negative, down to {given.min():.2f}. The largest value of the "
+            "map must be 1. Change the sign.",
+        )
+        weights = gradients.mean(axis=(0, 1))
+        negative = (maps * np.maximum(-weights, 0)).sum(axis=-1)
+        require(
+            not any(np.allclose(given, wrong) for wrong in (negative, _scaled(negative))),
+            "you set weights to 0. ReLU belongs after the sum: a channel with a positive weight can cancel one with a "
+            "negative weight at the same place.",
+        )
+        rows = (maps * gradients.mean(axis=(1, 2))[:, None, None]).sum(axis=-1)
+        require(
+            not any(np.allclose(given, wrong) for wrong in (_scaled(-rows), np.maximum(-rows, 0))),
+            "you took the mean over the axes 1 and 2, as section 1 does for several films. Here is one film, so the "
+            "axes of its places are 0 and 1.",
+        )
         lowest = total.min()
         require(
             not any(np.allclose(given, wrong) for wrong in (-total, total / lowest, -total / np.abs(total).max())),
@@ -106,6 +124,11 @@ def _fixed_hits(masks: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return flat[np.arange(len(flat)), places]
 
 
+def _half(patients: np.ndarray) -> np.ndarray:
+    """Return the half of each film's patient, as in section 2 of the lesson."""
+    return np.unique(patients, return_inverse=True)[1] % 2
+
+
 def _control_rates(masks: np.ndarray, patients: np.ndarray) -> dict[str, float]:
     """Return the right hit rate, and those that typical mistakes give."""
     n = len(masks)
@@ -114,6 +137,7 @@ def _control_rates(masks: np.ndarray, patients: np.ndarray) -> dict[str, float]:
         "right": float(hits.mean()),
         "all films": float(_fixed_hits(masks, np.ones((n, n), bool)).mean()),
         "other films": float(_fixed_hits(masks, ~np.eye(n, dtype=bool)).mean()),
+        "two halves": float(_fixed_hits(masks, _half(patients)[:, None] != _half(patients)[None, :]).mean()),
         "by patient": float(np.mean([hits[patients == name].mean() for name in np.unique(patients)])),
     }
 
@@ -123,8 +147,9 @@ def _heat_control(answer: Callable, rng: np.random.Generator) -> str:
     sets: list[tuple[np.ndarray, np.ndarray]] = []
     while len(sets) < 10:
         masks, patients = _blobs(rng)
-        # the first set must tell the mistakes apart
-        if sets or len({round(rate, 6) for rate in _control_rates(masks, patients).values()}) == 4:
+        rates = _control_rates(masks, patients)
+        # the first set must tell the mistakes apart, and a count of hits from a rate
+        if sets or (len({round(rate, 6) for rate in rates.values()}) == 5 and rates["right"] * len(masks) > 1.5):
             sets.append((masks, patients))
     for masks, patients in sets:
         n, rates = len(masks), _control_rates(masks, patients)
@@ -150,6 +175,11 @@ def _heat_control(answer: Callable, rng: np.random.Generator) -> str:
         require(
             not np.isclose(rate, rates["by patient"]),
             f"{start}. That is the mean over patients. Here each film counts once, as in the lesson.",
+        )
+        require(
+            not np.isclose(rate, rates["two halves"]),
+            f"{start}. You chose the place on one half of the patients, as in section 2. Here only one patient is left "
+            "out at a time: all others choose the place.",
         )
         own = _fixed_hits(masks, patients[:, None] == patients[None, :]).mean()
         require(
@@ -236,6 +266,17 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
     wrong = next(index for index, pair in enumerate(zip(given, expected, strict=True)) if pair[0] != pair[1])
     _, scores, targets, mended = cases[wrong]
     ask = f"sensitivity {targets[0]:g} and specificity {targets[1]:g}"
+
+    def swapped(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
+        found, left_alone = _reach(labels, scores, np.unique(scores))
+        return bool(((found >= targets[1]) & (left_alone >= targets[0])).any())
+
+    require(
+        any(given),
+        "you answer False for each of 24 groups, and half of them can be mended. If you try the threshold 0.5 alone: "
+        f"the scores of one group lie between {scores.min():.4f} and {scores.max():.4f}, so try the scores "
+        "themselves. If you use a loop: does it stop at the first threshold? `return False` belongs after the loop.",
+    )
     require(
         given != at(np.array([0.5])),
         f"you try the threshold 0.5 alone. The scores of one group lie between {scores.min():.4f} and "
@@ -249,8 +290,15 @@ def _groups_mended(answer: Callable, rng: np.random.Generator) -> str:
         )
     require(
         len(set(given)) > 1,
-        f"you answer {given[0]} for each of 24 groups. For one of them, {ask} can "
-        f"{'' if mended else 'not '}both be had at one threshold. Do you ask for both at the **same** threshold?",
+        f"you answer True for each of 24 groups. For one of them, {ask} can not both be had. Look at two things. Do "
+        "you ask for both at the **same** threshold? And is your specificity the fraction of the films **without** an "
+        "effusion that are **not** called?",
+    )
+    require(
+        given != by(swapped),
+        f"for one group with an AUC of {areas[wrong]:.2f} you say {given[wrong]}, and {mended} is right. There are two "
+        "usual reasons. The limits are mixed up: sensitivity belongs to label 1, specificity to label 0. Or the answer "
+        "follows the AUC alone: the AUC is a mean over all thresholds, so try the thresholds one by one.",
     )
 
     def by_accuracy(labels: np.ndarray, scores: np.ndarray, targets: tuple[float, float]) -> bool:
@@ -330,8 +378,13 @@ def _volume_found(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             not (given > expected and given == ordered[min(n - 1, needed)]),
-            f"{at} mL, one patient too far. At {expected:g} mL, {needed} of {n} are called, and that is enough. Python "
-            "counts from 0: the 9th of 10 patients has the index 8.",
+            f"{at} mL, one patient too far. At {expected:g} mL, {needed} of {n} are called, and that is enough. If "
+            "you compare, use `<=` and `>=`. If you use an index, Python counts from 0: the 9th of 10 has the index 8.",
+        )
+        require(
+            not (n > 10 and given == ordered[8]),
+            f"{at} mL, where {called:.2f} of the patients are called. You took the 9th patient. That is right for 10 "
+            f"patients. Here are {n}.",
         )
         require(
             not (given > expected and given == ordered[-1]),
