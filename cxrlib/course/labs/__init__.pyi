@@ -8,6 +8,7 @@ from .lesson_01 import (
     roc_lab,
 )
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
+from .lesson_03 import day_orders, split_lab
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
@@ -18,6 +19,7 @@ __all__ = [
     "augmentation_lab",
     "brighter_by_fluid",
     "costophrenic_corners",
+    "day_orders",
     "detector_lab",
     "draw_film",
     "draw_side_films",
@@ -31,8 +33,8 @@ __all__ = [
     "quiz_lab",
     "real_film_file",
     "roc_lab",
+    "split_lab",
     "threshold_lab",
     "training_films",
     "training_lab",
-    "visible_fluid",
 ]
