@@ -38,6 +38,8 @@ def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
             "subtract the minimum, and divide by maximum - minimum.": 1 - raw / high,
             "4095 is the largest value that 12 bits can hold. This film has its own range.": 1 - raw / 4095,
             "255 belongs to photographs. A film has its own range: use its minimum and its maximum.": 1 - raw / 255,
+            "You only divided by 255, as for photographs. Use the film's own minimum and maximum, and turn it round.": raw
+            / 255,
             "You turned the film round, but did not divide. The range has to be from 0 to 1.": high - raw,
             "A minus sign turns the film round, but all values are now below 0. Which number must you add?": -scaled,
         }
@@ -101,7 +103,12 @@ def _sensitivity_of_two(answer: Callable, rng: np.random.Generator) -> str:
             continue  # two mistakes give nearly the same value, so the words could be the wrong ones
         tried += 1
         where = f"for {n} films, {labels.sum()} of them with an effusion,"
-        given = _number(answer(labels.copy(), first.copy(), second.copy()), where)
+        returned = answer(labels.copy(), first.copy(), second.copy())
+        require(
+            np.ndim(returned) == 0,
+            f"{where} you return {np.size(returned)} values. Return one number: which fraction of them is True?",
+        )
+        given = _number(returned, where)
         right = values.pop(RIGHT)
         for words, value in values.items():
             require(not np.isclose(given, value), f"{where} you get {given:.3f}. {words}")
@@ -110,7 +117,10 @@ def _sensitivity_of_two(answer: Callable, rng: np.random.Generator) -> str:
             f"{where} you get {given:.3f}, and {right:.3f} is right. Which films are called by at least one network? "
             "Which of these calls belong to effusions?",
         )
-    return "it was tried on 10 sets of films. The pair finds more than each network alone. It also raises more alarms."
+    return (
+        "it was tried on 10 sets of films. The pair finds at least as many effusions as each network alone. It also "
+        "raises at least as many false alarms."
+    )
 
 
 def _shared_patients(train: list[str], test: list[str]) -> dict[str, float]:
@@ -137,6 +147,9 @@ def _shared_patients(train: list[str], test: list[str]) -> dict[str, float]:
         ),
         "That is the number of patients in the training list. How many of them are in the test list too?": len(
             set(train)
+        ),
+        "That is the number of patients in the training list only. The question asks for patients in both.": len(
+            set(train) - set(test)
         ),
         "You compare the lists place by place. A patient can be at different places of the two lists.": sum(
             p == q for p, q in zip(train, test, strict=False)
