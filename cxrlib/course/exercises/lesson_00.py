@@ -38,8 +38,7 @@ def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
             "subtract the minimum, and divide by maximum - minimum.": 1 - raw / high,
             "4095 is the largest value that 12 bits can hold. This film has its own range.": 1 - raw / 4095,
             "255 belongs to photographs. A film has its own range: use its minimum and its maximum.": 1 - raw / 255,
-            "You only divided by 255, as for photographs. Use the film's own minimum and maximum, and turn it round.": raw
-            / 255,
+            "You only divided by 255, as for photographs. Use the film's own range, and turn it round.": raw / 255,
             "You turned the film round, but did not divide. The range has to be from 0 to 1.": high - raw,
             "A minus sign turns the film round, but all values are now below 0. Which number must you add?": -scaled,
         }
