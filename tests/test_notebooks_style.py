@@ -54,7 +54,7 @@ def each_notebook():
 
 
 def test_the_lessons_are_numbered_verbs_and_each_leads_to_the_next():
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(11)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(12)]
     for path in NOTEBOOKS:
         assert re.fullmatch(r"\d\d_[a-z]+(_[a-z]+)+", path.stem), path.stem
     for path, following in pairwise(NOTEBOOKS):

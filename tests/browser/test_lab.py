@@ -1,5 +1,6 @@
 """Every notebook in JupyterLab, as a student meets it: opened, run, its sliders moved, films uploaded, looked at."""
 
+import ast
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -7,8 +8,8 @@ from cxrlib.images.radiograph import write_prepared
 from cxrlib.phantom.film import Order, take_film
 
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-SLIDERS = {"02_read_a_chest_film.ipynb": 4, "08_choose_a_threshold.ipynb": 2}
-"""The notebooks with sliders, and how many each has. They are quick, too: the short form."""
+SHORT = ("02_read_a_chest_film.ipynb", "08_choose_a_threshold.ipynb")
+"""The notebooks of the short form. They have sliders, and are quick."""
 
 UPLOADS = {"09_see_what_it_sees.ipynb": 1}
 """The notebooks that take a file, and how many buttons for it each has."""
@@ -47,7 +48,7 @@ STOP_KERNELS = "() => jupyterapp.serviceManager.sessions.shutdownAll()"
 
 def pytest_generate_tests(metafunc):
     if "notebook" in metafunc.fixturenames:
-        names = sorted(SLIDERS) if metafunc.config.getoption("--short") else NOTEBOOKS
+        names = SHORT if metafunc.config.getoption("--short") else NOTEBOOKS
         metafunc.parametrize("notebook", names, ids=lambda name: name.removesuffix(".ipynb"))
 
 
@@ -71,7 +72,7 @@ def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures, tmp_path):
         assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
         page.wait_for_selector(BAR.format(status="idle") + '[aria-valuenow="100"]')
         assert not page.locator("[role=dialog], .jp-Notification-Toast, .Toastify__toast").count()
-        assert move_sliders(page, cells) == SLIDERS.get(notebook, 0)
+        assert move_sliders(page, cells) == sum(count_sliders(cell["source"]) for cell in cells)
         assert upload_films(page, cells, tmp_path) == UPLOADS.get(notebook, 0)
         assert not page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count()  # below a slider, too
         take_pictures(page, cells, pictures / notebook.removesuffix(".ipynb"))
@@ -94,6 +95,12 @@ def complaints(cells: list[dict]):
         for output in cell["outputs"]:
             if output["output_type"] == "error" or output.get("name") == "stderr":
                 yield "".join(cell["source"]), output.get("traceback") or output.get("text")
+
+
+def count_sliders(source: str) -> int:
+    """Return how many sliders the calls of `sliders` in a cell ask for."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return sum(len(call.keywords) for call in calls if getattr(call.func, "id", "") == "sliders")
 
 
 def move_sliders(page, cells: list[dict]) -> int:

@@ -69,6 +69,46 @@ def look_closer(x, y, s, size):
 """,
                 "the shape (2, 3)",
             ),
+            (
+                """\
+def look_closer(x, y, s, size):
+    c = (size - 1) / 2
+    return np.array([[1 / s, 0, c - (c + c - x) / s], [0, 1 / s, c - (c + c - y) / s], [0, 0, 1]])
+""",
+                "enlarge first and shift afterwards",
+            ),
+            (
+                """\
+def look_closer(x, y, s, size):
+    c = (size - 1) / 2
+    return np.array([[1 / s, 0, (x - c) / s], [0, 1 / s, (y - c) / s], [0, 0, 1]])
+""",
+                "enlarge about the top-left corner",
+            ),
+            (
+                """\
+def look_closer(x, y, s, size):
+    c = (size - 1) / 2
+    return np.array([[1 / s, 0, c / s - x], [0, 1 / s, c / s - y], [0, 0, 1]])
+""",
+                "in the wrong direction",
+            ),
+            (
+                """\
+def look_closer(x, y, s, size):
+    c = (size - 1) / 2
+    return np.array([[1 / s, 0, c - x / s], [0, 1 / s, c - y / s], [0, 0, 1]])
+""",
+                "divide the old point by s",
+            ),
+            (
+                """\
+def look_closer(x, y, s, size):
+    c = (size - 1) / 2
+    return np.array([[1, 0, x - c], [0, 1, y - c], [0, 0, 1]])
+""",
+                "the diagonal should be",
+            ),
         ],
     },
     "augmentation shift": {
@@ -135,6 +175,13 @@ def mirror(size):
                 "half a turn",
             ),
             ("def mirror(size):\n    return np.array([[-1, 0, 0], [0, 1, 0], [size - 1, 0, 1]])\n", "last row"),
+            ("def mirror(size):\n    return np.array([[-1, 0, 1 - size], [0, 1, 0], [0, 0, 1]])\n", "wrong sign"),
+            (
+                "def mirror(size):\n    return np.array([[-1, 0, (size - 1) / 2], [0, 1, 0], [0, 0, 1]])\n",
+                "is the centre",
+            ),
+            ("def mirror(size):\n    return np.array([[-1, 0, 0], [0, 1, size - 1], [0, 0, 1]])\n", "in the row of y"),
+            ("def mirror(size):\n    return np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]])\n", "swaps x and y"),
         ],
     },
 }

@@ -57,7 +57,43 @@ def f(labels, p, miss, alarm):
 def f(labels, p, miss, alarm):
     return np.mean(miss * labels * np.log(p) + alarm * (1 - labels) * np.log(1 - p))
 """,
-                "begins with a minus",
+                "each term begins with a minus",
+            ),
+            (
+                """\
+def f(labels, p, miss, alarm):
+    return np.mean(-miss * labels * np.log(p) + alarm * (1 - labels) * np.log(1 - p))
+""",
+                "One of the two terms",
+            ),
+            (
+                """\
+def f(labels, p, miss, alarm):
+    return np.mean(-miss / alarm * labels * np.log(p) - (1 - labels) * np.log(1 - p))
+""",
+                "only the ratio",
+            ),
+            (
+                """\
+def f(labels, p, miss, alarm):
+    return np.mean(-miss * labels * np.log(p))
+""",
+                "without effusion are missing",
+            ),
+            (
+                """\
+def f(labels, p, miss, alarm):
+    return np.mean(-miss * labels * np.log(1 - p) - alarm * (1 - labels) * np.log(p))
+""",
+                "p and 1 - p are exchanged",
+            ),
+            (
+                """\
+def f(labels, p, miss, alarm):
+    ill, well = p[labels == 1], p[labels == 0]
+    return -miss * np.mean(np.log(ill)) - alarm * np.mean(np.log(1 - well))
+""",
+                "the mean of each class by itself",
             ),
         ],
     },
@@ -72,6 +108,9 @@ def weight_for(cut):
             ("def f(cut):\n    return 0.5 / cut\n", "the odds and not the probability"),
             ("def f(cut):\n    return 1 - cut\n", "a ratio of two probabilities"),
             ("def f(cut):\n    return 1 / (1 + cut)\n", "in the place of w"),
+            ("def f(cut):\n    return 1 / cut + 1\n", "to the other side"),
+            ("def f(cut):\n    return 1 / (1 - cut)\n", "the other way round"),
+            ("def f(cut):\n    return round((1 - cut) / cut)\n", "do not round"),
             ("def f(cut):\n    return 9.51\n", "is right. Solve"),
         ],
     },
@@ -88,6 +127,24 @@ def exchange_weight(p, old, new):
             ("def f(p, old, new):\n    odds = p * old / (1 - p) / new\n    return odds / (1 + odds)\n", "wrong way"),
             ("def f(p, old, new):\n    odds = p / (1 - p) / old\n    return odds / (1 + odds)\n", "That is the score"),
             ("def f(p, old, new):\n    odds = p / (1 - p) * new\n    return odds / (1 + odds)\n", "still in as well"),
+            ("def f(p, old, new):\n    return min(p / old * new, 1)\n", "multiplied the probability"),
+            (
+                "def f(p, old, new):\n    odds = p / (1 - p) * new * old\n    return odds / (1 + odds)\n",
+                "by both weights",
+            ),
+            ("def f(p, old, new):\n    return p / (1 - p) / old\n", "still missing"),
+            (
+                "def f(p, old, new):\n    odds = p / (1 - p) / old\n    return odds / (1 + odds) * new\n",
+                "the score, which",
+            ),
+            (
+                "def f(p, old, new):\n    z = np.log(p / (1 - p)) * new / old\n    return 1 / (1 + np.exp(-z))\n",
+                "the logit",
+            ),
+            (
+                "def f(p, old, new):\n    odds = p / (1 - p) / old * new\n    return odds / (1 - odds)\n",
+                "not by 1 - odds",
+            ),
         ],
     },
     "rate that ends above 0": {
@@ -152,6 +209,42 @@ def f(t, steps, warm_up, top, last):
     return last + (top - last) * (1 + np.cos(2 * np.pi * (t - warm_up) / (steps - warm_up))) / 2
 """,
                 "a whole cosine",
+            ),
+            (
+                """\
+def f(t, steps, warm_up, top, last):
+    if t < warm_up:
+        return top * t / warm_up
+    return last + (top - last) * (1 + np.cos(np.pi * (t - warm_up) / (steps - warm_up)))
+""",
+                "divide it by 2",
+            ),
+            (
+                """\
+def f(t, steps, warm_up, top, last):
+    if t < warm_up:
+        return top * t / warm_up
+    return (top - last) * (1 + np.cos(np.pi * (t - warm_up) / (steps - warm_up))) / 2
+""",
+                "Lift it by `last`",
+            ),
+            (
+                """\
+def f(t, steps, warm_up, top, last):
+    if t < warm_up:
+        return last + (top - last) * t / warm_up
+    return last + (top - last) * (1 + np.cos(np.pi * (t - warm_up) / (steps - warm_up))) / 2
+""",
+                "rises from 0",
+            ),
+            (
+                """\
+def f(t, steps, warm_up, top, last):
+    if t < warm_up:
+        return top * t / warm_up
+    return top + (last - top) * (t - warm_up) / (steps - warm_up)
+""",
+                "in a straight line",
             ),
             (
                 """\

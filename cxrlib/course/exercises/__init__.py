@@ -13,6 +13,7 @@ from cxrlib.course.exercises import (
     lesson_08,
     lesson_09,
     lesson_10,
+    lesson_11,
 )
 
 LESSONS = (
@@ -27,6 +28,7 @@ LESSONS = (
     lesson_08,
     lesson_09,
     lesson_10,
+    lesson_11,
 )
 
 EXERCISES: dict[str, Exercise] = {name: exercise for lesson in LESSONS for name, exercise in lesson.EXERCISES.items()}

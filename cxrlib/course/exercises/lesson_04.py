@@ -62,8 +62,8 @@ def _look_closer(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             not np.isclose(given[0, 0], s),
-            f"{at} your matrix has {s:g} on the diagonal. That makes the chest {s:g} times smaller: {s:g} pixels of "
-            "the old film go by for each pixel of the new one.",
+            f"{at} your matrix has {s:g} on the diagonal. That makes the chest {s:g} times smaller: a step of 1 pixel "
+            f"on the new film is a step of {s:g} pixels on the old one.",
         )
         require(
             not np.allclose(given, build(1 / s, y - centre / s, x - centre / s)),
@@ -89,11 +89,40 @@ def _look_closer(answer: Callable, rng: np.random.Generator) -> str:
             f"{at} the idea is right, but the centre is not size / 2. Pixels are counted from 0 to {size - 1}, so the "
             f"centre is {centre:g}.",
         )
+        require(
+            not np.allclose(given, build(1 / s, centre - (2 * centre - x) / s, centre - (2 * centre - y) / s)),
+            f"{at} you enlarge first and shift afterwards. The enlargement has then already pushed the point away from "
+            "the centre. Swap the two matrices: the last move stands on the right.",
+        )
+        require(
+            not np.allclose(given, build(1 / s, (x - centre) / s, (y - centre) / s)),
+            f"{at} you enlarge about the top-left corner, and shift afterwards. By then the point is at ({s * x:g}, "
+            f"{s * y:g}). Shift first, or shift from there to the centre.",
+        )
+        wrong_signs = (
+            build(1 / s, centre / s - x, centre / s - y),
+            build(1 / s, 2 * centre - centre / s - x, 2 * centre - centre / s - y),
+        )
+        require(
+            not any(np.allclose(given, wrong) for wrong in wrong_signs),
+            f"{at} you shift in the wrong direction, so the point moves away from the centre. The matrix leads from "
+            "new to old: to shift the film to the right, look to the left.",
+        )
+        require(
+            not np.allclose(given, build(1 / s, centre - x / s, centre - y / s)),
+            f"{at} you divide the old point by s. But the matrix is applied to the *new* position: the centre is "
+            "divided by s, and the result must be the old point.",
+        )
+        require(
+            np.allclose(given[:2, :2], expected[:2, :2]),
+            f"{at} the diagonal should be {1 / s:.3f} twice, so that the film is enlarged by {s:g}. Yours is "
+            f"{given[0, 0]:.3f} and {given[1, 1]:.3f}.",
+        )
         landed = positions(np.array([[x, y]]), np.linalg.inv(given))[0]
         require(
             np.allclose(given, expected),
             f"{at} the point lands at ({landed[0]:.1f}, {landed[1]:.1f}), and it should land at ({centre:g}, "
-            f"{centre:g}). The diagonal should be {1 / s:.3f}, and yours is {given[0, 0]:.3f}.",
+            f"{centre:g}).",
         )
     return "the point came to the centre, at the right size. It was tried on 20 points and sizes."
 
@@ -200,6 +229,24 @@ def _mirror(answer: Callable, rng: np.random.Generator) -> str:
         require(
             not np.allclose(given.T, build(-1, last, 1, 0)),
             f"{at} the shift stands in the last row. It belongs into the last column, in the row of x.",
+        )
+        require(
+            not np.allclose(given, build(-1, -last, 1, 0)),
+            f"{at} the shift has the wrong sign. The new pixel x = 0 is looked for at the old x = {-last}, outside the "
+            "film.",
+        )
+        require(
+            not np.allclose(given, build(-1, last / 2, 1, 0)),
+            f"{at} the new pixel x = 0 is looked for at the old x = {last / 2:g}, which is the centre. The left edge "
+            "must come from the right edge, so the shift is larger.",
+        )
+        require(
+            not np.allclose(given, build(-1, 0, 1, last)),
+            f"{at} the shift stands in the row of y. You reverse x, so it belongs into the first row.",
+        )
+        require(
+            not np.allclose(given[:2, :2], [[0, 1], [1, 0]]),
+            f"{at} your matrix swaps x and y: rows become columns, and the chest lies on its side. Change only x.",
         )
         first = given @ np.array([0, 0, 1])
         require(

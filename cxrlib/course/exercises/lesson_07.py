@@ -25,6 +25,8 @@ def _loss_with_two_costs(answer: Callable, rng: np.random.Generator) -> str:
         )
         at += f"you get {float(given):.3f}"
         is_near = lambda value, given=given: bool(np.isclose(given, value, rtol=1e-4))
+        if is_near(right):
+            continue
         require(
             not is_near(-right),
             f"{at}. The size is right and the sign is not: the logarithm of a number below 1 is negative, so each term "
@@ -46,12 +48,38 @@ def _loss_with_two_costs(answer: Callable, rng: np.random.Generator) -> str:
             f"{at}. A film without effusion counts once in your loss. It must count `alarm` times.",
         )
         require(
+            not is_near((miss / alarm * effusion + other).mean()),
+            f"{at}. You use only the ratio of the two costs. For the minimum this is enough, but the loss itself is "
+            "then too small by the factor `alarm`.",
+        )
+        require(
+            not is_near((miss * effusion).mean()),
+            f"{at}. The films without effusion are missing. A false alarm costs something as well.",
+        )
+        swapped = -miss * labels * np.log(1 - p) - alarm * (1 - labels) * np.log(p)
+        require(
+            not is_near(swapped.mean()),
+            f"{at}. p and 1 - p are exchanged: an effusion must cost little if p is near 1.",
+        )
+        require(
+            not is_near((miss * effusion - alarm * other).mean())
+            and not is_near((alarm * other - miss * effusion).mean()),
+            f"{at}. One of the two terms has the wrong sign. Both logarithms are negative, so both terms begin with a "
+            "minus.",
+        )
+        of_classes = miss * effusion[labels == 1].mean() + alarm * other[labels == 0].mean()
+        require(
+            not is_near(of_classes) and not is_near(of_classes / 2),
+            f"{at}. You take the mean of each class by itself. That gives the rare class a further weight. Divide the "
+            "sum of all films by the number of all films.",
+        )
+        require(
             not is_near(total / np.where(labels == 1, miss, alarm).sum()),
             f"{at}. You divide by the sum of the weights. Keras divides by the number of films. With your answer, "
             "doubling both costs would not change the loss.",
         )
         require(
-            is_near(right),
+            False,
             f"{at}, and {right:.3f} is right. Write the loss of one effusion, and of one other film, and only then "
             "the mean.",
         )
@@ -60,7 +88,7 @@ def _loss_with_two_costs(answer: Callable, rng: np.random.Generator) -> str:
 
 def _weight_from_a_cut(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with (1 - cut) / cut."""
-    for cut in (0.5, *rng.uniform(0.01, 0.9, 20)):
+    for cut in (*rng.uniform(0.01, 0.45, 10), *rng.uniform(0.55, 0.9, 10), 0.5):
         given = float(answer(cut))
         right = (1 - cut) / cut
         at = f"for a cut of {cut:.2f} you get a weight of {given:.3f}"
@@ -73,14 +101,26 @@ def _weight_from_a_cut(answer: Callable, rng: np.random.Generator) -> str:
             "same, and the weight must be 1.",
         )
         require(
-            cut == 0.5 or not is_near(cut / (1 - cut)),
-            f"{at}. That is upside down. A low cut calls many films. So a miss is expensive, and the weight is above "
-            "1.",
+            not is_near(cut / (1 - cut)),
+            f"{at}. That is upside down. A lower cut calls more films. So a miss costs more, and the weight is larger.",
         )
         require(
             not is_near(0.5 / cut),
             f"{at}. You divided the probability 0.5 by the cut. The weight multiplies the odds and not the "
             "probability: what are the odds of 0.5, and what are the odds of the cut?",
+        )
+        require(
+            not is_near(1 / cut + 1),
+            f"{at}. One step is wrong: from cut = 1 / (1 + w) follows 1 + w = 1 / cut. Take the 1 to the other side.",
+        )
+        require(
+            not is_near(1 / (1 - cut)),
+            f"{at}. A higher cut gives a higher weight in your answer. A higher cut calls fewer films, so it must be "
+            "the other way round.",
+        )
+        require(
+            not is_near(round(right)) or cut == 0.5,
+            f"{at}. The idea is right, but do not round: the exact weight is {right:.3f}.",
         )
         require(
             not is_near(1 - cut),
@@ -106,7 +146,7 @@ def _weight_exchanged(answer: Callable, rng: np.random.Generator) -> str:
         at = f"a sigmoid of {p:.2f} with the weight {old:g}, exchanged for {new:g}, gave {given:.3f}"
         is_near = lambda value, given=given: bool(np.isclose(given, value, rtol=1e-4))
         require(
-            not is_near(p * new / old),
+            not is_near(p * new / old) and not is_near(min(p * new / old, 1.0)),
             f"{at}. You multiplied the probability, which can give more than 1. The weight multiplies the odds, "
             "p / (1 - p).",
         )
@@ -126,7 +166,27 @@ def _weight_exchanged(answer: Callable, rng: np.random.Generator) -> str:
             not is_near(probability(odds * new)),
             f"{at}. You put the new weight in, and the old one is still in as well. Take it out first.",
         )
-        right = probability(odds * new / old)
+        require(
+            not is_near(probability(odds * old * new)),
+            f"{at}. You multiplied by both weights. The old weight is in the odds already: divide by it.",
+        )
+        require(not is_near(odds / old), f"{at}. These are the odds of the score. The new weight is still missing.")
+        require(
+            not is_near(probability(odds / old) * new),
+            f"{at}. You multiplied the score, which is a probability. Multiply the odds first, and then "
+            "turn them into a probability.",
+        )
+        require(
+            not is_near(probability(odds ** (new / old))),
+            f"{at}. You multiplied the logit. The weight multiplies the odds. For the logit this means "
+            "to add log(new / old).",
+        )
+        moved = odds * new / old
+        require(
+            not is_near(moved / (1 - moved)),
+            f"{at}. The odds are right. To turn them into a probability, divide by 1 + odds and not by 1 - odds.",
+        )
+        right = probability(moved)
         require(is_near(right), f"{at}, and {right:.3f} is right. Start from the odds, p / (1 - p).")
     return "it was tried on 20 films, with weights that rise and that fall."
 
@@ -159,6 +219,23 @@ def _rate_that_ends_above_0(answer: Callable, rng: np.random.Generator) -> str:
             not fits(schedule(last + top * height)),
             f"{at}your rate jumps to {given[warm_up]:.3f} after the warm-up, above `top`. The cosine begins at `top` "
             "and ends at `last`, so its height is not `top` but the difference of the two.",
+        )
+        require(
+            not fits(schedule(last + (top - last) * 2 * height)),
+            f"{at}your rate at step {warm_up} is {given[warm_up]:.3f}, above `top`. 1 + cos(...) falls from 2 to 0: "
+            "divide it by 2.",
+        )
+        require(
+            not fits(schedule((top - last) * height)),
+            f"{at}{end}. Your rate falls by the right height, from top - last to 0. Lift it by `last`.",
+        )
+        require(
+            not fits(np.where(t < warm_up, last + (top - last) * t / warm_up, right)),
+            f"{at}your rate at step 0 is {given[0]:.3f}. `last` belongs to the end. The warm-up rises from 0.",
+        )
+        require(
+            not fits(schedule(top + (last - top) * done)),
+            f"{at}your rate falls in a straight line. It must fall along half a cosine.",
         )
         of_all = (1 + np.cos(np.pi * t / steps)) / 2
         require(

@@ -1,0 +1,210 @@
+"""The exercises of lesson 11: an honest test, an AUC within groups, a tuned threshold, and five detectors."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.course.audit import FLAWS, Evidence, dealt, detectors, measure
+from cxrlib.course.checks import Exercise, require
+from cxrlib.evaluation.roc_auc import auc
+
+
+def _honest_test(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the test films whose patient has no film in training or validation, on 20 leaky splits."""
+    for _ in range(20):
+        patients = rng.permutation(np.repeat(np.arange(60), rng.choice([1, 2, 3], 60, p=[0.5, 0.3, 0.2])))
+        split = pd.DataFrame({"patient_id": [f"{patient:05d}" for patient in patients]})
+        split["path"] = [f"films/{number:04d}.png" for number in rng.permutation(len(split))]
+        split["split"] = rng.choice(["train", "val", "test"], len(split), p=[0.6, 0.2, 0.2])
+        test, other = split[split["split"] == "test"], split[split["split"] != "test"]
+        clean = test[~test["patient_id"].isin(other["patient_id"])]
+        given = set(answer(split.copy()))
+        if given == set(clean["path"]):
+            continue
+        at = f"of {len(test)} test films you keep {len(given)}, and {len(clean)} are right"
+        unknown = sorted(str(path) for path in given - set(split["path"]))
+        require(not unknown, f"{at}. You return {unknown[:1]}, which is not a path. Return paths of films.")
+        require(given <= set(test["path"]), f"{at}. Some of your films are not test films at all.")
+        require(
+            given != set(test["path"]),
+            f"{at}. No path is in 2 splits, so you removed nothing. A leak is about patients: compare patient_id.",
+        )
+        patient_of = split.set_index("path")["patient_id"]
+        leaking = {patient_of[path] for path in given} & set(other["patient_id"])
+        if leaking:
+            at += f". You keep films of patient {min(leaking)}"
+            met = {name: leaking & set(split["patient_id"][split["split"] == name]) for name in ("train", "val")}
+            require(
+                bool(met["train"]),
+                f"{at}, who has a validation film. The threshold was chosen on it. Compare with both splits.",
+            )
+            require(
+                bool(met["val"]),
+                f"{at}, who has a training film. Did you compare with the validation films alone?",
+            )
+            require(False, f"{at}, who is in another split too. It is not enough to keep one film of each patient.")
+        lost = min(set(clean["path"]) - given)
+        require(
+            False,
+            f"{at}. You drop {lost} of patient {patient_of[lost]}, who has no film in training or validation. Several "
+            "test films of one patient are no leak.",
+        )
+    return "it was tried on 20 leaky splits."
+
+
+def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the fraction of pairs from one group that the effusion wins, on 20 sets of films."""
+    for _ in range(20):
+        sizes = rng.integers(12, 120, 3)
+        group = np.repeat(["PA", "AP", "lateral"], sizes)
+        label = (rng.random(sizes.sum()) < np.repeat(rng.uniform(0.2, 0.8, 3), sizes)).astype(int)
+        label[np.cumsum(sizes) - 1], label[np.cumsum(sizes) - 2] = 0, 1  # both classes in each group
+        shift = np.repeat(rng.uniform(0, 3, 3), sizes)
+        score = (label * np.repeat(rng.uniform(0.2, 2, 3), sizes) + shift + rng.normal(size=len(label))).round(1)
+        parts = [(label[group == name], score[group == name]) for name in np.unique(group)]
+        aucs = np.array([auc(*part) for part in parts])
+        pairs = np.array([part[0].sum() * (1 - part[0]).sum() for part in parts])
+        films = np.array([len(part[0]) for part in parts])
+        given, expected = float(answer(label, score, group)), float(np.sum(aucs * pairs) / pairs.sum())
+        if np.isclose(given, expected):
+            continue
+        at = f"for 3 groups with the AUCs {', '.join(f'{value:.3f}' for value in aucs)} you get {given:.3f}"
+        require(
+            not np.isclose(given, auc(label, score)),
+            f"{at}. That is the AUC of all pairs. It also compares an effusion of one group with films of another "
+            "group, so it counts what separates the groups. Leave these pairs out.",
+        )
+        require(
+            not np.isclose(given, aucs.mean()),
+            f"{at}. That is the mean of the AUCs, which counts a small group as much as a large one. Count pairs, not "
+            "groups.",
+        )
+        require(
+            not np.isclose(given, np.sum(aucs * films) / films.sum()),
+            f"{at}. You weighted each group by its films. The AUC is a fraction of pairs, so weight by the number of "
+            "pairs: effusions times other films.",
+        )
+        wins = [np.mean(part[1][part[0] == 1][:, None] > part[1][part[0] == 0]) for part in parts]
+        require(
+            not np.isclose(given, np.sum(wins * pairs) / pairs.sum()),
+            f"{at}. Your idea is right, but some pairs have equal scores. Such a pair counts one half.",
+        )
+        require(
+            not np.isclose(given, np.sum(aucs * pairs)),
+            f"{at}. That is a number of pairs. Divide it by the number of all pairs within the groups.",
+        )
+        require(
+            False,
+            f"{at}. The right answer is {expected:.3f}. In each group, count its pairs and the pairs that the effusion "
+            "wins. Add up both over the groups, and divide.",
+        )
+    return "it was tried on 20 sets of films in 3 groups."
+
+
+def _tuned_threshold(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with (n - missed) / (n + 1); a simulation may be 0.006 away."""
+    for _ in range(12):
+        n = int(rng.integers(8, 25))
+        missed = int(rng.integers(1, max(2, n // 4)))
+        given, expected = float(answer(n, missed)), (n - missed) / (n + 1)
+        if abs(given - expected) <= 0.006:
+            continue
+        at = f"with {n} test effusions and {missed} missed you get {given:.3f}"
+        is_value = lambda value, given=given: bool(np.isclose(given, value))
+        require(
+            not is_value((n - missed) / n),
+            f"{at}. That is what is reported on the test films. The threshold was chosen to make it so. On new films "
+            "it is lower.",
+        )
+        require(
+            not is_value(n / (n + 1)),
+            f"{at}. That is right if no effusion is missed. Here the threshold stands higher: {missed} of the test "
+            "effusions lie below it.",
+        )
+        require(
+            not is_value((n - missed + 1) / (n + 1)),
+            f"{at}. {n} scores leave {n + 1} places for a new effusion. The threshold is one of the scores, and "
+            f"{missed} lie below it. So {missed + 1} places, not {missed}, are below the threshold.",
+        )
+        require(
+            not is_value((missed + 1) / (n + 1)),
+            f"{at}. That is the fraction of the new effusions that are missed. The sensitivity is the rest.",
+        )
+        require(
+            not is_value((n - missed) / n - 1 / n),
+            f"{at}. Close, but you took off one whole test effusion. Count places, not films: {n} scores leave "
+            f"{n + 1} places for a new one.",
+        )
+        require(
+            False,
+            f"{at}. The right answer is {expected:.3f}. Sort the {n} scores. A new effusion falls with the same "
+            f"probability into each of the {n + 1} places between and beside them. How many places lie above the "
+            "threshold?",
+        )
+    return "it was tried on 12 numbers of effusions. A simulation may be 0.006 away."
+
+
+def _audit(answer: dict, rng: np.random.Generator) -> str:
+    """Compare with the deal of the reader, and show for the first mistake what the evidence says."""
+    truth, names = dealt(), ", ".join(FLAWS)
+    require(
+        isinstance(answer, dict) and set(answer) == set(truth),
+        "write one flaw for each of the detectors A to E, such as {'A': 'leak', 'B': 'labels', ...}.",
+    )
+    for letter, flaw in answer.items():
+        require(flaw in FLAWS, f"detector {letter}: {flaw!r} is not one of the flaws. They are {names}.")
+    twice = [flaw for flaw in FLAWS if list(answer.values()).count(flaw) > 1]
+    require(not twice, f"you have given the flaw {twice[0] if twice else ''!r} to several detectors. Each occurs once.")
+    right = sum(answer[letter] == flaw for letter, flaw in truth.items())
+    for letter, flaw in truth.items():
+        if answer[letter] != flaw:
+            found = measure(detectors()[letter])
+            require(
+                False,
+                f"{right} of 5 are right. Detector {letter}: you said {answer[letter]}. "
+                f"{describe(answer[letter], found)} Look at something else: {describe(flaw, found)}",
+            )
+    return "all 5 flaws are found. For each, write down the number that shows it."
+
+
+def describe(flaw: str, found: Evidence) -> str:
+    """Return the evidence about one flaw in a sentence, whether it speaks for the flaw or against it."""
+    sites = ", ".join(f"{value:.2f}" for value in found.site_aucs)
+    return {
+        "leak": f"In split.csv, {found.shared_patients} patients are in training and also in validation or test.",
+        "shortcut": (
+            f"On fresh films without an effusion, its score tells AP from PA with an AUC of {found.view_auc:.2f}. Its "
+            f"reported AUC is {found.reported_auc:.2f}, and on fresh films it is {found.fresh_auc:.2f}."
+        ),
+        "normalisation": f"On fresh films, its AUC at sites 0, 1 and 2 is {sites}.",
+        "labels": f"Of {found.read_again} random training films, {found.wrong_labels} have the wrong label.",
+        "threshold": (
+            "Its threshold was chosen on "
+            + " and ".join(f"{count} {split} films" for split, count in found.chosen_on.items())
+            + "."
+        ),
+    }[flaw]
+
+
+EXERCISES = {
+    "audit an honest test": Exercise(
+        _honest_test,
+        "take the patients of all films that are not test films. Keep the test films whose patient is not among them.",
+    ),
+    "audit within groups": Exercise(
+        _auc_within,
+        "for each group, make the table of pairs of lesson 1: each effusion minus each other film of the same group. "
+        "Add up the wins and the pairs of all groups, and divide once at the end.",
+    ),
+    "audit a tuned threshold": Exercise(
+        _tuned_threshold,
+        "sort n scores. They leave n + 1 places for a new score, and each place is equally likely. The threshold is "
+        "one of the n scores. How many places lie above it?",
+    ),
+    "audit five detectors": Exercise(
+        _audit,
+        "ask each detector the five questions of this page, and write the numbers into a table. Each flaw moves "
+        "another number far away from those of the other four detectors.",
+    ),
+}

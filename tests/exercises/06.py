@@ -1,0 +1,117 @@
+"""Lesson 6: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
+
+_FIRST = """\
+import keras
+
+def first_block(x, filters):
+    y = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    y = keras.layers.BatchNormalization()(y)
+    y = keras.layers.ReLU()(y)
+    y = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+    y = keras.layers.BatchNormalization()(y)
+    if x.shape[-1] != filters:
+        x = keras.layers.Conv2D(filters, 1, use_bias=False)(x)
+    total = keras.layers.Add()([x, y])
+    return keras.layers.ReLU()(total)
+"""
+_END = "    total = keras.layers.Add()([x, y])\n    return keras.layers.ReLU()(total)\n"
+_PROJECT = "    if x.shape[-1] != filters:\n        x = keras.layers.Conv2D(filters, 1, use_bias=False)(x)\n"
+_NORM = "    y = keras.layers.BatchNormalization()(y)\n    if"
+_WRONG_FIRST = [
+    (_FIRST.replace(_END, "    return keras.layers.Add()([x, keras.layers.ReLU()(y)])\n"), "stands before the sum"),
+    (_FIRST.replace(_END, "    return keras.layers.Add()([x, y])\n"), "after the sum"),
+    (_FIRST.replace(_PROJECT, ""), "Put a 1 x 1 convolution"),
+    (_FIRST.replace(_END, "    return keras.layers.ReLU()(y)\n"), "nothing passes by"),
+    (_FIRST.replace("    if x.shape[-1] != filters:\n        x", "    x"), "although the numbers of channels agree"),
+    (_FIRST.replace(_END, _END.replace("[x,", "[keras.layers.BatchNormalization()(x),")), "Add x as it came in"),
+    (_FIRST.replace(_NORM, "    if"), "followed by one"),
+    (_FIRST.replace(', padding="same"', ""), "padding"),
+]
+
+ANSWERS = {
+    "block numbers": {
+        "right": """\
+def block_numbers(before, after):
+    first_norm = 4 * before
+    second_norm = 4 * after
+    first_conv = 3 * 3 * before * after
+    second_conv = 3 * 3 * after * after
+    skip_conv = 1 * 1 * before * after
+    return first_norm + first_conv + second_norm + second_conv + skip_conv
+""",
+        "wrong": [
+            ("def f(a, b):\n    return 4 * a + 9 * a * b + 4 * b + 9 * b * b\n", "on the skip is missing"),
+            ("def f(a, b):\n    return 9 * a * b + 9 * b * b + a * b\n", "convolutions alone"),
+            ("def f(a, b):\n    return 2 * a + 9 * a * b + 2 * b + 9 * b * b + a * b\n", "running mean"),
+            ("def f(a, b):\n    return 4 * a + 9 * a * b + 4 * b + 9 * b * b + a * b + 3 * b\n", "a bias"),
+            ("def f(a, b):\n    return 8 * b + 9 * a * b + 9 * b * b + a * b\n", "differ in size"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + a * b\n", "the same size"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + 9 * b * b\n", "as 3 x 3"),
+            ("def f(a, b):\n    return a * b\n", "5 layers"),
+        ],
+    },
+    "block receptive field": {
+        "right": """\
+def receptive_field(kernels, strides):
+    field, distance = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + (kernel - 1) * distance
+        distance = distance * stride
+    return field
+""",
+        "wrong": [
+            ("def f(kernels, strides):\n    return 1 + sum(k - 1 for k in kernels)\n", "if all strides were 1"),
+            ("def f(kernels, strides):\n    return sum(kernels)\n", "neither added nor multiplied"),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        distance = distance * stride
+        field = field + (kernel - 1) * distance
+    return field
+""",
+                "own stride widen",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + (kernel - 1) * distance
+        distance = stride
+    return field
+""",
+                "the last layer alone",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = 0, 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + (kernel - 1) * distance
+        distance = distance * stride
+    return field
+""",
+                "start from 1",
+            ),
+        ],
+    },
+    "block of the first paper": {"right": _FIRST, "wrong": _WRONG_FIRST},
+    "block folded": {
+        "right": """\
+def fold(kernel, gamma, beta, mean, variance, epsilon):
+    factor = gamma / np.sqrt(variance + epsilon)
+    return kernel * factor, beta - mean * factor
+""",
+        "wrong": [
+            ("def f(k, g, b, m, v, e):\n    return k * g / (v + e), b - m * g / (v + e)\n", "its square root"),
+            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v), b - m * g / np.sqrt(v)\n", "epsilon out"),
+            ("def f(k, g, b, m, v, e):\n    return k / np.sqrt(v + e), b - m / np.sqrt(v + e)\n", "gamma is missing"),
+            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b\n", "beta alone"),
+            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b - m\n", "as it is"),
+            ("def f(k, g, b, m, v, e):\n    return k, b\n", "the old one"),
+            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e)\n", "return two things"),
+        ],
+    },
+}

@@ -1,0 +1,209 @@
+"""Lesson 11: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
+
+ANSWERS = {
+    "audit an honest test": {
+        "right": """\
+def honest_test(split):
+    is_test = split["split"] == "test"
+    met = split["patient_id"][~is_test]
+    return split["path"][is_test & ~split["patient_id"].isin(met)]
+""",
+        "wrong": [
+            (
+                """\
+def honest_test(split):
+    is_test = split["split"] == "test"
+    met = split["path"][~is_test]
+    return split["path"][is_test & ~split["path"].isin(met)]
+""",
+                "A leak is about patients",
+            ),
+            (
+                """\
+def honest_test(split):
+    is_test = split["split"] == "test"
+    met = split["patient_id"][split["split"] == "train"]
+    return split["path"][is_test & ~split["patient_id"].isin(met)]
+""",
+                "The threshold was chosen on it",
+            ),
+            (
+                """\
+def honest_test(split):
+    test = split[split["split"] == "test"]
+    return test.drop_duplicates("patient_id")["path"]
+""",
+                "not enough to keep one film",
+            ),
+            (
+                """\
+def honest_test(split):
+    films = split.groupby("patient_id")["path"].transform("size")
+    return split["path"][(split["split"] == "test") & (films == 1)]
+""",
+                "are no leak",
+            ),
+            (
+                """\
+def honest_test(split):
+    is_test = split["split"] == "test"
+    met = split["patient_id"][~is_test]
+    return split["patient_id"][is_test & ~split["patient_id"].isin(met)]
+""",
+                "Return paths of films",
+            ),
+        ],
+    },
+    "audit within groups": {
+        "right": """\
+def auc_within(label, score, group):
+    wins, pairs = 0, 0
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        wins += np.sum(difference > 0) + np.sum(difference == 0) / 2
+        pairs += difference.size
+    return wins / pairs
+""",
+        "wrong": [
+            (
+                """\
+def auc_within(label, score, group):
+    difference = score[label == 1][:, None] - score[label == 0]
+    return np.mean(difference > 0) + np.mean(difference == 0) / 2
+""",
+                "Leave these pairs out",
+            ),
+            (
+                """\
+def auc_within(label, score, group):
+    values = []
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        values.append(np.mean(difference > 0) + np.mean(difference == 0) / 2)
+    return np.mean(values)
+""",
+                "Count pairs, not groups",
+            ),
+            (
+                """\
+def auc_within(label, score, group):
+    total = 0
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        value = np.mean(difference > 0) + np.mean(difference == 0) / 2
+        total += value * np.mean(group == name)
+    return total
+""",
+                "weight by the number of pairs",
+            ),
+            (
+                """\
+def auc_within(label, score, group):
+    wins, pairs = 0, 0
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        wins += np.sum(difference > 0)
+        pairs += difference.size
+    return wins / pairs
+""",
+                "counts one half",
+            ),
+        ],
+    },
+    "audit a tuned threshold": {
+        "right": """\
+def sensitivity_on_new_films(n, missed):
+    places = n + 1
+    below = missed + 1
+    return (places - below) / places
+""",
+        "wrong": [
+            (
+                """\
+def sensitivity_on_new_films(n, missed):
+    return (n - missed) / n
+""",
+                "what is reported",
+            ),
+            (
+                """\
+def sensitivity_on_new_films(n, missed):
+    return n / (n + 1)
+""",
+                "the threshold stands higher",
+            ),
+            (
+                """\
+def sensitivity_on_new_films(n, missed):
+    return (n + 1 - missed) / (n + 1)
+""",
+                "are below the threshold",
+            ),
+            (
+                """\
+def sensitivity_on_new_films(n, missed):
+    return (missed + 1) / (n + 1)
+""",
+                "The sensitivity is the rest",
+            ),
+        ],
+    },
+    "audit five detectors": {
+        "right": """\
+from cxrlib.course.audit import dealt
+
+diagnosis = dealt()  # your own deal
+""",
+        "wrong": [
+            (
+                """\
+from cxrlib.course.audit import dealt
+
+diagnosis = dealt()
+swapped = {"leak": "shortcut", "shortcut": "leak"}
+diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in diagnosis.items()}
+answer = diagnosis
+""",
+                "3 of 5 are right",
+            ),
+            (
+                """\
+from cxrlib.course.audit import dealt
+
+swapped = {"labels": "normalisation", "normalisation": "labels"}
+diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in dealt().items()}
+""",
+                "AUC at sites 0, 1 and 2",
+            ),
+            (
+                """\
+from cxrlib.course.audit import dealt
+
+swapped = {"threshold": "leak", "leak": "threshold"}
+diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in dealt().items()}
+""",
+                "Its threshold was chosen on",
+            ),
+            (
+                """\
+diagnosis = dict.fromkeys("ABCDE", "shortcut")
+""",
+                "Each occurs once",
+            ),
+            (
+                """\
+diagnosis = {"A": "leak"}
+""",
+                "one flaw for each",
+            ),
+        ],
+    },
+}
