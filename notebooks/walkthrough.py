@@ -17,9 +17,9 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.course.folders import cache_folder, course_cohort
+from cxrlib.course.folders import course_cohort
+from cxrlib.course.lessons import course_run
 from cxrlib.model.session import start_session
-from cxrlib.training.run import open_run
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent / "build" / "walkthrough"
@@ -69,7 +69,7 @@ def main() -> None:
     rows: dict[str, object] = {}
     if notebooks[0].name.startswith("00"):
         cohort = read_cohort(course_cohort())
-        run = open_run(cache_folder() / "runs" / f"walk-{cohort.folder.name}")
+        run = course_run(cohort=cohort)
         result = run.evaluate(cohort)
         test = result.performance
         rows = {
