@@ -56,6 +56,31 @@ def split_by_patient(patients, fraction, rng):
 """,
                 "no other generator",
             ),
+            (
+                """\
+def split_by_patient(patients, fraction, rng):
+    people = np.unique(patients)
+    return np.isin(patients, people[rng.random(len(people)) < fraction])
+""",
+                "chance decides for each patient alone",
+            ),
+            (
+                """\
+def split_by_patient(patients, fraction, rng):
+    people = np.unique(patients)
+    return np.isin(patients, rng.choice(people, round(fraction * len(people))))
+""",
+                "replace=False",
+            ),
+            (
+                """\
+def split_by_patient(patients, fraction, rng):
+    rng.shuffle(patients)
+    people = np.unique(patients)
+    return np.isin(patients, people[: round(fraction * len(people))])
+""",
+                "changes the array",
+            ),
         ],
     },
     "leaked test films": {
@@ -102,6 +127,34 @@ def leaked_fraction(patients, split):
 """,
                 "in percent",
             ),
+            (
+                """\
+def leaked_fraction(patients, split):
+    return np.isin(patients[split == "test"], patients[split == "train"])
+""",
+                "One number is asked for",
+            ),
+            (
+                """\
+def leaked_fraction(patients, split):
+    return np.isin(patients[split == "test"], patients[split == "train"]).sum()
+""",
+                "the number of films",
+            ),
+            (
+                """\
+def leaked_fraction(patients, split):
+    return 1 - np.isin(patients[split == "test"], patients[split == "train"]).mean()
+""",
+                "without a leak",
+            ),
+            (
+                """\
+def leaked_fraction(patients, split):
+    return np.isin(patients[split == "test"], patients).mean()
+""",
+                "with all films",
+            ),
         ],
     },
     "auc of the view": {
@@ -145,6 +198,23 @@ def view_auc(ap_films, ap_rate, pa_films, pa_rate):
     return (1 + b - a) / 2
 """,
                 "are swapped",
+            ),
+            (
+                """\
+def view_auc(ap_films, ap_rate, pa_films, pa_rate):
+    a = ap_films * ap_rate / (ap_films * ap_rate + pa_films * pa_rate)
+    return (1 + a - ap_films / (ap_films + pa_films)) / 2
+""",
+                "Leave the effusions out",
+            ),
+            (
+                """\
+def view_auc(ap_films, ap_rate, pa_films, pa_rate):
+    a = ap_films * ap_rate / (ap_films * ap_rate + pa_films * pa_rate)
+    b = ap_films * (1 - ap_rate) / (ap_films * (1 - ap_rate) + pa_films * (1 - pa_rate))
+    return round((1 + a - b) / 2, 2)
+""",
+                "You seem to round",
             ),
         ],
     },
