@@ -3,6 +3,7 @@ from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, o
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
+from .lesson_10 import measure_agreement, source_lab, write_collection
 
 __all__ = [
     "auc_scatter_lab",
@@ -13,6 +14,7 @@ __all__ = [
     "film_lab",
     "films_to_compare",
     "fluid_above_corners",
+    "measure_agreement",
     "network_result",
     "outline_fluid",
     "outline_visible",
@@ -20,8 +22,10 @@ __all__ = [
     "quiz_lab",
     "real_film_file",
     "roc_lab",
+    "source_lab",
     "threshold_lab",
     "training_films",
     "training_lab",
     "visible_fluid",
+    "write_collection",
 ]
