@@ -1,12 +1,4 @@
-from .lesson_01 import (
-    auc_scatter_lab,
-    brighter_by_fluid,
-    network_result,
-    outline_visible,
-    quiz_buttons,
-    quiz_lab,
-    roc_lab,
-)
+from .lesson_01 import auc_scatter_lab, brighter_by_fluid, network_result, outline_visible, quiz_buttons, quiz_lab, roc_lab
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_03 import day_orders, split_lab
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
@@ -14,6 +6,7 @@ from .lesson_06 import few_films, maps_lab, network_lab, switch_network, trainin
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
 from .lesson_09 import detector_lab
+from .lesson_10 import measure_agreement, source_lab, write_collection
 from .lesson_11 import audit_lab
 
 __all__ = [
@@ -31,6 +24,7 @@ __all__ = [
     "films_to_compare",
     "fluid_above_corners",
     "maps_lab",
+    "measure_agreement",
     "network_lab",
     "network_result",
     "outline_fluid",
@@ -39,10 +33,12 @@ __all__ = [
     "quiz_lab",
     "real_film_file",
     "roc_lab",
+    "source_lab",
     "split_lab",
     "switch_network",
     "threshold_lab",
     "training_films",
     "training_lab",
     "training_losses",
+    "write_collection",
 ]
