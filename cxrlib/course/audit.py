@@ -42,7 +42,7 @@ from cxrlib.training.run import Run, open_run
 FLAWS = {
     "leak": "films of the same patients are on both sides of the split",
     "shortcut": "view, site and devices follow the label in its films, and its score follows them",
-    "normalisation": "the films of one site are prepared with a fixed range, all others with their own",
+    "normalisation": "all films of one site are cut off at a fixed gray level",
     "labels": "many of its training films have the wrong label",
     "threshold": "its threshold was chosen on its test films",
 }

@@ -52,6 +52,15 @@ def honest_test(split):
 """,
                 "Return paths of films",
             ),
+            (
+                """\
+def honest_test(split):
+    is_test = split["split"] == "test"
+    met = split["patient_id"][~is_test]
+    return split[is_test & ~split["patient_id"].isin(met)]
+""",
+                "Return its column path alone",
+            ),
         ],
     },
     "audit within groups": {
@@ -114,7 +123,35 @@ def auc_within(label, score, group):
         pairs += difference.size
     return wins / pairs
 """,
-                "counts one half",
+                "but some pairs have equal scores",
+            ),
+            (
+                """\
+def auc_within(label, score, group):
+    wins, pairs = 0, 0
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        wins += np.sum(difference >= 0)
+        pairs += difference.size
+    return wins / pairs
+""",
+                "equal scores as won",
+            ),
+            (
+                """\
+def auc_within(label, score, group):
+    wins, pairs = 0, 0
+    for name in np.unique(group):
+        effusion = score[(group == name) & (label == 1)]
+        other = score[(group == name) & (label == 0)]
+        difference = effusion[:, None] - other
+        wins += np.sum(difference < 0) + np.sum(difference == 0) / 2
+        pairs += difference.size
+    return wins / pairs
+""",
+                "Turn the comparison round",
             ),
         ],
     },
@@ -138,7 +175,7 @@ def sensitivity_on_new_films(n, missed):
 def sensitivity_on_new_films(n, missed):
     return n / (n + 1)
 """,
-                "the threshold stands higher",
+                "the threshold is higher",
             ),
             (
                 """\
@@ -153,6 +190,17 @@ def sensitivity_on_new_films(n, missed):
     return (missed + 1) / (n + 1)
 """,
                 "The sensitivity is the rest",
+            ),
+            (
+                """\
+def sensitivity_on_new_films(n, missed):
+    rng, found = np.random.default_rng(1), []
+    for _ in range(10000):
+        threshold = np.sort(rng.random(n))[missed - 1]
+        found.append(np.mean(rng.random(100) >= threshold))
+    return np.mean(found)
+""",
+                "are below the threshold",
             ),
         ],
     },
@@ -203,6 +251,14 @@ diagnosis = dict.fromkeys("ABCDE", "shortcut")
 diagnosis = {"A": "leak"}
 """,
                 "one flaw for each",
+            ),
+            (
+                """\
+from cxrlib.course.audit import dealt
+
+diagnosis = {flaw: letter for letter, flaw in dealt().items()}
+""",
+                "Write from letter to flaw",
             ),
         ],
     },

@@ -19,12 +19,17 @@ def _honest_test(answer: Callable, rng: np.random.Generator) -> str:
         split["split"] = rng.choice(["train", "val", "test"], len(split), p=[0.6, 0.2, 0.2])
         test, other = split[split["split"] == "test"], split[split["split"] != "test"]
         clean = test[~test["patient_id"].isin(other["patient_id"])]
-        given = set(answer(split.copy()))
+        made = answer(split.copy())
+        require(
+            not isinstance(made, pd.DataFrame),
+            "you return a table. Return its column path alone.",
+        )
+        given = set(made)
         if given == set(clean["path"]):
             continue
         at = f"of {len(test)} test films you keep {len(given)}, and {len(clean)} are right"
         unknown = sorted(str(path) for path in given - set(split["path"]))
-        require(not unknown, f"{at}. You return {unknown[:1]}, which is not a path. Return paths of films.")
+        require(not unknown, f"{at}. You return {''.join(unknown[:1])!r}, which is not a path. Return paths of films.")
         require(given <= set(test["path"]), f"{at}. Some of your films are not test films at all.")
         require(
             given != set(test["path"]),
@@ -95,6 +100,19 @@ def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
             f"{at}. That is a number of pairs. Divide it by the number of all pairs within the groups.",
         )
         require(
+            not np.isclose(given, 1 - expected),
+            f"{at}. That is the fraction of pairs in which the film without an effusion scores higher. Turn the "
+            "comparison round.",
+        )
+        require(
+            not np.isclose(given, np.sum((2 * aucs - wins) * pairs) / pairs.sum()),
+            f"{at}. Your idea is right, but you count pairs with equal scores as won. Such a pair counts one half.",
+        )
+        require(
+            not np.isclose(given, aucs).any(),
+            f"{at}. That is the AUC of one group alone. Add up the pairs of all groups.",
+        )
+        require(
             False,
             f"{at}. The right answer is {expected:.3f}. In each group, count its pairs and the pairs that the effusion "
             "wins. Add up both over the groups, and divide.",
@@ -105,37 +123,26 @@ def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
 def _tuned_threshold(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with (n - missed) / (n + 1); a simulation may be 0.006 away."""
     for _ in range(12):
-        n = int(rng.integers(8, 25))
-        missed = int(rng.integers(1, max(2, n // 4)))
+        n = int(rng.integers(8, 17))
+        missed = int(rng.integers(2, 4))
         given, expected = float(answer(n, missed)), (n - missed) / (n + 1)
         if abs(given - expected) <= 0.006:
             continue
         at = f"with {n} test effusions and {missed} missed you get {given:.3f}"
-        is_value = lambda value, given=given: bool(np.isclose(given, value))
-        require(
-            not is_value((n - missed) / n),
-            f"{at}. That is what is reported on the test films. The threshold was chosen to make it so. On new films "
-            "it is lower.",
-        )
-        require(
-            not is_value(n / (n + 1)),
-            f"{at}. That is right if no effusion is missed. Here the threshold stands higher: {missed} of the test "
-            "effusions lie below it.",
-        )
-        require(
-            not is_value((n - missed + 1) / (n + 1)),
-            f"{at}. {n} scores leave {n + 1} places for a new effusion. The threshold is one of the scores, and "
-            f"{missed} lie below it. So {missed + 1} places, not {missed}, are below the threshold.",
-        )
-        require(
-            not is_value((missed + 1) / (n + 1)),
-            f"{at}. That is the fraction of the new effusions that are missed. The sensitivity is the rest.",
-        )
-        require(
-            not is_value((n - missed) / n - 1 / n),
-            f"{at}. Close, but you took off one whole test effusion. Count places, not films: {n} scores leave "
-            f"{n + 1} places for a new one.",
-        )
+        mistakes = {
+            (n - missed) / n: "That is what is reported on the test films. The threshold was chosen to make it so. "
+            "On new films it is lower.",
+            n / (n + 1): "That is right if no effusion is missed. Here the threshold is higher: "
+            f"{missed} of the test effusions lie below it.",
+            (n - missed + 1) / (n + 1): f"{n} scores leave {n + 1} places for a new effusion. The threshold is one of "
+            f"the scores, and {missed} lie below it. So {missed + 1} places, not {missed}, are below the threshold.",
+            (missed + 1) / (n + 1): "That is the fraction of the new effusions that are missed. The sensitivity is "
+            "the rest.",
+            (n - missed - 1) / n: "Close, but you took off one whole test effusion. Count places, not films: "
+            f"{n} scores leave {n + 1} places for a new one.",
+        }
+        nearest = min((abs(value - given), value) for value in mistakes)[1]
+        require(abs(nearest - given) > 0.006, f"{at}. {mistakes[nearest]}")
         require(
             False,
             f"{at}. The right answer is {expected:.3f}. Sort the {n} scores. A new effusion falls with the same "
@@ -149,9 +156,14 @@ def _audit(answer: dict, rng: np.random.Generator) -> str:
     """Compare with the deal of the reader, and show for the first mistake what the evidence says."""
     truth, names = dealt(), ", ".join(FLAWS)
     require(
+        not (isinstance(answer, dict) and set(map(_flaw_name, answer)) == set(FLAWS)),
+        "you wrote from flaw to letter. Write from letter to flaw, such as {'A': 'leak', 'B': 'labels', ...}.",
+    )
+    require(
         isinstance(answer, dict) and set(answer) == set(truth),
         "write one flaw for each of the detectors A to E, such as {'A': 'leak', 'B': 'labels', ...}.",
     )
+    answer = {letter: _flaw_name(flaw) for letter, flaw in answer.items()}
     for letter, flaw in answer.items():
         require(flaw in FLAWS, f"detector {letter}: {flaw!r} is not one of the flaws. They are {names}.")
     twice = [flaw for flaw in FLAWS if list(answer.values()).count(flaw) > 1]
@@ -166,6 +178,11 @@ def _audit(answer: dict, rng: np.random.Generator) -> str:
                 f"{describe(answer[letter], found)} Look at something else: {describe(flaw, found)}",
             )
     return "all 5 flaws are found. For each, write down the number that shows it."
+
+
+def _flaw_name(flaw: object) -> str:
+    """Return the name of a flaw as `FLAWS` spells it."""
+    return str(flaw).strip().lower().replace("normalization", "normalisation")
 
 
 def describe(flaw: str, found: Evidence) -> str:

@@ -14,8 +14,11 @@ from cxrlib.report import plots
 PROPERTIES = ("view", "marker", "cables", "site", "sex")
 """What the lab can group films by. The marker is the word PORTABLE, and the cables are those of an ECG."""
 
-LOWEST = 1e-3
-"""The left end of the axis of scores. Lower scores are drawn there."""
+LOWEST, HIGHEST = 1e-3, 0.999
+"""The ends of the axis of scores. Scores beyond an end are drawn there."""
+
+TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+"""The marks on the axis of scores, which is stretched near 0 and near 1."""
 
 
 def group_films(films: pd.DataFrame, by: str) -> pd.Series:
@@ -54,7 +57,10 @@ def audit_lab(detector: str | Detector = "X", by: str = "view", only: str = "all
         value = f"AUC {auc(part['label'], part['score']):.2f}" if part["label"].nunique() == 2 else "no AUC"
         ticks.append(f"{name}\n{value}, {len(part)} films")
     ax.axvline(detector.run.threshold, color="black", linestyle="--", linewidth=1)
-    ax.set(xscale="log", xlim=(8e-4, 1.2), yticks=range(len(names)), yticklabels=ticks, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xscale="logit", xlim=(7e-4, 1 - 7e-4), ylim=(len(names) - 0.5, -0.5))
+    ax.set_yticks(range(len(names)), ticks)
+    ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    ax.set_xticks([], minor=True)
     title = f"detector {detector.name}, fresh films, {only}. Dashed: its threshold. Bars: medians"
     if detector.name == "X" and (guessed := recall("fresh auc of X")):
         whole = auc(detector.fresh["label"], detector.fresh["score"])
@@ -69,6 +75,6 @@ def audit_lab(detector: str | Detector = "X", by: str = "view", only: str = "all
 def _draw_class(ax: Axes, scores: pd.Series, row: float, marker: str, color: str, rng: np.random.Generator) -> None:
     """Draw the scores of one class at random heights around a row, with a bar at their median."""
     heights = row + rng.uniform(-0.13, 0.13, len(scores))
-    ax.plot(scores.clip(LOWEST), heights, marker, color=color, markersize=4, alpha=0.6)
+    ax.plot(scores.clip(LOWEST, HIGHEST), heights, marker, color=color, markersize=4, alpha=0.6)
     if len(scores):
-        ax.plot(2 * [max(LOWEST, scores.median())], [row - 0.18, row + 0.18], "k-", linewidth=2)
+        ax.plot(2 * [min(max(LOWEST, scores.median()), HIGHEST)], [row - 0.18, row + 0.18], "k-", linewidth=2)
