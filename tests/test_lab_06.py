@@ -59,8 +59,13 @@ def test_the_maps_are_those_of_the_librarys_network():
     assert means == run.model.get_layer("stage_4").output.shape[1:]
     figure = maps_lab(0, "stage_3")
     drawn = [ax.images[0].get_array() for ax in figure.axes[1:]]
-    spread = maps["stage_3"].std(axis=(0, 1))
-    assert [array.std() for array in drawn] == pytest.approx(sorted(spread)[::-1][: lab.NUM_MAPS])
+    channels, lowest, highest = lab.varying_maps("stage_3")
+    for axis, array, channel in zip(figure.axes[1:], drawn, channels, strict=True):
+        assert np.array_equal(array, maps["stage_3"][..., channel])
+        assert axis.get_title() == f"map {channel}"
+    without = maps_lab(3, "stage_3")
+    limits = lambda figure: [ax.images[0].get_clim() for ax in figure.axes[1:]]
+    assert limits(figure) == limits(without) == list(zip(lowest, highest, strict=True))  # one scale for all films
     assert f"logit {logit:.1f}" in figure.axes[0].get_title()
     assert "no fluid" in maps_lab(3, "stem").axes[0].get_title()
 

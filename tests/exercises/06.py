@@ -17,15 +17,33 @@ def first_block(x, filters):
 _END = "    total = keras.layers.Add()([x, y])\n    return keras.layers.ReLU()(total)\n"
 _PROJECT = "    if x.shape[-1] != filters:\n        x = keras.layers.Conv2D(filters, 1, use_bias=False)(x)\n"
 _NORM = "    y = keras.layers.BatchNormalization()(y)\n    if"
+_INNER = "    y = keras.layers.BatchNormalization()(y)\n"
+_RELU = "    y = keras.layers.ReLU()(y)\n"
+_SECTION_3 = """\
+import keras
+
+def residual_block(x, filters):
+    y = x
+    for _ in range(2):
+        y = keras.layers.ReLU()(keras.layers.BatchNormalization()(y))
+        y = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+    return keras.layers.Add()([x, y])
+"""
 _WRONG_FIRST = [
     (_FIRST.replace(_END, "    return keras.layers.Add()([x, keras.layers.ReLU()(y)])\n"), "stands before the sum"),
     (_FIRST.replace(_END, "    return keras.layers.Add()([x, y])\n"), "after the sum"),
     (_FIRST.replace(_PROJECT, ""), "Put a 1 x 1 convolution"),
     (_FIRST.replace(_END, "    return keras.layers.ReLU()(y)\n"), "nothing passes by"),
-    (_FIRST.replace("    if x.shape[-1] != filters:\n        x", "    x"), "although the numbers of channels agree"),
+    (_FIRST.replace("    if x.shape[-1] != filters:\n        x", "    x"), "although the numbers of maps agree"),
     (_FIRST.replace(_END, _END.replace("[x,", "[keras.layers.BatchNormalization()(x),")), "Add x as it came in"),
     (_FIRST.replace(_NORM, "    if"), "followed by one"),
     (_FIRST.replace(', padding="same"', ""), "padding"),
+    (_FIRST.replace(_NORM, _NORM.replace("    if", _RELU + "    if")), "before the sum as well"),
+    (_FIRST.replace(_RELU, ""), "no ReLU between"),
+    (_FIRST.replace(_INNER + _RELU, _RELU + _INNER), "normalisation comes before the ReLU"),
+    (_FIRST.replace(_END, _END.replace("Add", "Concatenate")), "side by side"),
+    (_FIRST.replace(_END, _END.replace("return", "return keras.Model(x, [").replace("(total)", "(total)])")), "maps"),
+    (_SECTION_3, "the block of section 3"),
 ]
 
 ANSWERS = {
@@ -48,6 +66,13 @@ def block_numbers(before, after):
             ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + a * b\n", "the same size"),
             ("def f(a, b):\n    return 4 * a + 4 * b + 18 * a * b + 9 * b * b\n", "as 3 x 3"),
             ("def f(a, b):\n    return a * b\n", "5 layers"),
+            ("def f(a, b):\n    return 8 * a + 4 * b + 9 * a * b + 9 * b * b + a * b\n", "of its own"),
+            ("def f(a, b):\n    return a + b + 2 + (9 * a * b + 9 * b * b + a * b) / 4\n", "5 layers"),
+            ("def f(a, b):\n    return (4 * a + 4 * b + 9 * a * b + 9 * b * b + a * b) / 4\n", "by the stride"),
+            ("def f(a, b):\n    return 8 + 9 * a * b + 9 * b * b + a * b\n", "4 for each map"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 9 * a * b + 9 * b * b + b\n", "for each pair"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 9 * a * a + 9 * a * b + a * b\n", "already changes"),
+            ("def f(a, b):\n    return 4 * a + 4 * b + 3 * a * b + 3 * b * b + a * b\n", "not 3"),
         ],
     },
     "block receptive field": {
@@ -95,6 +120,60 @@ def f(kernels, strides):
 """,
                 "start from 1",
             ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + kernel * distance
+        distance = distance * stride
+    return field
+""",
+                "the whole kernel",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = 1, 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + (kernel - 1) * distance
+        distance = distance + stride
+    return field
+""",
+                "added the strides",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = kernels[0], 1
+    for kernel, stride in zip(kernels[1:], strides[1:]):
+        field = field + (kernel - 1) * distance
+        distance = distance * stride
+    return field
+""",
+                "stride of the first layer",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field, distance = kernels[0], 1
+    for kernel, stride in zip(kernels, strides):
+        field = field + (kernel - 1) * distance
+        distance = distance * stride
+    return field
+""",
+                "the first kernel twice",
+            ),
+            (
+                """\
+def f(kernels, strides):
+    field = 1
+    for kernel, stride in zip(kernels, strides):
+        field = field * stride + kernel - 1
+    return field
+""",
+                "what a place sees by the stride",
+            ),
         ],
     },
     "block of the first paper": {"right": _FIRST, "wrong": _WRONG_FIRST},
@@ -111,6 +190,12 @@ def fold(kernel, gamma, beta, mean, variance, epsilon):
             ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b\n", "beta alone"),
             ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b - m\n", "as it is"),
             ("def f(k, g, b, m, v, e):\n    return k, b\n", "the old one"),
+            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return k * s, (b - m) * s\n", "Beta is added"),
+            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return k * s, -m * s\n", "beta is missing"),
+            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return b - m * s, k * s\n", "bias first"),
+            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return (k - m) * s + b, b\n", "to the weights"),
+            ("def f(k, g, b, m, v, e):\n    s = np.sqrt(v + e)\n    return k * g / s, b - m / s\n", "by gamma, too"),
+            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b - m * g\n", "deviation, too"),
             ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e)\n", "return two things"),
         ],
     },

@@ -205,10 +205,29 @@ def stage_maps(film: int) -> tuple[np.ndarray, np.ndarray | None, float, dict[st
     return image, mask, float(predict_logits(run.model, small)[0]), maps
 
 
+@cache
+def varying_maps(stage: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which maps of a stage vary most over the lab's films, and the smallest and largest number of each.
+
+    Parameters
+    ----------
+    stage : {"stem", "stage_1", "stage_2", "stage_3", "stage_4"}
+
+    Returns
+    -------
+    channels : ndarray, (6,), int
+    lowest, highest : ndarray, (6,)
+    """
+    films = np.stack([stage_maps(film)[3][stage] for film in range(len(LAB_FILMS))])
+    channels = np.argsort(films.std(axis=(0, 1, 2)))[::-1][:NUM_MAPS]
+    return channels, films.min(axis=(0, 1, 2))[channels], films.max(axis=(0, 1, 2))[channels]
+
+
 def maps_lab(film: int = 0, stage: str = "stage_2") -> Figure:
     """Draw a film, and the maps of one stage of the library's trained network.
 
-    Of all maps of the stage, the six that vary most over the film are drawn.
+    The six maps of the stage that vary most over the lab's films are drawn. Each keeps
+    its own scale of grey from film to film, so that films can be compared.
 
     Parameters
     ----------
@@ -218,8 +237,7 @@ def maps_lab(film: int = 0, stage: str = "stage_2") -> Figure:
     """
     image, mask, logit, maps = stage_maps(film)
     chosen = maps[stage]
-    side, _, channels = chosen.shape
-    order = np.argsort(chosen.std(axis=(0, 1)))[::-1][:NUM_MAPS]
+    side, _, count = chosen.shape
     figure = plt.figure(figsize=(9, 4.6), layout="constrained")
     left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1, 1.25)))
     ax = left.subplots()
@@ -227,11 +245,12 @@ def maps_lab(film: int = 0, stage: str = "stage_2") -> Figure:
     if mask is not None:
         plots.outline(mask, ax)
     fluid = "its fluid outlined" if mask is not None and mask.any() else "no fluid outlined"
-    ax.set_title(f"the film, {fluid}; logit {logit:.1f}", fontsize=10)
+    ax.set_title(f"film {film}, {fluid}; logit {logit:.1f}", fontsize=10)
     ax.set_axis_off()
-    for axis, channel in zip(right.subplots(2, 3).flat, order, strict=True):
-        axis.imshow(chosen[..., channel], cmap="gray", interpolation="nearest")
+    for axis, channel, lowest, highest in zip(right.subplots(2, 3).flat, *varying_maps(stage), strict=True):
+        axis.imshow(chosen[..., channel], cmap="gray", vmin=lowest, vmax=highest, interpolation="nearest")
         axis.set_title(f"map {channel}", fontsize=9)
         axis.set_axis_off()
-    right.suptitle(f"{stage}: {side} x {side} places, {channels} maps, 6 of them drawn", fontsize=10)
+    name = stage.replace("_", " ")
+    right.suptitle(f"{name}: {side} x {side} places, {count} maps, 6 of them drawn", fontsize=10)
     return figure
