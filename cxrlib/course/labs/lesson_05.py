@@ -1,6 +1,7 @@
 """The lab of lesson 5: four machines, each with the histogram of its film and the film in the chosen window."""
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import matplotlib.pyplot as plt
@@ -49,11 +50,12 @@ def window_lab(
     marker : key of `MARKERS`
         A rectangle in the upper left corner, twice as bright as the brightest pixel of the film.
     real : bool
-        Whether the picture of the real film is drawn. Its histogram is drawn in any case.
+        Whether the pictures of real films are drawn. Their histograms are drawn in any case.
     """
     films = machine_films()
     figure = plt.figure(figsize=(3.2 * len(films), 7.6), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(2.6, 1))
+    panels: Any = figure.subfigures(2, 1, height_ratios=(2.6, 1))
+    above, below = panels
     histograms, pictures = above.subplots(2, len(films), height_ratios=(1, 2.4))
     medians = {}
     for (name, (pixels, largest)), low_ax, ax in zip(films.items(), histograms, pictures, strict=True):
@@ -62,8 +64,8 @@ def window_lab(
         image = np.clip((marked - start) / max(end - start, 1e-9), 0, 1)
         medians[name] = float(np.median(image))
         _draw_histogram(low_ax, marked, largest, start, end, name)
-        if name == REAL and not real:
-            text = "The film of the real person\nis drawn only when you\nmove a slider."
+        if name in (REAL, OWN) and not real:
+            text = "The film of a real person\nis drawn only when you\nmove a slider."
             ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=11)
             ax.axis("off")
         else:
@@ -128,13 +130,13 @@ def add_marker(pixels: np.ndarray, fraction: float) -> np.ndarray:
 
 def _draw_histogram(ax: Axes, pixels: np.ndarray, largest: float, start: float, end: float, name: str) -> None:
     top = max(largest, pixels.max()) * 1.02
-    ax.hist(pixels.ravel(), bins=np.linspace(0, top, 80), color=plots.NEUTRAL)
+    ax.hist(pixels.ravel(), bins=list(np.linspace(0, top, 80)), color=plots.NEUTRAL)
     ax.axvspan(start, end, color=plots.PALE_FINDING, zorder=0)
     for edge in (start, end):
         ax.axvline(edge, color=plots.FINDING, linewidth=1.5)
     ax.set(xlim=(-0.02 * top, 1.02 * top), yticks=[])
     ax.set_xticks([0, largest], ["0", f"{largest:,.0f}"])
-    ax.get_xticklabels()[-1].set_ha("right" if top < 1.5 * largest else "center")
+    ax.get_xticklabels()[-1].set_horizontalalignment("right" if top < 1.5 * largest else "center")
     ax.set_title(f"{name}\nwindow {start:,.0f} to {end:,.0f}", fontsize=11)
 
 
