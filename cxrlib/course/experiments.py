@@ -135,7 +135,7 @@ def augmentation() -> dict[str, Arm]:
 
 
 def normalization() -> dict[str, Arm]:
-    """Compare four normalisations: learn at site 0, and score at site 0 and at sites 1 and 2."""
+    """Compare normalisations: learn at site 0, and score at site 0 and at sites 1 and 2."""
 
     def arm(fixed: bool = False, **changes: Any) -> Arm:
         films = lambda count, site: SimulatedCohort(count, site=site, fixed=fixed)
@@ -147,6 +147,7 @@ def normalization() -> dict[str, Arm]:
         "fixed range": arm(True, standardize=False),
         "min-max": arm(standardize=False),
         "percentiles": arm(standardize=False, normalize="percentile"),
+        "fixed range, standardised": arm(True),
         "min-max, standardised": arm(),
     }
 

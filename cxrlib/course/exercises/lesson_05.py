@@ -1,5 +1,319 @@
-"""The exercises of lesson 5: normalisation."""
+"""The exercises of lesson 5: min-max of any film, a window beside plates, a window from a header, and standardising."""
 
-from cxrlib.course.checks import Exercise
+from collections.abc import Callable
 
-EXERCISES: dict[str, Exercise] = {}
+import numpy as np
+
+from cxrlib.course.checks import Exercise, require
+from cxrlib.images.pixels import minmax, percentile
+from cxrlib.phantom.film import Order, take_film
+
+SIZE = 96
+"""The side of the films that answers are tried on, in pixels."""
+
+
+def _film(rng: np.random.Generator) -> np.ndarray:
+    """Return the stored values of a fresh film."""
+    order = Order(patient=int(rng.integers(1000, 10**6)), site=int(rng.integers(3)))
+    return take_film(order, size=SIZE).pixels
+
+
+def _quietly(answer: Callable, *args: object) -> np.ndarray:
+    """Call the answer without NumPy's warnings, which would stop it before its result can be looked at."""
+    with np.errstate(all="ignore"):
+        return np.asarray(answer(*args))
+
+
+def _same_shape(given: np.ndarray, pixels: np.ndarray, reason: str) -> None:
+    require(
+        given.shape == pixels.shape,
+        f"the film has the shape {pixels.shape}, and your result has {given.shape}. {reason}",
+    )
+
+
+def _any_film(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with min-max, on films of 8 and 16 bits, with and without a sign, and on constant films."""
+    film = _film(rng)
+    kinds = {
+        "a film of 12 bits": film,
+        "a film of 8 bits": np.rint(60 + film / 4095 * 150).astype(np.uint8),
+    }
+    for kind, pixels in kinds.items():
+        _compare_minmax(_quietly(answer, pixels.copy()), pixels, kind)
+    level = int(rng.integers(100, 4000))
+    for value in (level, 0):
+        given = _quietly(answer, np.full((8, 8), value, np.uint16))
+        _same_shape(given, np.empty((8, 8)), "Return one value for each pixel.")
+        at = f"on a film whose pixels are all {value:,}"
+        require(
+            bool(np.isfinite(given).all()),
+            f"{at} you return {given.flat[0]}. Highest minus lowest is 0 there, and 0 / 0 is no number.",
+        )
+        require(
+            bool((given == 0).all()),
+            f"{at} you return {given.flat[0]:g}. The exercise asks for zeros: such a film shows nothing.",
+        )
+    signed = np.rint(minmax(film) * 60000 - 30000).astype(np.int16)
+    given = _quietly(answer, signed.copy())
+    _same_shape(given, signed, "Return one value for each pixel.")
+    require(
+        bool(np.allclose(given, minmax(signed), atol=1e-4)),
+        f"on a film of int16 from {signed.min():,} to {signed.max():,} your values go from {given.min():.2f} to "
+        f"{given.max():.2f}, or lie in the wrong order. An int16 cannot hold "
+        f"{int(signed.max()) - int(signed.min()):,}. Turn the pixels into floats before you subtract.",
+    )
+    return "it was tried on films of 8, 12 and 16 bits, on values below 0, and on constant films."
+
+
+def _compare_minmax(given: np.ndarray, pixels: np.ndarray, kind: str) -> None:
+    _same_shape(given, pixels, "Return one value for each pixel.")
+    expected = minmax(pixels)
+    if np.allclose(given, expected, atol=2e-5):
+        return
+    low, high = float(given.min()), float(given.max())
+    at = f"{kind} goes from {pixels.min():,} to {pixels.max():,}, and your result from {low:.3f} to {high:.3f}"
+    require(
+        not np.allclose(given, pixels / pixels.max(), atol=1e-4),
+        f"{at}. You divided by the highest value. The lowest value must become 0: subtract it first.",
+    )
+    require(high <= 1.5, f"{at}. The highest value must become 1. Divide by highest minus lowest.")
+    require(
+        len(np.unique(given)) > 2,
+        f"{at}, and you return only {len(np.unique(given))} different values. The decimals were cut off: // and "
+        "integers do that.",
+    )
+    require(
+        not np.allclose(given, 1 - expected, atol=1e-4),
+        f"{at}. But your result is the negative: the lowest value became 1.",
+    )
+    require(
+        not np.allclose(given, np.clip((pixels - 0.0) / 4095, 0, 1), atol=1e-4)
+        and not np.allclose(given, pixels / 255, atol=1e-4),
+        f"{at}. You divided by a fixed number. Min-max uses the lowest and the highest value of this film.",
+    )
+    require(
+        not np.allclose(given, percentile(pixels), atol=1e-4),
+        f"{at}. That is the percentile window. Here the lowest value becomes 0, and no pixel is clipped.",
+    )
+    require(
+        low != 0 or not 0.9 < high < 1,
+        f"{at}. The highest value must become exactly 1. Did you add something to highest minus lowest?",
+    )
+    require(False, f"{at}. Subtract the lowest value, then divide by highest minus lowest.")
+
+
+def _beside_plates(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the window of the inner 3 fifths, on films with plates at the border and a bright pixel inside."""
+    for _ in range(4):
+        film = _film(rng) + 1500.0
+        film[3, SIZE // 2] = 500.0  # a dead pixel: the lowest value is not that of a border
+        fifth = round(0.2 * SIZE)
+        centre = film[fifth : SIZE - fifth, fifth : SIZE - fifth]
+        film[SIZE // 2, SIZE // 2 + int(rng.integers(-9, 9))] = 2 * film.max()
+        low, high = (float(end) for end in np.percentile(centre, (0.5, 99.5)))
+        plated, is_plate = film.copy(), np.zeros(film.shape, bool)
+        height, width = int(rng.integers(10, 14)), int(rng.integers(16, 22))
+        top, left = int(rng.integers(1, 4)), int(rng.choice([2, SIZE - 24]))
+        is_plate[top : top + height, left : left + width] = True
+        plated[is_plate] = film.max()
+        given = _quietly(answer, plated.copy())
+        _same_shape(given, film, "Use the middle to choose the window, then apply the window to the whole film.")
+        expected = np.clip((plated - low) / (high - low), 0, 1)
+        if np.abs(given - expected).max() <= 0.03:
+            continue
+        _explain_window(given, plated, is_plate, (low, high))
+    return "it was tried on 4 films, each with a plate and a bright pixel. The plate did not move your window."
+
+
+def _explain_window(given: np.ndarray, pixels: np.ndarray, is_plate: np.ndarray, window: tuple[float, float]) -> None:
+    low, high = window
+    at = f"the plate covers {is_plate.mean():.1%} of the film. Outside it your grays go to {given[~is_plate].max():.2f}"
+    fifth = round(0.2 * SIZE)
+    middle = pixels[fifth:-fifth, fifth:-fifth]
+    scaled = minmax(pixels)
+    lowest_to_highest = f"your result goes from {given.min():.2f} to {given.max():.2f}"
+
+    def matches(expected: np.ndarray, tolerance: float = 1e-4) -> bool:
+        return bool(np.allclose(given, expected, atol=tolerance))
+
+    def stretched(start: float, end: float) -> np.ndarray:
+        return np.clip((pixels - start) / (end - start), 0, 1)
+
+    require(
+        not matches((pixels - low) / (high - low), 0.03),
+        f"the window is right, but {lowest_to_highest}. Clip it to 0 and 1.",
+    )
+    require(
+        not matches(scaled),
+        f"{at}, and half of the film is darker than {np.median(given):.2f}. That is min-max: the plate has become 1, "
+        "and all else is pressed together. If you clip to 0 and 1 after that, nothing is left to clip. Find the window "
+        "first.",
+    )
+    require(
+        not matches(np.clip(scaled, 0.005, 0.995)),
+        f"{at}. You clipped the gray levels at 0.005 and 0.995. Percentiles count pixels: 0.5 % of the pixels are "
+        "darker than the 0.5th percentile, whatever their gray is.",
+    )
+    for source, tolerance in ((scaled, 1e-4), (scaled[fifth:-fifth, fifth:-fifth], 0.01)):
+        require(
+            not matches(np.clip(scaled, *np.percentile(source, (0.5, 99.5))), tolerance),
+            f"{lowest_to_highest}, not from 0 to 1. You clipped after scaling. The window itself must become 0 and 1: "
+            "subtract its low end, and divide by its width.",
+        )
+    for source in (pixels, middle):
+        require(
+            not matches(stretched(*np.percentile(source, (0.005, 0.995))), 0.03),
+            f"{(given == 1).mean():.0%} of your film is white. np.percentile wants percent: the 99.5th percentile is "
+            "99.5, not 0.995.",
+        )
+    require(
+        not matches(stretched(*np.percentile(pixels, (0.5, 99.5)))),
+        f"{at}, and half of the film is darker than {np.median(given):.2f}. The window is that of the whole film, so "
+        "the plate decides its upper end. Take the percentiles of the middle only.",
+    )
+    require(
+        not matches(stretched(middle.min(), middle.max()), 0.01),
+        f"{at}. You took the lowest and the highest value of the middle. There is 1 very bright pixel in it, and it "
+        "has become the upper end. Take percentiles.",
+    )
+    require(
+        False,
+        f"{at}, where 1 is wanted. The window should be {low:,.0f} to {high:,.0f}: the percentiles 0.5 and 99.5 of the "
+        "inner 3 fifths. Did you cut off 1 fifth at each of the 4 sides?",
+    )
+
+
+def _of_header(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with slope, window and inversion in this order, on 8 headers."""
+    for number in range(8):
+        film = _film(rng)
+        slope, intercept = float(rng.choice([0.5, 2.0, 4.0])), float(rng.integers(-2000, 2000))
+        values = slope * film + intercept
+        low, high = np.percentile(values, (rng.uniform(10, 25), rng.uniform(75, 90)))
+        center, width = float((low + high) / 2), float(high - low)
+        word = ("MONOCHROME2", "MONOCHROME1")[number % 2]
+        given = _quietly(answer, film.copy(), slope, intercept, center, width, word)
+        _same_shape(given, film, "Return one value for each pixel.")
+        _explain_header(given, film, (slope, intercept, center, width, word))
+    return "it was tried on 8 headers, with and without MONOCHROME1."
+
+
+def _explain_header(given: np.ndarray, film: np.ndarray, header: tuple[float, float, float, float, str]) -> None:
+    slope, intercept, center, width, word = header
+    is_inverted = word == "MONOCHROME1"
+    at = f"for {word}, slope {slope:g}, intercept {intercept:g} and a window of {width:,.0f} around {center:,.0f}"
+
+    def shown(values: np.ndarray, *, invert: bool, start: float = 0.5) -> np.ndarray:
+        image = np.clip((values - center) / width + start, 0, 1)
+        return 1 - image if invert else image
+
+    def matches(expected: np.ndarray) -> bool:
+        return bool(np.allclose(given, expected, atol=5e-3))
+
+    values = slope * film + intercept
+    if matches(shown(values, invert=is_inverted)):
+        return
+    require(
+        not matches(shown(values, invert=False)),
+        f"{at} your film is a negative. MONOCHROME1 means that low values are white: turn it over.",
+    )
+    require(
+        not matches(shown(values, invert=True)),
+        f"{at} your film is a negative. Only MONOCHROME1 is turned over.",
+    )
+    free = (values - center) / width + 0.5
+    require(
+        not matches(free) and not matches(1 - free),
+        f"{at} your values go from {given.min():.2f} to {given.max():.2f}. What lies outside the window is plain black "
+        "or plain white: clip to 0 and 1.",
+    )
+    require(
+        not matches(shown(film, invert=is_inverted)),
+        f"{at} you used the window on the stored values. A window counts in rescaled values: first slope "
+        "and intercept.",
+    )
+    turned = [v.max() - v for v in (values, film.astype(float))] + [4095.0 - film, 65535.0 - film]
+    turned[1:] = [slope * v + intercept for v in turned[1:]]
+    require(
+        not (is_inverted and any(matches(shown(v, invert=False)) for v in turned)),
+        f"{at} you turned the film over before the window. The window is meant for the values that are not turned over "
+        "yet.",
+    )
+    require(
+        not matches(shown(values, invert=is_inverted, start=0.0)),
+        f"{at} your window begins at its centre. It begins half a width below: centre - width / 2.",
+    )
+    ranged = minmax(values)
+    require(
+        not matches(1 - ranged if is_inverted else ranged) and not matches(ranged),
+        f"{at} you used min-max and ignored the window. The header asks for black below the window and white above.",
+    )
+    require(
+        False,
+        f"{at} your values go from {given.min():.2f} to {given.max():.2f}, but not as the header says. Do the steps "
+        "one by one: slope and intercept, window, clip, and MONOCHROME1 last.",
+    )
+
+
+def _standardised_alike(answer: str, rng: np.random.Generator) -> str:
+    """Compare the letters with what the six changes do to a fresh film."""
+    require(isinstance(answer, str), f"your answer is {answer!r}. Write letters in quotes, such as 'AC'.")
+    letters = {letter for letter in answer.upper() if letter.isalpha()}
+    require(letters <= set("ABCDEF"), "the changes have the letters A to F.")
+    film = _film(rng).astype(np.float64)
+    standard = lambda image: (image - image.mean()) / image.std()
+    scaled = minmax(film).astype(np.float64)
+    changed = {
+        "A": film / 4095,
+        "B": np.sqrt(scaled),
+        "C": percentile(film).astype(np.float64),
+        "D": 2 * film - 1024,
+        "E": 1 - scaled,
+        "F": scaled,
+    }
+    differs = {name: float(np.abs(standard(image) - standard(film)).max()) for name, image in changed.items()}
+    wrong = {
+        "E": "It multiplies by a number below 0. The mean is taken away, but the sign stays: the film is a negative.",
+        "B": "A root lifts dark grays more than bright ones. A mean and a standard deviation cannot undo a curve.",
+        "C": "The window alone would be undone. But the clipped pixels have lost their values.",
+    }
+    for name, reason in wrong.items():
+        require(
+            name not in letters,
+            f"{name} does change it, by up to {differs[name]:.2f} standard deviations on a film of yours. {reason}",
+        )
+    missing = {
+        "A": "It divides by 4,095, and the standard deviation is divided by the same number.",
+        "D": "It multiplies by 2 and subtracts 1,024. Is the number below 0 that matters the factor, or the other one?",
+        "F": "Its 2 steps subtract one number and divide by another. It does not matter that these differ from film to "
+        "film.",
+    }
+    for name, reason in missing.items():
+        require(
+            name in letters,
+            f"you left out {name}. On a film of yours it changes the standardised image by less than "
+            f"{max(1e-4, differs[name]):.4f}. {reason}",
+        )
+    return "A, D and F subtract a number and divide by a positive one. Standardising undoes exactly that."
+
+
+EXERCISES = {
+    "minmax of any film": Exercise(
+        _any_film,
+        "turn the pixels into floats first. If the highest value equals the lowest, return zeros of the same shape.",
+    ),
+    "window beside plates": Exercise(
+        _beside_plates,
+        "cut off 1 fifth at each side, take the 2 percentiles of what is left, and then stretch and clip the whole "
+        "film with them.",
+    ),
+    "window of a header": Exercise(
+        _of_header,
+        "4 lines: rescale; subtract the lower end of the window and divide by its width; clip; and 1 minus the image "
+        "if the word is MONOCHROME1.",
+    ),
+    "standardised alike": Exercise(
+        _standardised_alike,
+        "which changes have the form a x + b, with the same a and b for all pixels of the film, and with a above 0?",
+    ),
+}

@@ -2,6 +2,7 @@ from .lesson_01 import auc_scatter_lab, brighter_by_fluid, network_result, outli
 from .lesson_02 import draw_film, draw_side_films, film_lab, films_to_compare, outline_fluid, real_film_file
 from .lesson_03 import day_orders, split_lab
 from .lesson_04 import augmentation_lab, costophrenic_corners, fluid_above_corners
+from .lesson_05 import window_lab
 from .lesson_06 import few_films, maps_lab, network_lab, switch_network, training_losses
 from .lesson_07 import training_films, training_lab
 from .lesson_08 import threshold_lab
@@ -40,5 +41,6 @@ __all__ = [
     "training_films",
     "training_lab",
     "training_losses",
+    "window_lab",
     "write_collection",
 ]

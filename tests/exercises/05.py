@@ -1,0 +1,236 @@
+"""Lesson 5: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
+
+ANSWERS = {
+    "minmax of any film": {
+        "right": """\
+def any_minmax(pixels):
+    values = pixels.astype(float)
+    low, high = values.min(), values.max()
+    if high == low:
+        return np.zeros(values.shape)
+    return (values - low) / (high - low)
+""",
+        "wrong": [
+            (
+                """\
+def any_minmax(pixels):
+    return pixels / max(pixels.max(), 1)
+""",
+                "subtract it first",
+            ),
+            (
+                """\
+def any_minmax(pixels):
+    values = pixels.astype(float)
+    return (values - values.min()) / (values.max() - values.min())
+""",
+                "0 / 0 is no number",
+            ),
+            (
+                """\
+def any_minmax(pixels):
+    low, high = pixels.min(), pixels.max()
+    if high == low:
+        return pixels * 0.0
+    return (pixels - low) / (high - low)
+""",
+                "An int16 cannot hold",
+            ),
+            (
+                """\
+def any_minmax(pixels):
+    values = pixels.astype(float)
+    if values.max() == values.min():
+        return values
+    return (values - values.min()) / (values.max() - values.min())
+""",
+                "The exercise asks for zeros",
+            ),
+            (
+                """\
+def any_minmax(pixels):
+    values = pixels.astype(float)
+    return (values - values.min()) / (values.max() - values.min() + 1)
+""",
+                "Did you add something",
+            ),
+            (
+                """\
+def any_minmax(pixels):
+    low, high = int(pixels.min()), int(pixels.max())
+    return (pixels - low) // max(high - low, 1)
+""",
+                "The decimals were cut off",
+            ),
+        ],
+    },
+    "window beside plates": {
+        "right": """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = np.percentile(middle, (0.5, 99.5))
+    return np.clip((pixels - low) / (high - low), 0, 1)
+""",
+        "wrong": [
+            (
+                """\
+def plate_window(pixels):
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    return np.clip((pixels - low) / (high - low), 0, 1)
+""",
+                "the plate decides its upper end",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = np.percentile(middle, (0.5, 99.5))
+    return np.clip((middle - low) / (high - low), 0, 1)
+""",
+                "apply the window to the whole film",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = np.percentile(middle, (0.5, 99.5))
+    return (pixels - low) / (high - low)
+""",
+                "Clip it to 0 and 1",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    image = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+    return np.clip(image, 0, 1)
+""",
+                "nothing is left to clip",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    image = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+    rows, columns = image.shape
+    middle = image[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = np.percentile(middle, (0.5, 99.5))
+    return np.clip(image, low, high)
+""",
+                "You clipped after scaling",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    image = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+    return np.clip(image, 0.005, 0.995)
+""",
+                "Percentiles count pixels",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = middle.min(), middle.max()
+    return np.clip((pixels - low) / (high - low), 0, 1)
+""",
+                "Take percentiles",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    low, high = np.percentile(middle, (0.005, 0.995))
+    return np.clip((pixels - low) / (high - low), 0, 1)
+""",
+                "np.percentile wants percent",
+            ),
+        ],
+    },
+    "window of a header": {
+        "right": """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    image = np.clip((values - (center - width / 2)) / width, 0, 1)
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+        "wrong": [
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    image = np.clip((stored - (center - width / 2)) / width, 0, 1)
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "A window counts in rescaled values",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    return np.clip((values - (center - width / 2)) / width, 0, 1)
+""",
+                "low values are white",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    return 1 - np.clip((values - (center - width / 2)) / width, 0, 1)
+""",
+                "Only MONOCHROME1 is turned over",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    if photometric == "MONOCHROME1":
+        values = values.max() - values
+    return np.clip((values - (center - width / 2)) / width, 0, 1)
+""",
+                "before the window",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    image = (values - (center - width / 2)) / width
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "clip to 0 and 1",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    image = np.clip((values - center) / width, 0, 1)
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "half a width below",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    image = (values - values.min()) / (values.max() - values.min())
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "ignored the window",
+            ),
+        ],
+    },
+    "standardised alike": {
+        "right": """\
+same_after = "ADF"
+""",
+        "wrong": [
+            ('same_after = "AF"\n', "left out D"),
+            ('same_after = "ADEF"\n', "the film is a negative"),
+            ('same_after = "ACDF"\n', "have lost their values"),
+            ('same_after = "AD"\n', "left out F"),
+            ('same_after = "ABDF"\n', "cannot undo a curve"),
+        ],
+    },
+}
