@@ -13,7 +13,7 @@ def image_of(raw):
 def image_of(raw):
     return (raw - raw.min()) / (raw.max() - raw.min())
 """,
-                "did not turn it round",
+                "did not invert it",
             ),
             (
                 """\
@@ -42,6 +42,21 @@ def image_of(raw):
     return -(raw - raw.min()) / (raw.max() - raw.min())
 """,
                 "A minus sign",
+            ),
+            (
+                """\
+def image_of(raw):
+    scaled = (raw - raw.min()) / (raw.max() - raw.min())
+    return scaled[::-1]
+""",
+                "upside down",
+            ),
+            (
+                """\
+def image_of(raw):
+    return 1 - (raw - raw.min()) / raw.max()
+""",
+                "divided by the maximum",
             ),
             (
                 """\
@@ -106,6 +121,14 @@ def sensitivity_of_two(labels, first, second):
 """,
                 "by the number of all films",
             ),
+            (
+                """\
+def sensitivity_of_two(labels, first, second):
+    called = first or second
+    return called[labels == 1].mean()
+""",
+                "For arrays write `|`",
+            ),
         ],
     },
     "path patients": {
@@ -138,21 +161,35 @@ def patients_on_both_sides(train, test):
             (
                 """\
 def patients_on_both_sides(train, test):
+    return len(set(test) - set(train))
+""",
+                "in the test list only",
+            ),
+            (
+                """\
+def patients_on_both_sides(train, test):
     return set(train) & set(test)
 """,
                 "one number",
+            ),
+            (
+                """\
+def patients_on_both_sides(train, test):
+    return len(train & test)
+""",
+                "Make sets first",
             ),
         ],
     },
     "path order": {
         "right": """\
-steps = "DBCA"
+steps_in_order = "DBCA"
 """,
         "wrong": [
-            ('steps = "DBAC"\n', "before the threshold is chosen"),
-            ('steps = "BDCA"\n', "before the patients are split"),
-            ('steps = "DCBA"\n', "before the network is trained"),
-            ('steps = "DBC"\n', "each of the letters"),
+            ('steps_in_order = "DBAC"\n', "before the threshold is chosen"),
+            ('steps_in_order = "BDCA"\n', "before the patients are split"),
+            ('steps_in_order = "DCBA"\n', "before the network is trained"),
+            ('steps_in_order = "DBC"\n', "each of the letters"),
         ],
     },
 }

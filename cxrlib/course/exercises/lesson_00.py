@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 
 from cxrlib.course.checks import Exercise, WrongAnswer, require
+from cxrlib.errors import InputError
 from cxrlib.phantom.film import Order, take_film
 
 RIGHT = "right"
 """The key of the right value among the values of typical mistakes."""
+
+
+def _image_from(answer: Callable, raw: np.ndarray) -> Any:
+    """Return the reader's image. `read_image` refuses int64, so an answer that calls it gets the film as uint16."""
+    try:
+        return answer(raw.copy())
+    except WrongAnswer as error:
+        if not isinstance(error.__cause__, InputError):
+            raise
+        return answer(raw.astype(np.uint16))
 
 
 def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
@@ -18,7 +29,7 @@ def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
         order = Order(patient=int(rng.integers(10**6)), amount=float(rng.integers(300, 1500)), site=machine)
         pixels = take_film(order, size=64).pixels.astype(int)
         raw = int(rng.integers(4200, 6000)) - pixels
-        given = answer(raw.copy())
+        given = _image_from(answer, raw)
         try:
             image = np.asarray(given, dtype=float)
         except (TypeError, ValueError):
@@ -33,20 +44,31 @@ def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
         at = f"for a film with values from {low} to {high}, yours go from {image.min():.3g} to {image.max():.3g}"
         scaled = (raw - low) / span
         mistakes = {
-            "Dense places are still dark: you scaled the film, but did not turn it round.": scaled,
+            "Dense tissue is still dark: you scaled the film, but did not invert it.": scaled,
+            "You turned the film upside down. Change the gray values, and leave each pixel in its place.": raw[::-1],
+            "You turned the scaled film upside down. Change the gray values, and leave each pixel in its place.": (
+                scaled[::-1]
+            ),
+            "You scaled and inverted the film, but also turned it upside down. Leave each pixel in its place.": (
+                1 - scaled[::-1]
+            ),
             "You took 1 minus, without the minimum in the division. So the image does not reach from 0 to 1. First "
             "subtract the minimum, and divide by maximum - minimum.": 1 - raw / high,
+            "You divided by the maximum. Divide by maximum - minimum, as in section 1.": 1 - (raw - low) / high,
             "4095 is the largest value that 12 bits can hold. This film has its own range.": 1 - raw / 4095,
             "255 belongs to photographs. A film has its own range: use its minimum and its maximum.": 1 - raw / 255,
-            "You only divided by 255, as for photographs. Use the film's own range, and turn it round.": raw / 255,
-            "You turned the film round, but did not divide. The range has to be from 0 to 1.": high - raw,
-            "A minus sign turns the film round, but all values are now below 0. Which number must you add?": -scaled,
+            "You only divided by 255, as for photographs. Use the film's own range, and invert it.": raw / 255,
+            "You inverted the film, but did not divide. The range has to be from 0 to 1.": high - raw,
+            "A minus sign inverts the film, but no value is above 0 now. Which number must you add?": -scaled,
+            "You subtract the scaled film the wrong way round: scaled - 1 is not 1 - scaled.": scaled - 1,
+            "You subtract from 1 before you scale. Scale first.": 1 - raw,
+            "255 belongs to photographs. Scale the film first, and then subtract from 1.": 255 - raw,
         }
         for words, value in mistakes.items():
             require(not np.allclose(image, value, atol=1e-4), f"{at}. {words}")
         require(
             np.isclose(image.min(), 0, atol=1e-4) and np.isclose(image.max(), 1, atol=1e-4),
-            f"{at}. They have to go from 0 to 1. Scale the film as in section 1, and then turn it round.",
+            f"{at}. They have to go from 0 to 1. Scale the film as in section 1, and then invert it.",
         )
         raise WrongAnswer(
             f"{at}, which is right. But values in between are wrong. Each of them is 1 minus the min-max value."
@@ -102,7 +124,13 @@ def _sensitivity_of_two(answer: Callable, rng: np.random.Generator) -> str:
             continue  # two mistakes give nearly the same value, so the words could be the wrong ones
         tried += 1
         where = f"for {n} films, {labels.sum()} of them with an effusion,"
-        returned = answer(labels.copy(), first.copy(), second.copy())
+        try:
+            returned = answer(labels.copy(), first.copy(), second.copy())
+        except WrongAnswer as error:
+            if "ambiguous" not in str(error):
+                raise
+            words = "`or`, `and` and `not` work on one value. For arrays write `|`, `&` and `~`."
+            raise WrongAnswer(f"{error}. {words}") from error
         require(
             np.ndim(returned) == 0,
             f"{where} you return {np.size(returned)} values. Return one number: which fraction of them is True?",
@@ -153,6 +181,10 @@ def _shared_patients(train: list[str], test: list[str]) -> dict[str, float]:
         "You compare the lists place by place. A patient can be at different places of the two lists.": sum(
             p == q for p, q in zip(train, test, strict=False)
         ),
+        "That is the number of patients in the test list only. The question asks for patients in both.": len(
+            set(test) - set(train)
+        ),
+        "You add the patients of both lists. Count only those who are in both.": len(set(train)) + len(set(test)),
         "That is a fraction. The question asks for a number of patients.": len(both) / len(set(test)),
     }
 
@@ -170,7 +202,16 @@ def _patients_on_both_sides(answer: Callable, rng: np.random.Generator) -> str:
             continue  # two mistakes give the same number
         tried += 1
         where = f"for {len(train)} training films and {len(test)} test films"
-        given = answer(list(train), list(test))
+        try:
+            given = answer(list(train), list(test))
+        except WrongAnswer as error:
+            if "'list' and 'list'" not in str(error):
+                raise
+            raise WrongAnswer(f"{error}. Lists have no such operator, but sets have. Make sets first.") from error
+        require(
+            not isinstance(given, bool | np.bool_),
+            f"{where} you return {given}. The question asks how many patients there are: one number.",
+        )
         require(
             not isinstance(given, set | list | tuple | dict | str),
             f"{where} you return a {type(given).__name__}. Return how many patients there are: one number.",
@@ -192,6 +233,8 @@ ORDER = "DBCA"
 
 def _order_of_steps(answer: Any, rng: np.random.Generator) -> str:
     """Compare with the order of the path. Name the first step that is too early."""
+    if isinstance(answer, list | tuple):
+        answer = "".join(map(str, answer))
     require(isinstance(answer, str), f"your answer is {answer!r}. Write letters in quotes, such as 'ABCD'.")
     letters = [letter for letter in answer.upper() if letter.isalpha()]
     require(
@@ -201,13 +244,13 @@ def _order_of_steps(answer: Any, rng: np.random.Generator) -> str:
     place = {letter: letters.index(letter) for letter in letters}
     require(
         place["C"] < place["A"],
-        "you open the test films (A) before the threshold is chosen (C). Whoever has seen the test results may choose "
-        "a threshold that suits these films. Then the test no longer says what happens with new patients.",
+        "you open the test films (A) before the threshold is chosen (C). If you have seen the test results, you may "
+        "choose a threshold that suits these films. Then the test no longer says what happens with new patients.",
     )
     require(
         place["D"] < place["B"],
         "you train (B) before the patients are split (D). Then the network may have learned from films that test it "
-        "later. It has met these patients.",
+        "later, or from other films of the same patients.",
     )
     require(
         place["B"] < place["C"],
@@ -218,7 +261,7 @@ def _order_of_steps(answer: Any, rng: np.random.Generator) -> str:
         place["B"] < place["A"],
         "you open the test films (A) before the network is trained (B). There is no result to report yet.",
     )
-    require("".join(letters) == ORDER, "the split by patient (D) comes first. All other steps use its three parts.")
+    require("".join(letters) == ORDER, "the split by patient (D) comes first. All other steps use its 3 parts.")
     return "split, train, choose, and open the test films last."
 
 
