@@ -29,7 +29,7 @@ def floor_threshold(labels, scores, floor):
     effusions = np.sort(scores[labels == 1])
     return effusions[int(len(effusions) * (1 - floor))]
 """,
-                "Your idea is right",
+                "your idea is right",
             ),
             (
                 """\
@@ -45,6 +45,52 @@ def floor_threshold(labels, scores, floor):
     return scores[labels == 1].min()
 """,
                 "How many effusions may be missed",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = np.sort(scores[labels == 1])
+    return effusions[int(len(effusions) * (1 - floor) + 1e-9) - 1]
+""",
+                "1 effusion too low",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = np.sort(scores[labels == 1])
+    return effusions[int(len(effusions) * (1 - floor) + 1e-9) + 1]
+""",
+                "1 effusion too high",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = scores[labels == 1]
+    return effusions[int(len(effusions) * (1 - floor) + 1e-9)]
+""",
+                "are not sorted",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    effusions = np.sort(scores[labels == 1])
+    return int(len(effusions) * (1 - floor) + 1e-9)
+""",
+                "Return the score at this position",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    return np.sort(scores[labels == 1])[10]
+""",
+                "always the 11th",
+            ),
+            (
+                """\
+def floor_threshold(labels, scores, floor):
+    return max(t for t in scores if (scores[labels == 0] >= t).mean() >= 1 - floor)
+""",
+                "that is the specificity",
             ),
         ],
     },
@@ -85,6 +131,27 @@ def needed_specificity(sensitivity, prevalence, ppv):
 """,
                 "the wrong way round",
             ),
+            (
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - prevalence * (1 - ppv) / ppv / (1 - prevalence)
+""",
+                "use the sensitivity",
+            ),
+            (
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - sensitivity * prevalence / ppv / (1 - prevalence)
+""",
+                "all alarms minus the right ones",
+            ),
+            (
+                """\
+def needed_specificity(sensitivity, prevalence, ppv):
+    return 1 - sensitivity * prevalence * (1 - ppv) / (1 - prevalence)
+""",
+                "a fraction of all alarms",
+            ),
         ],
     },
     "cut elsewhere": {
@@ -124,6 +191,29 @@ def cut_elsewhere(c, old, new):
 """,
                 "These are the odds",
             ),
+            (
+                """\
+def cut_elsewhere(c, old, new):
+    odds = 1 / c * old / new
+    return odds / (1 + odds)
+""",
+                "ratio of the probabilities",
+            ),
+            (
+                """\
+def cut_elsewhere(c, old, new):
+    odds = 1 / (1 + c) * (old / (1 - old)) / (new / (1 - new))
+    return odds / (1 + odds)
+""",
+                "You took 1 / (1 + c) as odds",
+            ),
+            (
+                """\
+def cut_elsewhere(c, old, new):
+    return 1 / (1 + c) * (old / (1 - old)) / (new / (1 - new))
+""",
+                "multiplied a probability by a ratio of odds",
+            ),
         ],
     },
     "wrong statements": {
@@ -132,9 +222,9 @@ wrong_statements = "BDF"
 """,
         "wrong": [
             ('wrong_statements = "BD"\n', "left out F"),
-            ('wrong_statements = "BDE"\n', "E is right"),
+            ('wrong_statements = "BDE"\n', "E makes no mistake"),
             ('wrong_statements = "DF"\n', "left out B"),
-            ('wrong_statements = "BFC"\n', "C is right"),
+            ('wrong_statements = "BFC"\n', "C makes no mistake"),
         ],
     },
 }

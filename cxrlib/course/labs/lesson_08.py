@@ -38,7 +38,7 @@ def threshold_lab(
     result = performance(labels, scores, threshold)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
     plots.score_histogram(labels, scores, left)
-    left.axvline(threshold, color="black", linewidth=2)
+    left.axvline(threshold, color="black", linewidth=2, label=f"threshold: {threshold:.3g}")
     left.set_title(
         f"threshold {threshold:.3g}: sensitivity {result.sensitivity.value:.2f}, "
         f"specificity {result.specificity.value:.2f}",
@@ -46,11 +46,12 @@ def threshold_lab(
     )
     cut = cost_threshold(missed=cost, false_alarm=1)  # of a score that is made for the new prevalence
     lines = {"formula": float(shift_prevalence(cut, old=prevalence, new=float(np.mean(np.asarray(labels)))))}
-    lines |= {name: recall(name) for name in ("threshold of lesson 1", "cut of lesson 8") if recall(name)}
+    guesses = {"your guess of lesson 1": "threshold of lesson 1", "your guess above": "cut of lesson 8"}
+    lines |= {name: recall(kept) for name, kept in guesses.items() if recall(kept)}
     for (name, value), style in zip(lines.items(), ("--", ":", "-."), strict=False):
         left.axvline(value, color=plots.NEUTRAL, linestyle=style, label=f"{name}: {value:.3g}")
     classes = left.get_legend()
-    left.legend(handles=left.lines[1:], loc="upper center", fontsize=9)
+    left.legend(handles=left.lines, loc="center left", fontsize=9)
     left.add_artist(classes)
     found, missed, alarms = count_people(result.sensitivity.value, result.specificity.value, prevalence)
     _draw_people(right, found, missed, alarms)
