@@ -49,8 +49,9 @@ def _compare_floor(labels: np.ndarray, scores: np.ndarray, effusions: np.ndarray
     require(
         not (cut_off < may_miss and given == effusions[cut_off]),
         f"{at}. {n} x (1 - {floor:g}) is exactly {may_miss}, so {may_miss} effusions may be missed. Yours misses "
-        f"{missed}: it is 1 effusion too low. If you wrote int(n * (1 - floor)), your idea is right: in Python 1 - {floor:g} is a little too "
-        "small, so add 1e-9 before int. If you did, your count is off by 1: Python counts positions from 0.",
+        f"{missed}: it is 1 effusion too low. If you wrote int(n * (1 - floor)), your idea is right: in Python "
+        f"1 - {floor:g} is a little too small, so add 1e-9 before int. If you did, your count is off by 1: Python "
+        "counts positions from 0.",
     )
     everything = np.sort(scores)
     require(
