@@ -58,6 +58,25 @@ def source_auc(source, label):
 """,
                 "yes or no for each source",
             ),
+            (
+                """\
+from cxrlib.evaluation import auc
+
+def source_auc(source, label):
+    score = np.zeros_like(label)
+    for name in np.unique(source):
+        score[source == name] = label[source == name].mean()
+    return auc(label, score)
+""",
+                "whole numbers",
+            ),
+            (
+                """\
+def source_auc(source, label):
+    return {name: label[source == name].mean() for name in np.unique(source)}
+""",
+                "Return one number",
+            ),
         ],
     },
     "blended weights": {
@@ -154,6 +173,21 @@ def capacity_threshold(scores, capacity):
 """,
                 "A lower threshold flags",
             ),
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    return np.sort(scores)[::-1][int(len(scores) * capacity + 1e-9)]
+""",
+                "the first film that is too many",
+            ),
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    most = round(len(scores) * capacity)
+    return min(s for s in scores if np.sum(scores >= s) <= most)
+""",
+                "Do not round up",
+            ),
         ],
     },
     "drift alarm": {
@@ -200,6 +234,14 @@ def alarm_count(n, capacity):
     return 1.5 * n * capacity
 """,
                 "rarer than needed",
+            ),
+            (
+                """\
+def alarm_count(n, capacity):
+    weeks = np.random.default_rng(0).binomial(200, 0.2, 100_000)
+    return int(np.quantile(weeks, 0.99)) + 1
+""",
+                "the limit of section 6",
             ),
         ],
     },

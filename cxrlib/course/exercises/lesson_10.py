@@ -10,6 +10,15 @@ from cxrlib.evaluation.operating_point import choose_by_capacity
 from cxrlib.evaluation.roc_auc import auc
 
 
+def _number(given: object, wanted: str) -> float:
+    """Return the answer as a number, or say that it is none."""
+    require(
+        given is not None and np.ndim(given) == 0 and not isinstance(given, dict | str),
+        f"your function returns a {type(given).__name__}. Return one number: {wanted}.",
+    )
+    return float(given)  # type: ignore[arg-type]
+
+
 def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with the AUC of each source's fraction of effusions."""
     for n in rng.integers(150, 400, 10):
@@ -17,7 +26,7 @@ def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
         sizes, fractions = np.array([0.15, 0.4, 0.2, 0.25]), np.array([0.5, 0.3, 0.8, 0.1])
         drawn = rng.choice(4, n, p=sizes)
         source, label = names[drawn], (rng.random(n) < fractions[drawn]).astype(int)
-        given = float(answer(source.copy(), label.copy()))
+        given = _number(answer(source.copy(), label.copy()), "the AUC")
         found = {name: label[source == name] for name in np.unique(source)}
         scores = {
             "right": np.array([found[name].mean() for name in source]),
@@ -53,6 +62,11 @@ def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
             not np.isclose(given, np.mean(majority == label)) and not np.isclose(given, auc(label, majority)),
             f"{at}. You only said yes or no for each source. Then a source with 1 effusion in 10 and one with 4 in 10 "
             "look alike. Keep the fraction as the score.",
+        )
+        require(
+            not np.isclose(given, 0.5),
+            f"{at}. All your films seem to have the same score. An array of whole numbers, such as np.zeros(n, int), "
+            "cuts a fraction of 0.4 down to 0. Use an array of decimal numbers.",
         )
         require(
             False,
@@ -121,6 +135,8 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
     capacities = [0.29, 0.3, *rng.choice([0.1, 0.2, 0.3], 12).tolist()]
     for n, capacity in zip(sizes, capacities, strict=True):
         scores = np.round(rng.beta(2, 4, n), 1 if n % 2 else 2)
+        if n == 100:  # many ties
+            scores = np.round(scores, 1)
         if capacity == 0.29:  # without ties, for the rounding of 100 * 0.29
             scores = rng.permutation(n) / n
         most = int(np.floor(n * capacity + 1e-9))
@@ -128,7 +144,7 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
         if ordered[most] == ordered[0]:  # too many films have the highest score
             continue
         expected = scores >= choose_by_capacity(scores, capacity=capacity).threshold
-        given = float(answer(scores.copy(), capacity))
+        given = _number(answer(scores.copy(), capacity), "the threshold")
         called = scores >= given
         if np.array_equal(called, expected):
             continue
@@ -144,6 +160,10 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
             "scores, and as many as the capacity allows.",
         )
         require(
+            called.sum() <= most or called.sum() != round(n * capacity),
+            f"{at}. The capacity allows {n * capacity:.1f} films, and {called.sum()} is more. Do not round up.",
+        )
+        require(
             not (called.sum() > most and given == ordered[most - 1]),
             f"{at}. Several films have this score, so they are all flagged or all left alone. Neither a place in the "
             "sorted list nor np.quantile knows that. Go up to the next higher score.",
@@ -152,6 +172,11 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
             not np.isclose(given, np.quantile(scores, 1 - capacity)),
             f"{at}. np.quantile does not know that tied films go together, and that the capacity is an upper limit. "
             "Count the flagged films, and take one of the scores.",
+        )
+        require(
+            not (called.sum() > most and given == ordered[most]),
+            f"{at}. Your threshold is the score of the first film that is too many. It is flagged too, since its score "
+            "is at least the threshold. Go up to the next higher score.",
         )
         require(
             called.sum() <= most,
@@ -172,7 +197,7 @@ def _alarm_count(answer: Callable, rng: np.random.Generator) -> str:
     for n, capacity in zip(sizes, capacities, strict=True):
         exact = int(scipy.stats.binom.isf(0.01, n, capacity)) + 1
         slack = 1 + round(0.1 * np.sqrt(n * capacity * (1 - capacity)))  # a simulated quantile varies by chance
-        given = float(answer(n, capacity))
+        given = _number(answer(n, capacity), "the limit")
         if abs(given - exact) <= slack:
             continue
         mean, deviation = n * capacity, np.sqrt(n * capacity * (1 - capacity))
@@ -189,6 +214,10 @@ def _alarm_count(answer: Callable, rng: np.random.Generator) -> str:
         require(
             abs(given - mean) > slack,
             f"{at}. This is the expected number. About every second week reaches it, although nothing has changed.",
+        )
+        require(
+            given not in (53, 54),
+            f"{at}. This is the limit of section 6, for 200 films and a capacity of 0.2. Use n and capacity.",
         )
         of_200 = int(scipy.stats.binom.isf(0.01, 200, capacity)) + 1
         require(
