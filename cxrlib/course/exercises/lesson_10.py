@@ -13,7 +13,7 @@ from cxrlib.evaluation.roc_auc import auc
 def _number(given: object, wanted: str) -> float:
     """Return the answer as a number, or say that it is none."""
     require(
-        given is not None and np.ndim(given) == 0 and not isinstance(given, dict | str),
+        given is not None and np.ndim(np.asarray(given)) == 0 and not isinstance(given, dict | str),
         f"your function returns a {type(given).__name__}. Return one number: {wanted}.",
     )
     return float(given)  # type: ignore[arg-type]
