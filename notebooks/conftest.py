@@ -26,10 +26,14 @@ def pytest_terminal_summary(terminalreporter) -> None:
     terminalreporter.section("seconds of each notebook: stated, taken")
     for name, seconds in sorted(taken.items()):
         stated = STATED.search((HERE / name).read_text(encoding="utf-8"))
-        terminalreporter.write_line(f"{name:32} {stated[1] if stated else '?':>5} {seconds:5.0f}")
+        terminalreporter.write_line(
+            f"{name:32} {stated[1] if stated else '?':>5} {seconds:5.0f}"
+        )
     terminalreporter.write_line(f"{'all':32} {'':>5} {sum(taken.values()):5.0f}")
     if sys.platform == "linux":
         import resource  # Windows does not have it, and other systems count in other units
 
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
-        terminalreporter.write_line(f"The largest process that the tests started used {largest:.1f} GB.")
+        terminalreporter.write_line(
+            f"The largest process that the tests started used {largest:.1f} GB."
+        )

@@ -29,11 +29,15 @@ class Runner(ExecutePreprocessor):
     """Execute a notebook, and move a progress bar with each cell."""
 
     def __init__(self, bar: tqdm) -> None:
-        quiet = ["--IPKernelApp.log_level=40"]  # errors only, without the kernel's warning of its open ports
+        quiet = [
+            "--IPKernelApp.log_level=40"
+        ]  # errors only, without the kernel's warning of its open ports
         super().__init__(timeout=1800, kernel_name="python3", extra_arguments=quiet)
         self.bar = bar
 
-    def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict, index: int
+    ) -> tuple[NotebookNode, dict]:
         """Execute one cell."""
         executed = super().preprocess_cell(cell, resources, index)
         self.bar.update()
@@ -53,11 +57,17 @@ def execute(path: Path) -> tuple[Path, float]:
 
 def find_notebooks(lessons: list[str]) -> list[Path]:
     """Return the notebooks of some lessons, such as 00 and 08; all of them if none is named."""
-    notebooks = {path.name[:2]: path for path in sorted(HERE.glob("[0-9][0-9]_*.ipynb"))}
+    notebooks = {
+        path.name[:2]: path for path in sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
+    }
     unknown = [lesson for lesson in lessons if lesson not in notebooks]
     if unknown:
-        sys.exit(f"there is no lesson {unknown[0]!r}; the lessons are {', '.join(notebooks)}")
-    return [path for number, path in notebooks.items() if number in (lessons or notebooks)]
+        sys.exit(
+            f"there is no lesson {unknown[0]!r}; the lessons are {', '.join(notebooks)}"
+        )
+    return [
+        path for number, path in notebooks.items() if number in (lessons or notebooks)
+    ]
 
 
 def main() -> None:
@@ -83,7 +93,9 @@ def main() -> None:
         "minutes": f"{sum(seconds for _, seconds in pages) / 60:.1f}",
         "pages": ", ".join(str(page.relative_to(HERE.parent)) for page, _ in pages),
     }
-    sys.stdout.write("\n" + "\n".join(f"{name:16} {value}" for name, value in rows.items()) + "\n")
+    sys.stdout.write(
+        "\n" + "\n".join(f"{name:16} {value}" for name, value in rows.items()) + "\n"
+    )
 
 
 if __name__ == "__main__":
