@@ -1,6 +1,7 @@
 """The exercises of lesson 10: what the source tells, blended weights, a capacity with ties, an alarm for drift."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy
@@ -10,13 +11,13 @@ from cxrlib.evaluation.operating_point import choose_by_capacity
 from cxrlib.evaluation.roc_auc import auc
 
 
-def _number(given: object, wanted: str) -> float:
+def _number(given: Any, wanted: str) -> float:
     """Return the answer as a number, or say that it is none."""
     require(
         given is not None and np.ndim(given) == 0 and not isinstance(given, dict | str),
         f"your function returns a {type(given).__name__}. Return one number: {wanted}.",
     )
-    return float(given)  # type: ignore[arg-type]
+    return float(given)
 
 
 def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
