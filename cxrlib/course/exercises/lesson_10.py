@@ -1,6 +1,7 @@
 """The exercises of lesson 10: what the source tells, blended weights, a capacity with ties, an alarm for drift."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy
@@ -10,13 +11,13 @@ from cxrlib.evaluation.operating_point import choose_by_capacity
 from cxrlib.evaluation.roc_auc import auc
 
 
-def _number(given: object, wanted: str) -> float:
+def _number(given: Any, wanted: str) -> float:
     """Return the answer as a number, or say that it is none."""
     require(
         given is not None and np.ndim(np.asarray(given)) == 0 and not isinstance(given, dict | str),
         f"your function returns a {type(given).__name__}. Return one number: {wanted}.",
     )
-    return float(given)  # type: ignore[arg-type]
+    return float(given)
 
 
 def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
@@ -131,13 +132,13 @@ def _blend(answer: Callable, rng: np.random.Generator) -> str:
 
 def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with the calls of the library, on scores of 2 decimals, in which many films are tied."""
-    sizes = [100, 100, *rng.integers(60, 300, 12).tolist()]
-    capacities = [0.29, 0.3, *rng.choice([0.1, 0.2, 0.3], 12).tolist()]
+    sizes = [100, 100, 36, *rng.integers(60, 300, 12).tolist()]
+    capacities = [0.29, 0.3, 0.1, *rng.choice([0.1, 0.2, 0.3], 12).tolist()]
     for n, capacity in zip(sizes, capacities, strict=True):
         scores = np.round(rng.beta(2, 4, n), 1 if n % 2 else 2)
         if n == 100:  # many ties
             scores = np.round(scores, 1)
-        if capacity == 0.29:  # without ties, for the rounding of 100 * 0.29
+        if capacity == 0.29 or n == 36:  # without ties, for the rounding of 100 * 0.29 and of 3.6
             scores = rng.permutation(n) / n
         most = int(np.floor(n * capacity + 1e-9))
         ordered = np.sort(scores)[::-1]
@@ -160,7 +161,9 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
             "scores, and as many as the capacity allows.",
         )
         require(
-            called.sum() <= most or called.sum() != round(n * capacity),
+            called.sum() <= most
+            or called.sum() != round(n * capacity)
+            or np.isclose(given, np.quantile(scores, 1 - capacity)),
             f"{at}. The capacity allows {n * capacity:.1f} films, and {called.sum()} is more. Do not round up.",
         )
         require(
