@@ -476,7 +476,7 @@ def test_copies_in_both_classes_are_told(two_folders, tmp_path):
     film = next((two_folders / "effusion").glob("*.png"))
     (two_folders / "nofinding" / "copy.png").write_bytes(film.read_bytes())
     note = prepare(two_folders, tmp_path / "out", size=32).notes[-1]
-    assert "1 films are there under several names, with equal pixels; 1 of them in both classes" in note
+    assert "1 film is there under several names, with equal pixels; 1 of them in both classes" in note
     assert ("of them in several splits" in note) == (
         pd.read_csv(tmp_path / "out" / "cohort.csv", index_col="path")
         .loc[[f"effusion/{film.name}", "nofinding/copy.png"], "split"]

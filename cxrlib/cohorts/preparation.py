@@ -404,7 +404,8 @@ def _notes_on_copies(kept: pd.DataFrame) -> tuple[str, ...]:
     if copies.empty:
         return ()
     number = copies.groupby("film_id")[["label", "split"]].nunique()
-    found = f"{len(number):,} films are there under several names, with equal pixels"
+    films = "1 film is" if len(number) == 1 else f"{len(number):,} films are"
+    found = f"{films} there under several names, with equal pixels"
     for column, places in (("label", "both classes"), ("split", "several splits")):
         if count := int((number[column] > 1).sum()):
             found += f"; {count:,} of them in {places}"
