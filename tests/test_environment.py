@@ -204,4 +204,4 @@ def test_help_is_there_without_docstrings():
             for options in ([], ["-OO"])
         )
         assert optimized == plain
-        assert "Score films, one line each." in plain
+        assert "Score films: one line each, or a table." in plain

@@ -65,7 +65,7 @@ def test_the_librarys_own_run_says_that_it_has_learned_from_no_patient(sim_cohor
     assert "5,677 of 8,000 films of the library's simulator" in learned
     rows = re.findall(r"^\| (\w+) \| ([\d,]+) films, ([\d,]+) with the finding \|$", learned, re.MULTILINE)
     assert [name for name, *_ in rows] == ["train", "val", "test"]
-    assert sum(int(films.replace(",", "")) for _, films, _ in rows) == 20_000
+    assert sum(int(films.replace(",", "")) for _, films, _ in rows) == 8_000
     assert "On all films of" in card
 
 

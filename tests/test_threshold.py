@@ -256,7 +256,7 @@ def test_the_librarys_own_network_is_copied_and_not_changed(new_place, tmp_path)
         "{}",
         '{"environment": 3}',
         whole.replace('"n":', '"m":'),
-        whole.replace('"films": 20000', '"films": {}'),
+        whole.replace('"films": 8000', '"films": {}'),
     ):
         made.write_text(damaged)
         with pytest.raises(InputError, match=r"made\.json: is damaged; it must say how many films"):

@@ -409,7 +409,7 @@ def test_patients_of_an_ancestor_in_val_or_test_cause_a_warning_that_stays(tiny_
 
 
 def test_the_seed_of_the_network_that_comes_with_the_library_is_known(tmp_path):
-    films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=64, seed=2000)
+    films = simulate(tmp_path / "films", films=40, prevalence=0.5, size=128, seed=1001)
     warning, *_ = open_run("simulated").evaluate(read_cohort(films), split="all").warnings
     assert warning.startswith("40 of 40 films are simulated with the seed of films that these weights")
     assert warning.endswith(f"(first: {read_cohort(films).table['path'][0]})")

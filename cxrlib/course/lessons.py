@@ -1,7 +1,6 @@
 """What several notebooks use: one trained run, its scores, and the films behind them."""
 
 import hashlib
-import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from cxrlib.cohorts.cohort import Cohort, read_cohort
 from cxrlib.course.cohorts import TEST_SEED, VAL_SEED, digest
 from cxrlib.course.experiments import COURSE, SCORE_COLUMNS, TABLES
 from cxrlib.course.folders import cache_folder, course_cohort, own_cohort
-from cxrlib.files import LOCK, csv_text, locked
+from cxrlib.files import LOCK, csv_text, locked, read_json
 from cxrlib.images.pixels import minmax
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.recipe import Recipe
@@ -64,7 +63,7 @@ def course_scores(split: str) -> pd.DataFrame:
     """
     if own_cohort() is None:
         table = pd.read_csv(TABLES / "scores.csv", dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
-        weight = json.loads((TABLES / "scores.json").read_text())["weight"]
+        weight = read_json(TABLES / "scores.json")["weight"]
     else:
         cohort = read_cohort(course_cohort())
         # The run's scores have label and patient_id already.

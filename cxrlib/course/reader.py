@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrlib.course.folders import cache_folder
-from cxrlib.files import write_text
+from cxrlib.files import read_json, write_text
 
 if TYPE_CHECKING:  # needed by the lessons only: it is installed with the extra "course"
     from ipywidgets import VBox
@@ -73,7 +73,4 @@ def guess(name: str, question: str, choices: list) -> "VBox":
 
 
 def _read() -> dict[str, Any]:
-    try:
-        return json.loads(reader_file().read_text())
-    except FileNotFoundError:
-        return {}
+    return read_json(reader_file()) if reader_file().is_file() else {}

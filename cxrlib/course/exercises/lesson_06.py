@@ -8,7 +8,7 @@ import numpy as np
 from cxrlib.course.checks import Exercise, WrongAnswer, require
 
 if TYPE_CHECKING:  # loaded by the one check that needs it, because Keras takes seconds
-    import keras
+    from cxrlib.model.backend import keras
 
 
 def _block_numbers(answer: Callable, rng: np.random.Generator) -> str:
