@@ -14,6 +14,14 @@ def any_minmax(pixels):
             (
                 """\
 def any_minmax(pixels):
+    values = pixels.astype(float)
+    return values - values.min() / max(values.max() - values.min(), 1)
+""",
+                "divides before it subtracts",
+            ),
+            (
+                """\
+def any_minmax(pixels):
     return pixels / max(pixels.max(), 1)
 """,
                 "subtract it first",
@@ -73,6 +81,24 @@ def plate_window(pixels):
     return np.clip((pixels - low) / (high - low), 0, 1)
 """,
         "wrong": [
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    middle = pixels[rows // 5 : rows - rows // 5, columns // 5 : columns - columns // 5]
+    return np.clip(pixels, *np.percentile(middle, (0.5, 99.5)))
+""",
+                "the window is not yet 0 to 1",
+            ),
+            (
+                """\
+def plate_window(pixels):
+    rows, columns = pixels.shape
+    low, high = np.percentile(pixels[rows // 5 :, columns // 5 :], (0.5, 99.5))
+    return np.clip((pixels - low) / (high - low), 0, 1)
+""",
+                "only 2 of the 4 sides",
+            ),
             (
                 """\
 def plate_window(pixels):
@@ -158,6 +184,32 @@ def header_image(stored, slope, intercept, center, width, photometric):
     return 1 - image if photometric == "MONOCHROME1" else image
 """,
         "wrong": [
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    return np.clip(values, center - width / 2, center + width / 2)
+""",
+                "Now bring the window",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * stored + intercept
+    image = np.clip((values - (center - width)) / (2 * width), 0, 1)
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "twice too wide",
+            ),
+            (
+                """\
+def header_image(stored, slope, intercept, center, width, photometric):
+    values = slope * (stored + intercept)
+    image = np.clip((values - (center - width / 2)) / width, 0, 1)
+    return 1 - image if photometric == "MONOCHROME1" else image
+""",
+                "before you multiplied",
+            ),
             (
                 """\
 def header_image(stored, slope, intercept, center, width, photometric):

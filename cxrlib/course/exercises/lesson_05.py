@@ -76,6 +76,10 @@ def _compare_minmax(given: np.ndarray, pixels: np.ndarray, kind: str) -> None:
         not np.allclose(given, pixels / pixels.max(), atol=1e-4),
         f"{at}. You divided by the highest value. The lowest value must become 0: subtract it first.",
     )
+    require(
+        not np.allclose(given, pixels - pixels.min() / (float(pixels.max()) - pixels.min()), atol=1e-2),
+        f"{at}. Python divides before it subtracts. Put the subtraction in brackets: (value - lowest) / ...",
+    )
     require(high <= 1.5, f"{at}. The highest value must become 1. Divide by highest minus lowest.")
     require(
         len(np.unique(given)) > 2,
@@ -176,10 +180,23 @@ def _explain_window(given: np.ndarray, pixels: np.ndarray, is_plate: np.ndarray,
         f"{at}. You took the lowest and the highest value of the middle. There is 1 very bright pixel in it, and it "
         "has become the upper end. Take percentiles.",
     )
+    for source in (pixels, middle):
+        require(
+            not matches(np.clip(pixels, *np.percentile(source, (0.5, 99.5))), 5.0),
+            f"{lowest_to_highest}. You clipped to the window, but the window is not yet 0 to 1: subtract its low end, "
+            "and divide by its width.",
+        )
+    for part in (pixels[fifth:, fifth:], pixels[:-fifth, :-fifth], pixels[fifth:-fifth], pixels[:, fifth:-fifth]):
+        require(
+            not matches(stretched(*np.percentile(part, (0.5, 99.5))), 0.01),
+            f"{at}, and half of the film is darker than {np.median(given):.2f}. You cut off only 2 of the 4 sides. Cut "
+            "at the top, the bottom, the left and the right.",
+        )
     require(
         False,
-        f"{at}, where 1 is wanted. The window should be {low:,.0f} to {high:,.0f}: the percentiles 0.5 and 99.5 of the "
-        "inner 3 fifths. Did you cut off 1 fifth at each of the 4 sides?",
+        f"{at}, and half of the film is darker than {np.median(given):.2f}. The window should be "
+        f"{low:,.0f} to {high:,.0f}: the percentiles 0.5 and 99.5 of the inner 3 fifths. "
+        "Did you cut off 1 fifth at each of the 4 sides?",
     )
 
 
@@ -242,6 +259,21 @@ def _explain_header(given: np.ndarray, film: np.ndarray, header: tuple[float, fl
     require(
         not matches(shown(values, invert=is_inverted, start=0.0)),
         f"{at} your window begins at its centre. It begins half a width below: centre - width / 2.",
+    )
+    require(
+        not matches(shown(slope * (film + intercept), invert=is_inverted)),
+        f"{at} you added the intercept before you multiplied. Multiply by the slope first, then add the intercept.",
+    )
+    wide = np.clip((values - center) / (2 * width) + 0.5, 0, 1)
+    require(
+        not matches(1 - wide if is_inverted else wide),
+        f"{at} your window is twice too wide. It goes from centre - width / 2 to centre + width / 2.",
+    )
+    unscaled = np.clip(values, center - width / 2, center + width / 2)
+    require(
+        not any(np.allclose(given, v, atol=2) for v in (unscaled, -unscaled, 1 - unscaled)),
+        f"{at} your values go from {given.min():.0f} to {given.max():.0f}. You clipped to the window. Now bring the "
+        "window to 0 and 1: subtract its low end, and divide by its width.",
     )
     ranged = minmax(values)
     require(
