@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from cxrlib.course.labs import few_films, maps_lab, network_lab, switch_network, training_losses
 from cxrlib.course.labs import lesson_06 as lab
+from cxrlib.course.labs.lesson_06 import few_films, maps_lab, network_lab, switch_network, training_losses
 from cxrlib.model import build_resnet
 from cxrlib.model.backend import keras
 from cxrlib.training.run import open_run

@@ -8,8 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
 from cxrlib import prepare
-from cxrlib.course.labs import measure_agreement, source_lab, write_collection
-from cxrlib.course.labs.lesson_10 import GUESS, draw_hospital_films
+from cxrlib.course.labs.lesson_10 import GUESS, draw_hospital_films, measure_agreement, source_lab, write_collection
 from cxrlib.course.reader import keep
 
 
