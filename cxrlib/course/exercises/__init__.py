@@ -1,34 +1,10 @@
 """The exercises of the lessons, by name. Each module holds the exercises of one lesson."""
 
-from cxrlib.course.checks import Exercise
-from cxrlib.course.exercises import (
-    lesson_00,
-    lesson_01,
-    lesson_02,
-    lesson_03,
-    lesson_04,
-    lesson_05,
-    lesson_06,
-    lesson_07,
-    lesson_08,
-    lesson_09,
-    lesson_10,
-    lesson_11,
-)
+from importlib import import_module
 
-LESSONS = (
-    lesson_00,
-    lesson_01,
-    lesson_02,
-    lesson_03,
-    lesson_04,
-    lesson_05,
-    lesson_06,
-    lesson_07,
-    lesson_08,
-    lesson_09,
-    lesson_10,
-    lesson_11,
-)
+from cxrlib.course.checks import Exercise
+
+LESSONS = [import_module(f"{__name__}.lesson_{number:02d}") for number in range(12)]
+"""The modules, in the order of the lessons."""
 
 EXERCISES: dict[str, Exercise] = {name: exercise for lesson in LESSONS for name, exercise in lesson.EXERCISES.items()}
