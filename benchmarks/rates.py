@@ -104,7 +104,7 @@ def cold_torch(folder: str, reader: str) -> float:
 
 
 def cold_decoder(folder: str) -> float:
-    """Time the minimum that any reader must do: imdecode and an area resize, on two threads."""
+    """Time what any reader with OpenCV must do: imdecode and an area resize, on two threads."""
     import cv2
 
     cv2.setNumThreads(1)

@@ -216,13 +216,19 @@ def mutate(data: bytes, donor: bytes, rng: np.random.Generator, *, text: bool) -
     return bytes(damaged)
 
 
-def mutate_lines(data: bytes, rng: np.random.Generator) -> bytes:
-    """Damage the lines of pixels that a PNG's data are inflated to."""
+def parts(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the kind and the body of each chunk of a PNG."""
     chunks, place = [], 8
     while place < len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         chunks.append((kind, data[place + 8 : place + 8 + length]))
         place += 12 + length
+    return chunks
+
+
+def mutate_lines(data: bytes, rng: np.random.Generator) -> bytes:
+    """Damage the lines of pixels that a PNG's data are inflated to."""
+    chunks = parts(data)
     stream = b"".join(body for kind, body in chunks if kind == b"IDAT")
     lines = zlib.decompressobj().decompress(stream)  # a decompressobj, because the end of some real films is missing
     before = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS")]
@@ -409,6 +415,55 @@ def read_films(folder: Path, first: int, last: int, report) -> None:
         report(seed, name[-3:] if name[-3:] != "dcm" else name, lambda path=path, rng=rng: check_film(path, rng))
 
 
+def read_gray(folder: Path, first: int, last: int, report) -> None:
+    """Damage 8-bit gray PNG, which one decoder reads first and OpenCV only after it, and compare the two."""
+    odd = os.environ.get("CXR_ODD_DATA")
+    films = {name: data for name, data in simulated_films().items() if name == "L.png"}
+    flat = film(bits=8).astype(np.uint8)
+    for level in (1, 6, 9):  # OpenCV chooses other filters and blocks at each
+        films[f"{level}.png"] = cv2.imencode(".png", flat, [cv2.IMWRITE_PNG_COMPRESSION, level])[1].tobytes()
+    if odd:
+        films |= {name: data for name, data in real_films(Path(odd)).items() if name.startswith("small-")}
+    names = [name for name, data in films.items() if data[24:29] == b"\x08\0\0\0\0"]
+    folder.mkdir(exist_ok=True)
+    for seed in range(first, last):
+        rng = np.random.default_rng([seed, 3])
+        data = films[rng.choice(names)]
+        data = mutate_lines(data, rng) if rng.random() < 0.4 else with_checksums(mutate(data, data, rng, text=False))
+        path = folder / "input.png"
+        path.write_bytes(data)
+        report(seed, "gray", lambda path=path: compare_with_opencv(path))
+
+
+def compare_with_opencv(path: Path) -> None:
+    """Read a film, and check that it has the pixels that OpenCV reads.
+
+    OpenCV also compares a checksum inside the compressed pixels. A film that it refuses may be
+    read if the compressed pixels can be inflated to all lines of the picture without that.
+    """
+    from cxrlib.errors import InputError
+    from cxrlib.images.headers import read_png
+    from cxrlib.images.png_jpeg import decode_picture
+
+    data = path.read_bytes()
+    try:
+        size, _, kept = read_png(data, ())
+        expected = cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (ValueError, InputError, cv2.error):
+        expected = None
+    try:
+        pixels, *_ = decode_picture(path, data, (), ())
+    except InputError:
+        is_read = expected is not None and expected.shape == (size.rows, size.columns)
+        assert not is_read or not data.startswith(b"\x89PNG\r\n\x1a\n")
+        raise
+    if expected is None:
+        stream = b"".join(body for kind, body in parts(kept) if kind == b"IDAT")
+        assert len(zlib.decompressobj(-15).decompress(stream[2:])) >= pixels.shape[0] * (pixels.shape[1] + 1)
+    elif expected.ndim == 2:
+        np.testing.assert_array_equal(pixels, expected)
+
+
 def read_tables(folder: Path, first: int, last: int, report, *, networks: bool = False) -> None:
     """Damage tables and settings, or networks, and read them."""
     make_folders(folder / "whole")
@@ -510,7 +565,8 @@ def main(kind: str, folder: Path, first: int, last: int) -> None:
         slowest = max(slowest, ((time.process_time() - start) / reference, seed))
         outcomes[f"{name} {outcome}"] += 1
 
-    readers = {"films": read_films, "tables": read_tables, "networks": lambda *a: read_tables(*a, networks=True)}
+    readers = {"films": read_films, "gray": read_gray, "tables": read_tables}
+    readers["networks"] = lambda *a: read_tables(*a, networks=True)
     readers[kind](folder, first, last, report)
     stop_children()
     result = {"outcomes": outcomes, "failures": failures, "slowest": slowest}

@@ -1,4 +1,6 @@
+import re
 import tempfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -35,7 +37,9 @@ def test_images_are_what_the_reader_gives_in_memory_and_on_disk(cohort, tmp_path
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for limit in (batches.MEMORY_LIMIT, 0):
         monkeypatch.setattr(batches, "MEMORY_LIMIT", limit)
-        images = load_images(cohort.files, size=48)
+        size = re.escape(f"{len(cohort.files)} films of 48 px need 0.0 GB: they are kept in a file in {tmp_path}, ")
+        with nullcontext() if limit else pytest.warns(batches.FilmsOnDiskWarning, match=size):
+            images = load_images(cohort.files, size=48)
         assert images.dtype == np.uint16
         assert isinstance(images, np.memmap) == (limit == 0)
         for image, path in zip(images, cohort.files, strict=True):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -213,7 +214,10 @@ def test_images_that_do_not_fit_are_refused_before_they_are_written(small_disk, 
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     monkeypatch.setattr(batches, "MEMORY_LIMIT", 0)
     files = read_cohort(sim_cohort).files
-    with pytest.raises(OSError, match=r"bytes of images cannot be kept \(No space left on device\)"):
+    with (
+        pytest.warns(batches.FilmsOnDiskWarning, match=f"in {re.escape(str(disk))}, which has 0.0 GB free"),
+        pytest.raises(OSError, match=r"bytes of images cannot be kept \(No space left on device\)"),
+    ):
         load_images(files, size=256)
     assert list(disk.iterdir()) == []
 

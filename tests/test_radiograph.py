@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from cxrlib.errors import InputError
-from cxrlib.images import headers
+from cxrlib.images import headers, png_jpeg
 from cxrlib.images.film_facts import FilmWarning
 from cxrlib.images.formats import name_format
 from cxrlib.images.pixels import minmax, percentile, pixel_digest, resize_to_square
@@ -32,6 +32,19 @@ def test_every_8_bit_png_mode_reads_as_the_same_film(tmp_path, film):
     image = read_image(save(tmp_path, film, mode="P"))
     assert image.shape == (96, 80)
     assert np.abs(image - minmax(film)).max() < 0.15  # a palette of 216 colours is coarse
+
+
+def test_a_gray_film_is_read_by_opencv_where_the_faster_decoder_fails(tmp_path, film, monkeypatch):
+    class Panic(BaseException):
+        """What Rust raises is no Exception."""
+
+    def fail(data):
+        raise Panic
+
+    path = save(tmp_path, film)
+    fast = read_image(path)
+    monkeypatch.setattr(png_jpeg.imgrs.Image, "open", fail)
+    np.testing.assert_array_equal(read_image(path), fast)
 
 
 def test_16_bit_png_keeps_its_depth(tmp_path):

@@ -89,12 +89,15 @@ def test_a_session_is_silent():
 
 
 LEAN = """
+import gc
 import sys
-from cxrlib.model.session import UNUSED, start_session, without_unused_packages
+from cxrlib.model.session import UNUSED, quick_loading, start_session
 import matplotlib
-with without_unused_packages():
+with quick_loading():
     start_session(1)
-print(sorted({"jax", "sklearn"} & set(sys.modules)), sys.modules["matplotlib"] is matplotlib)
+    assert not gc.isenabled()
+assert gc.isenabled() and gc.get_freeze_count()
+print(sorted({"IPython", "jax", "sklearn"} & set(sys.modules)), sys.modules["matplotlib"] is matplotlib)
 import sklearn.linear_model
 import matplotlib.pyplot
 from cxrlib.evaluation.heat_maps import grad_cam
@@ -102,7 +105,7 @@ from cxrlib.evaluation.heat_maps import grad_cam
 
 
 def test_the_command_line_loads_keras_without_what_nothing_uses():
-    """What was hidden can be imported afterwards, and what was loaded before stays."""
+    """What was hidden can be imported afterwards, what was loaded before stays, and the collector works again."""
     assert run_python(LEAN) == ("[] True", "")
 
 

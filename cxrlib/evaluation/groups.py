@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # it imports scipy.stats, which takes half a second, at the first use
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
 
 from cxrlib.errors import InputError
 from cxrlib.evaluation.estimate import (
@@ -99,7 +99,7 @@ def check_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
         if column not in possible:
             found = ", ".join(possible) or "none to group by"
             raise InputError(f"films cannot be grouped by {column!r:.80}; the columns of the cohort are: {found}")
-        if (num_groups := _name_groups(table, column).nunique()) > MAX_GROUPS:
+        if (num_groups := name_groups(table, column).nunique()) > MAX_GROUPS:
             raise InputError(
                 f"films cannot be grouped by {column}: it has {num_groups:,} different values, and at most "
                 f"{MAX_GROUPS} groups can be compared"
@@ -131,7 +131,7 @@ def measure_groups(
     """
     groups_of_column = {}
     for column in [name for name in columns if name in table]:
-        films = _name_groups(table, column), table["label"], scores, threshold, table["patient_id"]
+        films = name_groups(table, column), table["label"], scores, threshold, table["patient_id"]
         groups = []
         for name, n, n_finding, auc, sensitivity, specificity in _measure(*films):
             is_enough = n_finding >= MIN_FILMS, n - n_finding >= MIN_FILMS
@@ -141,8 +141,8 @@ def measure_groups(
     return groups_of_column
 
 
-def _name_groups(table: pd.DataFrame, column: str) -> pd.Series:
-    """Return the group of each film, missing where it is not known."""
+def name_groups(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return the group of each film by a column of the table, missing where it is not known. Ages are grouped."""
     values = table[column]
     if column == "age":
         edges = [*AGES.values(), np.inf]
@@ -293,8 +293,8 @@ def homogeneity(estimates: Sequence[Estimate]) -> float:
     if np.ptp(values) == 0:
         return 1.0
     # the sum is convex, and smallest between the lowest and the highest value
-    smallest = optimize.minimize_scalar(misfit, bounds=(values.min(), values.max()), method="bounded").fun
-    return float(stats.chi2.sf(smallest, len(values) - 1))
+    smallest = scipy.optimize.minimize_scalar(misfit, bounds=(values.min(), values.max()), method="bounded").fun
+    return float(scipy.stats.chi2.sf(smallest, len(values) - 1))
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> np.ndarray:

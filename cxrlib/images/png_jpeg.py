@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
+import imgrs
 import numpy as np
 from PIL import Image
 
@@ -19,6 +21,10 @@ COLOR_SPREAD = 0.1
 
 MAX_COLOR_FRACTION = 0.001
 """A picture with a larger fraction of coloured pixels counts as a picture in colour. It is our choice."""
+
+
+_IHDR_REST, _GRAY8 = slice(24, 29), b"\x08\0\0\0\0"  # 8 bits, gray, deflate, the usual filters, not interlaced
+_SECOND_KIND = slice(37, 41)  # the kind of the second part; a part tRNS would come before IDAT
 
 
 def decode_picture(
@@ -69,16 +75,34 @@ def decode_picture(
     except ValueError as error:
         found = f"{len(data):,} bytes, beginning with {data[:4]!r}"
         raise InputError(f"{path}: not a readable PNG, JPEG or DICOM file ({found}): {error}") from None
-    try:  # OpenCV, because Pillow reduces 16-bit colour to 8 bits
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
+    pixels = _decode_gray8(data) if name == "PNG" else None
+    if pixels is None:
+        with suppress(cv2.error):  # OpenCV, because Pillow reduces 16-bit colour to 8 bits
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (size.rows, size.columns):
         raise InputError(f"{path}: the file is damaged or cut off: {_damage(data)}")
     if pixels.ndim == 2:
         return _turn(pixels, size.orientation), (), texts if pixels.dtype == np.uint16 else {}
     gray, warnings = _to_gray(path, pixels, "color" in accept)
     return _turn(gray, size.orientation), warnings, {}
+
+
+def _decode_gray8(data: bytes) -> np.ndarray | None:
+    """Return the pixels (H, W) of an 8-bit gray PNG, in half the time of OpenCV; None if they cannot be decoded so.
+
+    `data` is what `read_png` keeps. That function has compared the checksum of every
+    part. The second checksum, inside the compressed pixels, is not compared.
+    """
+    if data[_IHDR_REST] != _GRAY8 or data[_SECOND_KIND] != b"IDAT":
+        return None
+    try:
+        picture = imgrs.Image.open(data)
+        columns, rows = picture.size
+        return np.frombuffer(picture.to_bytes(), np.uint8).reshape(rows, columns)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # imgrs is written in Rust, and a panic of Rust is no Exception
+        return None
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:

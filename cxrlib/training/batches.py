@@ -1,7 +1,9 @@
 """From a cohort to batches: films are read once, kept in 16 bits, and augmented anew in each epoch."""
 
 import os
+import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = 2 << 30
 """Bytes of images that are kept in memory; a larger array is kept in a file. 100,000 films of 160 px need 5 GB."""
+
+
+class FilmsOnDiskWarning(UserWarning):
+    """The films that are about to be read do not fit into `MEMORY_LIMIT`."""
+
 
 MAX_WORKERS = 8
 """Threads that make batches. Each thread has up to four batches ready, which on many cores would fill the memory."""
@@ -94,8 +101,9 @@ def load_films(
 ) -> Films:
     """Read films with `open_radiograph` into one array of 16 bits.
 
-    An array larger than `MEMORY_LIMIT` lives in a temporary file. The file has no
-    name, and disappears with the process.
+    An array larger than `MEMORY_LIMIT` lives in a temporary file, in the folder that
+    ``tempfile.gettempdir()`` names (``cxr train --cache FOLDER``). The file has no name,
+    and disappears with the process.
 
     Parameters
     ----------
@@ -126,10 +134,15 @@ def load_films(
         A file is refused by `open_radiograph` or by `check`.
     OSError
         The disk has no space for the temporary file.
+
+    Warns
+    -----
+    FilmsOnDiskWarning
+        The array lives in a file. The sentence says how large it is, and where.
     """
     images = _allocate((len(files), size, size))
     film_ids: list[str] = []
-    warnings: list[tuple[FilmWarning, ...]] = []
+    found: list[tuple[FilmWarning, ...]] = []
     refused: dict[int, str] = {}
 
     def read(path: Path) -> tuple[np.ndarray, str, tuple[FilmWarning, ...]] | str:
@@ -148,8 +161,8 @@ def load_films(
             continue
         images[len(film_ids)], film_id, unusual = result
         film_ids.append(film_id)
-        warnings.append(unusual)
-    return Films(images[: len(film_ids)], film_ids, warnings, refused)
+        found.append(unusual)
+    return Films(images[: len(film_ids)], film_ids, found, refused)
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:
@@ -157,6 +170,14 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
     num_bytes = int(np.prod(shape)) * np.dtype(np.uint16).itemsize
     if num_bytes <= MEMORY_LIMIT:
         return np.empty(shape, np.uint16)
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    warnings.warn(
+        f"{shape[0]:,} films of {shape[1]} px need {num_bytes / 1e9:.1f} GB: they are kept in a file in {folder}, "
+        f"which has {free / 1e9:.1f} GB free; --cache names another folder",
+        FilmsOnDiskWarning,
+        stacklevel=3,
+    )
     with tempfile.TemporaryFile() as file:
         if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
             # takes the whole space on the disk now: on a full disk, writing to a mapped file kills the process
@@ -164,7 +185,7 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
                 os.posix_fallocate(file.fileno(), 0, num_bytes)
             except OSError as error:
                 message = f"{num_bytes:,} bytes of images cannot be kept ({error.strerror})"
-                raise OSError(error.errno, message, tempfile.gettempdir()) from None
+                raise OSError(error.errno, message, folder) from None
         return np.memmap(file, np.uint16, mode="w+", shape=shape)  # the mapping stays when the file is closed
 
 

@@ -64,8 +64,6 @@ NO_FILM_IDS = (
     "the run is of an earlier version that kept no ids of films, so copies of its training films under other names "
     "are not found"
 )
-CHOSEN_ON = "Its epoch and its threshold were chosen on them"
-EPOCH_CHOSEN_ON = "Its epoch was chosen on them"
 
 
 @dataclass(frozen=True)
@@ -192,6 +190,16 @@ class Run:
         history = self.history
         row = history["val_auc"].idxmax() if self.recipe.keep == "best" else history.index[-1]
         return int(history.loc[row, "epoch"])
+
+    @property
+    def chosen_on_val(self) -> str:
+        """What the validation films of the training chose, in words that "on them" or "on these films" can follow."""
+        has_best, has_threshold = self.recipe.keep == "best", self.operating_point.is_of_training
+        if has_best and has_threshold:
+            return "Its epoch and its threshold were chosen"
+        if has_best or has_threshold:
+            return f"Its {'epoch' if has_best else 'threshold'} was chosen"
+        return "Neither its epoch nor its threshold was chosen"
 
     @property
     def blended_auc(self) -> float | None:
@@ -516,10 +524,9 @@ class Run:
             is_copy = agree(detail_signs(films.images), self.details) & is_new.to_numpy()
         first_of = lambda is_one: "".join(f" (first: {path})" for path in table["path"][is_one].head(1))
         renamed = _under_other_names(table[is_chosen_on], chosen_on)
-        chosen = CHOSEN_ON if self.operating_point.is_of_training else EPOCH_CHOSEN_ON
         reasons = (
             (is_trained_on, f"are training films of the run{_under_other_names(table[is_trained_on], trained_on)}"),
-            (is_chosen_on, f"are validation films of the run{renamed}. {chosen}"),
+            (is_chosen_on, f"are validation films of the run{renamed}. {self.chosen_on_val} on them"),
             (is_relabelled, f"had another label in the training{first_of(is_relabelled)}"),
             (is_patient_met, "have the same patient_id as a training film. They may show the same patient"),
             (is_copy, f"look like copies of training films{first_of(is_copy)}"),

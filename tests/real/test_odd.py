@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from cxrlib.errors import InputError
+from cxrlib.images.png_jpeg import decode_picture
 from cxrlib.images.radiograph import open_radiograph, read_image
 
 FOLDER = os.environ.get("CXR_ODD_DATA")
@@ -23,6 +25,15 @@ def test_all_originals_are_read_to_one_channel():
         assert opened.image.dtype == np.float32
         assert 0 <= opened.image.min() < opened.image.max() <= 1
         assert opened.warnings == ()
+
+
+def test_pixels_are_those_of_opencv():
+    paths = sorted([*(ODD / "originals").glob("*.png"), *Path(os.environ.get("CXR_REAL_DATA", ODD)).rglob("0*.png")])
+    assert len(paths) > 50
+    for path in paths:
+        pixels, *_ = decode_picture(path, path.read_bytes(), (), ())
+        expected = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(pixels, expected if expected.ndim == 2 else expected[..., 1])
 
 
 def test_monochrome1_is_inverted():

@@ -8,7 +8,8 @@ from cxrlib.images.headers import MAX_SIDE
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "batch"), [("films", 20_000, 5000), ("tables", 2000, 500), ("networks", 200, 50)]
+    ("kind", "count", "batch"),
+    [("films", 20_000, 5000), ("gray", 20_000, 10_000), ("tables", 2000, 500), ("networks", 200, 50)],
 )
 def test_damaged_files_become_images_or_refusals(tmp_path, short, kind, count, batch):
     """In several processes, because Keras keeps some memory of every network that it has built."""
