@@ -1,19 +1,24 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from in_process import cxr
 
-from cxrlib.cli import output
+import cxrlib
+from cxrlib.cli import commands, output
 from cxrlib.cohorts.cohort import read_cohort
+from cxrlib.training import batches
 from cxrlib.training.comparison import compare
 from cxrlib.training.run import NO_MANIFEST
 
@@ -59,6 +64,19 @@ def test_the_whole_path(two_folders, tmp_path):
     assert second["operating_point"] is None
     assert second["finding"] is True
     assert "threshold" in cxr("predict", film, "--run", run).stdout
+
+
+def test_films_that_exceed_the_memory_go_where_the_user_says(tiny_run, sim_cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)  # restored afterwards
+    monkeypatch.setattr(batches, "MEMORY_LIMIT", 0)
+    in_memory = json.loads(cxr("evaluate", tiny_run.folder, sim_cohort, "--json").stdout)
+    done = cxr("evaluate", tiny_run.folder, sim_cohort, "--json", "--cache", tmp_path)
+    assert json.loads(done.stdout) == in_memory
+    assert f"they are kept in a file in {tmp_path}, which has " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    refused = cxr("evaluate", tiny_run.folder, sim_cohort, "--cache", tmp_path / "none", check=False)
+    assert refused.returncode == 2
+    assert f"--cache is {tmp_path / 'none'}; it must be a folder in which files can be made" in refused.stderr
 
 
 def test_tables_print_the_figures_of_the_json(tiny_run, sim_cohort, capsys):
@@ -132,14 +150,12 @@ def test_mistakes_end_in_a_sentence_and_exit_code_2(two_folders, tmp_path, film)
     out, bare = tmp_path / "out", two_folders
     rows = [
         (("prepare", tmp_path / "absent", out), "absent: no such folder"),
-        (("prepare", bare, out, "--size", "3"), "--size"),
         (("train", tmp_path / "absent", out), "no such folder"),
         (("train", bare, out, "--recipe", "modern"), "neither default nor classic"),
         (("train", tmp_path / "one", out), "nofinding"),
         (("train", tmp_path / "constant", out), "constant image"),
         (("evaluate", tmp_path / "absent", bare), "no such folder"),
         (("predict", "x.png", "--run", bare), "not a run folder"),
-        (("predict", "x.png", "--run", bare, "--threshold", "2"), "--threshold"),
     ]
     for words, message in rows:
         done = cxr(*words, check=False)
@@ -152,6 +168,83 @@ def test_mistakes_end_in_a_sentence_and_exit_code_2(two_folders, tmp_path, film)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("cxr: ")
     assert message in done.stderr
+
+
+def test_words_that_a_command_does_not_take_are_answered_in_one_sentence():
+    """It says what was found, what is needed and where."""
+    number = "it must be a whole number of at least 8; see cxr prepare --help"
+    for words, message in (
+        (("prepare", "a", "b", "--size", "3"), f"--size is '3'; {number}"),
+        (("prepare", "a", "b", "--size", "x\ny"), f"--size is 'x\\ny'; {number}"),
+        (
+            ("predict", "a", "--threshold", 2),
+            "--threshold is '2'; it must be a number from 0 to 1; see cxr predict --help",
+        ),
+        (
+            ("predict", "a", "--accept", "all"),
+            "--accept is 'all'; it must be color, modality or unlike; see cxr predict --help",
+        ),
+        (("fetch", "x", "y"), "NAME is 'x'; it must be chestmnist, nih-sample or nih; see cxr fetch --help"),
+        (
+            ("simulate", "a", "--label-noise", 0, "x"),
+            "--label-noise is 'x'; it must be 2 numbers; see cxr simulate --help",
+        ),
+        (("simulate", "a", "--label-noise", 0), "--label-noise needs 2 values after it"),
+        (("prepare", "a", "b", "--size"), "--size needs a value after it"),
+        (("train", "a", "b", "--resume=1"), "--resume takes no value, so leave out the = and what follows it"),
+        (("train", "a"), "RUN is missing; cxr train needs COHORT and RUN, for example: cxr train cohort run"),
+        (
+            ("train", "a", "b", "--sise", 3),
+            "cxr train has no option '--sise' (did you mean --size?); see cxr train --help",
+        ),
+        (
+            ("train", "a", "b", "c d"),
+            "'c d' is too much; cxr train takes COHORT and RUN; put a name with spaces in quotes; see cxr train --help",
+        ),
+        (("trian", "a"), "there is no command 'trian' (did you mean train?); see cxr --help"),
+        (("--size",), "cxr has no option '--size'; see cxr --help"),
+    ):
+        done = cxr(*words, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"cxr: {message}\n"), words
+
+
+def test_each_option_has_a_sentence_and_each_command_an_example_that_it_understands():
+    """rich takes [words] in brackets for a style, and would not show them."""
+    for name, command in typer.main.get_command(commands.app).commands.items():
+        *_, last = examples = command.epilog.split("\n$ ")[1:]
+        for parameter in command.params:
+            assert parameter.help.endswith("."), (name, parameter.name)
+            assert parameter.help[0].isupper() or parameter.help.startswith("16-bit")
+            assert "[" not in parameter.help
+        for example in examples:
+            words = shlex.split(example)
+            assert words[:2] == ["cxr", name]
+            command.make_context(name, words[2:], resilient_parsing=False)
+        assert last in " ".join(cxr(name, "--help").stdout.split())
+
+
+def test_the_help_and_the_version():
+    shown = cxr("--help")
+    assert all(re.search(rf"^. {name} ", shown.stdout, re.MULTILINE) for name in ("fetch", "train", "predict"))
+    assert cxr("--version").stdout == f"cxrlib {cxrlib.__version__}\n"
+    alone = cxr(check=False)
+    assert (alone.returncode, alone.stdout.rstrip(), alone.stderr) == (2, shown.stdout.rstrip(), "")
+
+
+def test_what_to_do_next_is_shown_on_stderr_where_nobody_asked_for_quiet_or_json(tiny_run, sim_cohort, tmp_path):
+    copy, out = tmp_path / "a copy", tmp_path / "films"
+    threshold = ("threshold", tiny_run.folder, "--cohort", sim_cohort, "--sensitivity", 0.5, "--out")
+    simulate = ("simulate", "--films", 4, "--prevalence", 0.5, "--size", 32)
+    for words, line in (
+        ((*threshold, copy), f"next: cxr predict FILMS --run '{copy}'"),
+        ((*simulate, out), f"next: cxr train {out} RUN"),
+        ((*threshold, tmp_path / "json", "--json"), None),
+        ((*simulate, tmp_path / "quiet", "--quiet"), None),
+    ):
+        done = cxr(*words)
+        assert "next: " not in done.stdout
+        shown = [text for text in done.stderr.splitlines() if text.startswith("next: ")]
+        assert shown == ([line] if line else []), words
 
 
 def test_help_and_import_load_no_large_package():

@@ -21,18 +21,19 @@ CXR = [sys.executable, "-m", "cxrlib.cli"]
 STEPS = 5  # of an epoch of TINY on the simulated cohort
 
 
-def in_terminal(*words):
+def in_terminal(*words, code=0, **environment):
     """Run a command in a terminal of 120 columns; return the lines that were seen there, each bar's every state."""
+    env = os.environ | {"NO_COLOR": "", "TERM": "xterm"} | environment
     pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
-    with subprocess.Popen([*CXR, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen([*CXR, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
         seen = b""
         with io.FileIO(ours) as terminal:
             while chunk := read(terminal):
                 seen += chunk
-    assert process.returncode == 0, seen.decode()
+    assert process.returncode == code, seen.decode()
     return [line for line in re.split(r"[\r\n]+", seen.decode()) if line.strip()]
 
 
@@ -97,7 +98,23 @@ def test_a_terminal_has_a_bar_with_the_time_left(sim_cohort, tmp_path):
         first, last = first_and_last(lines, what)
         assert re.fullmatch(bar(what, 0, films, "films", r"\?"), first)
         assert re.fullmatch(bar(what, films, films, "films", "00:00"), last)
-        assert "effusion" in lines[-1]  # the result has a line of its own
+        assert "effusion" in lines[-2]  # the result has a line of its own
+        assert lines[-1] == f"next: cxr train {words[2] if what == 'preparing' else words[1]} RUN"
+
+
+def test_findings_warnings_and_errors_have_a_colour_in_a_terminal_and_nowhere_else(tiny_run, sim_cohort, tmp_path):
+    """NO_COLOR (https://no-color.org) and pipes take it away. The words are the same."""
+    film = next((sim_cohort / "effusion").iterdir())
+    words = ("predict", film, tmp_path / "none.png", "--run", tiny_run.folder, "--threshold", 0, "--quiet")
+    colored, plain = in_terminal(*words, code=1), in_terminal(*words, code=1, NO_COLOR="1")
+    assert [re.sub(r"\x1b\[\d*m", "", line) for line in colored] == plain
+    for text in ("effusion", "cxr: "):
+        (line,) = [line for line in colored if "\x1b[" in line and text in re.findall(r"m([^\x1b]+)\x1b\[0m", line)]
+        assert "\x1b[31m" in line
+    assert not any("\x1b" in line for line in plain)
+    piped = cxr(*words, check=False)
+    assert "\x1b" not in piped.stdout + piped.stderr
+    assert sorted((piped.stdout + piped.stderr).splitlines()) == sorted(plain)
 
 
 def test_a_resumed_training_is_shown_from_where_it_was(cut, sim_cohort, recipe):
@@ -122,7 +139,7 @@ def test_without_a_terminal_there_are_a_few_lines_with_the_time_left(long_work, 
         ),
     ):
         done = cxr(*words)
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("reading: ")]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith(("reading: ", "next: "))]
         matches = [re.fullmatch(pattern, line) for line in lines]
         assert all(matches), lines
         counts = [int(match[1]) for match in matches]

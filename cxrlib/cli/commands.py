@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrlib import __version__
 from cxrlib.cli import options, output
 from cxrlib.cli.progress import Console, tensorboard_logs
 from cxrlib.cli.streams import read_names, standard_streams
 from cxrlib.errors import InputError
-from cxrlib.model.session import start_session, without_unused_packages
+from cxrlib.model.session import quick_loading, start_session
 
 if TYPE_CHECKING:
     from cxrlib.cohorts.cohort import Cohort
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Find an anomaly in chest X-rays: from a folder of films to an operating point.",
+    epilog=options.examples("cxr predict film.png", "cxr train --help"),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",  # the help has groups; typer draws it with rich, which is imported for --help alone
 )
+TABLE, FOLDERS, FAULTS = "A table of labels", "Folders of your own", "Faults of real collections"
+RULE, PROCESS = "Rule (choose one)", "How the training runs"
+MAKE_COHORT, MAKE_NETWORK, USE_NETWORK = "Get films", "Train and measure a network", "Use a network"
 
 SIMULATED_ONLY = (
     "this is the network that comes with cxrlib: it was trained on simulated films alone, has seen no patient, and "
@@ -44,14 +49,37 @@ SIMULATED_COPY = (
 NO_TEST_SCORES = "the cohort has no test films of both classes, so there are no test figures"
 
 
-@app.command(help="Fetch public films, or check those that are there. An interrupted download continues.")
+def show_version(is_asked: bool) -> None:
+    """Show the version and end, if ``--version`` is given."""
+    if is_asked:
+        output.show(f"cxrlib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def cxr(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command(
+    help="Fetch public films, or check those that are there. An interrupted download continues.",
+    epilog=options.examples("cxr fetch chestmnist downloads --size 128"),
+    rich_help_panel=MAKE_COHORT,
+)
 def fetch(
     context: typer.Context,
     name: Annotated[
-        options.Collection, typer.Argument(help="ChestMNIST from Zenodo, or NIH's sample or full set from Kaggle.")
+        options.Collection,
+        typer.Argument(metavar="NAME", help="Choose ChestMNIST from Zenodo, or NIH's sample or full set from Kaggle."),
     ],
-    out: Annotated[Path, typer.Argument(help="The folder for the films.")],
-    size: Annotated[int, typer.Option(help="Side of ChestMNIST's films in pixels: 28, 64, 128 or 224.")] = 28,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Write the films into this folder.")],
+    size: Annotated[
+        int, typer.Option(help="Take ChestMNIST's films with this side in pixels: 28, 64, 128 or 224.")
+    ] = 28,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr fetch``."""
@@ -63,62 +91,103 @@ def fetch(
     fetched = fetch_films(name.value, out, size=size, notify=console.note, progress=console.byte_bar("fetching"))
     for terms in fetched.terms:
         output.show(f"terms: {terms}", err=True)  # even if quiet: whoever uses the films must know them
-    size_option = f" --size {size}" if name is options.Collection.chestmnist else ""
+    size_option = ("--size", size) if name is options.Collection.chestmnist else ()
     output.show(f"{fetched.path}: {'was there, and is whole' if fetched.was_there else 'fetched and checked'}")
-    output.show(f"next: cxr prepare {fetched.path} COHORT{size_option}")
+    console.show_next("prepare", fetched.path, "COHORT", *size_option)
 
 
-@app.command(help="Make a cohort of films of one size: 16-bit PNG in two class folders, and cohort.csv.")
+@app.command(
+    help="Make a cohort of films of one size: 16-bit PNG in two class folders, and cohort.csv.",
+    epilog=options.examples(
+        "cxr prepare downloads/nih cohort", "cxr prepare films cohort --positive sick --negative healthy"
+    ),
+    rich_help_panel=MAKE_COHORT,
+)
 def prepare(
     context: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(
-            help="NIH ChestX-ray14 or CheXpert as published, ChestMNIST's .npz, a folder with two class folders, or "
-            "films that a table names."
+            metavar="SOURCE",
+            help="Read NIH ChestX-ray14 or CheXpert as published, ChestMNIST's .npz, a folder with two class folders, "
+            "or films that a table names.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="A new folder, or one that an interrupted prepare began.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="Write the cohort into this folder. It is new, or an interrupted prepare began it."
+        ),
+    ],
     finding: Annotated[
         str | None,
-        typer.Option(help='The collection\'s own word, such as "Pleural Effusion".  [default: Effusion]'),
+        typer.Option(
+            help='Look for this finding, in the collection\'s own word: "Pleural Effusion". Without it: Effusion.'
+        ),
     ] = None,
     against: Annotated[
-        options.Against, typer.Option(help="The other class: films labelled No Finding, or all other films.")
+        options.Against, typer.Option(help="Take as the other class the films labelled No Finding, or all other films.")
     ] = options.Against.nofinding,
     class_as: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="NAME", help="The name of the finding's class, as in other collections: lung_opacity."
+            "--as", metavar="NAME", help="Call the finding's class by this name, as in other collections: lung_opacity."
         ),
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="The table of labels: a .csv or .csv.gz file.")] = None,
-    path_column: Annotated[str | None, typer.Option(help="Its column with the paths or names of the films.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Read the labels from this .csv or .csv.gz file.", rich_help_panel=TABLE)
+    ] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="Find the paths or names of the films in this column.", rich_help_panel=TABLE)
+    ] = None,
     label_column: Annotated[
         str | None,
         typer.Option(
-            help="Its column with 1, 0, -1 (uncertain) or nothing, or with the names of findings.  [default: the "
-            "column with the name of the finding]"
+            help="Find the labels in this column: 1, 0, -1 (uncertain) or nothing, or the names of findings. Without "
+            "it, the column with the name of the finding is used.",
+            rich_help_panel=TABLE,
         ),
     ] = None,
-    patient_column: Annotated[str | None, typer.Option(help="Its column with the patients.")] = None,
+    patient_column: Annotated[
+        str | None, typer.Option(help="Find the patients in this column.", rich_help_panel=TABLE)
+    ] = None,
     view_column: Annotated[
-        list[str], typer.Option(help="Its column with the views. You can give it several times.")
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="Find the views in this column. You can give it several times.",
+            rich_help_panel=TABLE,
+        ),
     ] = [],  # noqa: B006 (typer makes a new list for each call)
     uncertain: Annotated[
-        options.Uncertain, typer.Option(help="What becomes of films with an uncertain label.")
+        options.Uncertain,
+        typer.Option(help="Say what becomes of films with an uncertain label.", rich_help_panel=TABLE),
     ] = options.Uncertain.ignore,
-    positive: Annotated[str | None, typer.Option(help="The folder of films with the finding.")] = None,
-    negative: Annotated[
-        str | None, typer.Option(help="The folder of films without it, or the table's word for No Finding.")
+    positive: Annotated[
+        str | None, typer.Option(help="Take the films with the finding from this folder.", rich_help_panel=FOLDERS)
     ] = None,
-    size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 256,
+    negative: Annotated[
+        str | None,
+        typer.Option(
+            help="Take the films without it from this folder. With a table: its word for No Finding.",
+            rich_help_panel=FOLDERS,
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(min=8, help="Make the images this many pixels wide and high.")] = 256,
     normalize: Annotated[
-        options.Normalize, typer.Option(help="What becomes 0 and 1: the darkest and brightest pixel, or percentiles.")
+        options.Normalize,
+        typer.Option(help="Say what becomes 0 and 1: the darkest and brightest pixel, or percentiles."),
     ] = options.Normalize.minmax,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, if the source has no split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Split the patients with this random seed, if the source has no split.")
+    ] = 0,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Leave out films that a table names but that are not there.")
+        bool,
+        typer.Option(
+            "--allow-missing",
+            help="Leave out films that a table names but that are not there.",
+            rich_help_panel=options.FILMS,
+        ),
     ] = False,
     keep_laterals: options.KeepLaterals = False,
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
@@ -163,31 +232,48 @@ def prepare(
         )
     rejected = f"{len(prepared.rejected):,} rejected" + (" (rejected.csv)" if len(prepared.rejected) else "")
     output.show(f"{out}: {counts}; {rejected}")
+    console.show_next("train", out, "RUN")
 
 
-@app.command(help="Simulate a cohort of chest films with exact truth.")
+@app.command(
+    help="Simulate a cohort of chest films with exact truth.",
+    epilog=options.examples("cxr simulate films --films 200 --prevalence 0.3"),
+    rich_help_panel=MAKE_COHORT,
+)
 def simulate(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
-    films: Annotated[int, typer.Option(min=2, help="Number of films.")] = 1107,
-    finding: Annotated[options.Simulated, typer.Option(help="What to look for.")] = options.Simulated.effusion,
-    prevalence: Annotated[float, typer.Option(help="Fraction of the films filed under the finding.")] = 0.0967,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Write the cohort into this new folder.")],
+    films: Annotated[int, typer.Option(min=2, help="Simulate this many films.")] = 1107,
+    finding: Annotated[options.Simulated, typer.Option(help="Simulate this finding.")] = options.Simulated.effusion,
+    prevalence: Annotated[
+        float, typer.Option(help="File this fraction of the films under the finding, for example 0.3.")
+    ] = 0.0967,
     label_noise: Annotated[
         tuple[float, float],
-        typer.Option(help="Fraction filed under the finding without it, and fraction filed as nofinding with it."),
+        typer.Option(
+            help="File this fraction of the films without the finding under it, and this fraction of those with it "
+            "as nofinding, for example 0.1 0.2.",
+            rich_help_panel=FAULTS,
+        ),
     ] = (0.0, 0.0),
     shortcut: Annotated[
-        float, typer.Option(help="Fraction of films whose view, site and devices the label decides.")
+        float,
+        typer.Option(
+            help="Let the label decide view, site and devices on this fraction of the films.", rich_help_panel=FAULTS
+        ),
     ] = 0.0,
     comorbidity: Annotated[
         float,
         typer.Option(
-            help="How closely other diseases go with the label, from 0 (not at all) to 1 (as in ChestX-ray14)."
+            help="Say how closely other diseases go with the label, from 0 (not at all) to 1 (as in ChestX-ray14).",
+            rich_help_panel=FAULTS,
         ),
     ] = 0.0,
-    size: Annotated[int, typer.Option(help="Side in pixels, 32 to 1024.")] = 128,
-    format: Annotated[options.FilmFormat, typer.Option(help="16-bit PNG, or 12-bit DICOM.")] = options.FilmFormat.png,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int, typer.Option(help="Make the films this many pixels wide and high, from 32 to 1024.")] = 128,
+    format: Annotated[
+        options.FilmFormat, typer.Option(help="Write 16-bit PNG, or 12-bit DICOM.")
+    ] = options.FilmFormat.png,
+    seed: Annotated[int, typer.Option(min=0, help="Simulate the films of this random seed.")] = 0,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr simulate``."""
@@ -210,56 +296,89 @@ def simulate(
     )
     positives = round(films * prevalence)
     output.show(f"{out}: {positives:,} {finding.value}, {films - positives:,} {NOFINDING}")
+    console.show_next("train", out, "RUN")
 
 
-@app.command(help="Train a network and choose its operating point on the validation films.")
+@app.command(
+    help="Train a network and choose its operating point on the validation films.",
+    epilog=options.examples("cxr train cohort run", "cxr train cohort run --epochs 5 --sensitivity 0.95"),
+    rich_help_panel=MAKE_NETWORK,
+)
 def train(
     context: typer.Context,
-    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders, with or without cohort.csv.")],
-    run: Annotated[Path, typer.Argument(help="A new folder for the run.")],
-    recipe: Annotated[str, typer.Option(help="Its settings: default, classic or a .json file.")] = "default",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs.")] = None,
-    size: Annotated[int | None, typer.Option(min=32, help="Side of the images in pixels.")] = None,
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            metavar="COHORT", help="Train on this folder with two class folders, with or without cohort.csv."
+        ),
+    ],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Write the run into this new folder.")],
+    recipe: Annotated[
+        str, typer.Option(help="Take the settings from this recipe: default, classic or a .json file.")
+    ] = "default",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Train for this many epochs.")] = None,
+    size: Annotated[int | None, typer.Option(min=32, help="Scale the images to this side in pixels.")] = None,
     width: Annotated[
-        int | None, typer.Option(min=1, help="Number of channels in the first stage of the network.")
+        int | None, typer.Option(min=1, help="Give the first stage of the network this many channels.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the first weights, the order of films and the augmentation.")
+        int | None,
+        typer.Option(
+            min=0, help="Use this random seed for the first weights, the order of films and the augmentation."
+        ),
     ] = None,
     sensitivity: Annotated[
-        float | None, typer.Option(help="The sensitivity that the threshold must reach.  [default: 0.90]")
+        float | None,
+        typer.Option(
+            help="Choose the threshold so that the sensitivity is at least this high. Without it, the recipe's "
+            "sensitivity is used: 0.90.",
+            rich_help_panel=options.THRESHOLD,
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="How sure you want to be that new films reach this sensitivity, for example 0.9."),
+        typer.Option(
+            help="Say how sure you want to be that new films reach this sensitivity, for example 0.9.",
+            rich_help_panel=options.THRESHOLD,
+        ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="The first weights: scratch (random), simulated, a run folder, or FILE.keras.")
+        str | None,
+        typer.Option(help="Start from these weights: scratch (random), simulated, a run folder, or FILE.keras."),
     ] = None,
     blend: Annotated[
         float | None,
         typer.Option(
-            help="The fraction of the trained weights in the final network, for example 0.5. The rest comes from the "
-            "start. 1 keeps the trained weights as they are.  [default: the recipe's]"
+            help="Take this fraction of the final network from the trained weights, and the rest from the start: 0.5. "
+            "1 keeps the trained weights as they are. Without it, the recipe decides."
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an interrupted training, or begin a new one.")
+        bool,
+        typer.Option("--resume", help="Continue an interrupted training, or begin a new one.", rich_help_panel=PROCESS),
     ] = False,
     allow_overlap: Annotated[
         bool,
         typer.Option(
-            "--allow-overlap", help="Warn of val and test films that the start was trained on, and train all the same."
+            "--allow-overlap",
+            help="Warn of val and test films that the start was trained on, and train all the same.",
+            rich_help_panel=options.FILMS,
         ),
     ] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/tensorboard.")
+        bool,
+        typer.Option("--tensorboard", help="Write logs for TensorBoard to RUN/tensorboard.", rich_help_panel=PROCESS),
     ] = False,
     distributed: Annotated[
         bool,
-        typer.Option("--distributed", help="Train on all GPUs, and with the processes that the environment names."),
+        typer.Option(
+            "--distributed",
+            help="Train on all GPUs, and with the processes that the environment names.",
+            rich_help_panel=PROCESS,
+        ),
     ] = False,
     keep_laterals: options.KeepLaterals = False,
+    cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr train``."""
@@ -270,10 +389,10 @@ def train(
     chosen = find_recipe(recipe, **changes)
     console: Console = context.obj
     films = _read_cohort(cohort, console, keep_laterals)
-    with nullcontext() if distributed else without_unused_packages():
+    with nullcontext() if distributed else quick_loading():
         start_session(chosen.seed, distributed=distributed)
-    from cxrlib.model.distributed import shard  # after start_session, which chooses the backend
-    from cxrlib.training.fitting import train as train_run
+        from cxrlib.model.distributed import shard  # after start_session, which chooses the backend
+        from cxrlib.training.fitting import train as train_run
 
     shard_index, _ = shard()
     callbacks = [console.epoch_bar(chosen.epochs)] if shard_index == 0 else []
@@ -293,28 +412,40 @@ def train(
         output.print_evaluation(trained.evaluate(films))
     else:
         console.note(f"{NO_TEST_SCORES}; `cxr evaluate {run} {cohort} --split val` reports on the validation films")
+    console.show_next("report", run, "--cohort", cohort)
 
 
-@app.command(help="Report AUC, rates at the threshold, net benefit and calibration, with intervals.")
+@app.command(
+    help="Report AUC, rates at the threshold, net benefit and calibration, with intervals.",
+    epilog=options.examples("cxr evaluate run cohort", "cxr evaluate run cohort --by view,sex --json"),
+    rich_help_panel=MAKE_NETWORK,
+)
 def evaluate(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
-    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Use this run folder, or simulated: the network that comes with cxrlib."),
+    ],
+    cohort: Annotated[
+        Path, typer.Argument(metavar="COHORT", help="Use the films of this folder with two class folders.")
+    ],
     split: options.SplitOption = options.Split.test,
     threshold: options.Threshold = None,
     operating_point: options.OperatingPoint = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="The prevalence for PPV, NPV and net benefit.  [default: the cohort's]")
+        float | None,
+        typer.Option(help="Compute PPV, NPV and net benefit for this prevalence. Without it, the cohort's is used."),
     ] = None,
     by: Annotated[
         str,
         typer.Option(
             metavar="COLUMN,COLUMN,...",
-            help="Also report on groups of films by these columns of the cohort's table, for example view,sex,age.",
+            help="Also report on groups of films, by these columns of the cohort's table: view,sex,age.",
         ),
     ] = "",
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
+    cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr evaluate``."""
@@ -328,51 +459,83 @@ def evaluate(
     output.print_evaluation(evaluation, as_json=as_json)
 
 
-@app.command(help="Choose a threshold on films of the place where the run is used, and write it into the run.")
+@app.command(
+    help="Choose a threshold on films of the place where the run is used, and write it into the run.",
+    epilog=options.examples(
+        "cxr threshold run --cohort cohort --sensitivity 0.95", "cxr threshold run --films films --capacity 0.1"
+    ),
+    rich_help_panel=MAKE_NETWORK,
+)
 def threshold(
     context: typer.Context,
     run: Annotated[
-        str, typer.Argument(help="A run folder. simulated is the network that comes with cxrlib; it needs --out.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Choose for this run folder, or for simulated: the network that comes with cxrlib. It needs --out.",
+        ),
     ],
     cohort: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with two class folders. Its validation films are used, or all films if it has no split.  "
-            "[default: the run's own validation films]"
+            help="Use this folder with two class folders: its validation films, or all films if it has no split. "
+            "Without it, the run's own validation films are used.",
+            rich_help_panel=options.FILMS,
         ),
     ] = None,
-    films: Annotated[Path | None, typer.Option(help="A folder of films without labels. It needs --capacity.")] = None,
-    split: Annotated[options.Split | None, typer.Option(help="Use this split of the cohort instead.")] = None,
+    films: Annotated[
+        Path | None,
+        typer.Option(
+            help="Use this folder of films without labels. It needs --capacity.", rich_help_panel=options.FILMS
+        ),
+    ] = None,
+    split: Annotated[
+        options.Split | None,
+        typer.Option(help="Use this split of the cohort instead.", rich_help_panel=options.FILMS),
+    ] = None,
     sensitivity: Annotated[
         float | None,
-        typer.Option(help="Rule: the highest specificity with at least this sensitivity, for example 0.9."),
+        typer.Option(
+            help="Choose the highest specificity with at least this sensitivity, for example 0.9.",
+            rich_help_panel=RULE,
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="With --sensitivity: how sure you want to be that new films reach it too, for example 0.9."),
+        typer.Option(
+            help="With --sensitivity: say how sure you want to be that new films reach it too, for example 0.9.",
+            rich_help_panel=RULE,
+        ),
     ] = None,
     cost: Annotated[
         str | None,
         typer.Option(
             metavar="MISS:ALARM",
-            help="Rule: the lowest cost. 20:1 says that a missed finding costs as much as 20 false alarms.",
+            help="Choose the lowest cost. 20:1 says that a missed finding costs as much as 20 false alarms.",
+            rich_help_panel=RULE,
         ),
     ] = None,
     capacity: Annotated[
-        float | None, typer.Option(help="Rule: flag this fraction of the films, those with the highest scores.")
+        float | None,
+        typer.Option(
+            help="Flag this fraction of the films, those with the highest scores, for example 0.1.",
+            rich_help_panel=RULE,
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The name of the operating point.  [default: its rule and the date]")
+        str | None,
+        typer.Option(help="Call the operating point by this name. Without it, the name is the rule and the date."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A new folder for a copy of the run. The copy gets the operating point; the run stays as it is."
+            help="Copy the run to this new folder. The copy gets the operating point, and the run stays as it is."
         ),
     ] = None,
     accept: options.Accept = [],  # noqa: B006 (typer makes a new list for each call)
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
+    cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr threshold``."""
@@ -399,17 +562,26 @@ def threshold(
     output.print_operating_point(chosen, as_json=as_json)
     if chosen.operating_point.sensitivity is not None:
         console.note("the threshold was chosen on these films, so their rates are a little too good for new films")
+    if not as_json:
+        console.show_next("predict", "FILMS", "--run", chosen.folder)
 
 
-@app.command(help="Compare the AUCs of two runs on the same films.")
+@app.command(
+    help="Compare the AUCs of two runs on the same films.",
+    epilog=options.examples("cxr compare run_a run_b cohort"),
+    rich_help_panel=MAKE_NETWORK,
+)
 def compare(
     context: typer.Context,
-    run_a: Annotated[str, typer.Argument(help="A run folder, or simulated.")],
-    run_b: Annotated[str, typer.Argument(help="Another run folder, or simulated.")],
-    cohort: Annotated[Path, typer.Argument(help="A folder with two class folders.")],
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="Compare this run folder, or simulated.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Compare it with this run folder, or simulated.")],
+    cohort: Annotated[
+        Path, typer.Argument(metavar="COHORT", help="Use the films of this folder with two class folders.")
+    ],
     split: options.SplitOption = options.Split.test,
     as_json: options.AsJson = False,
     keep_laterals: options.KeepLaterals = False,
+    cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr compare``."""
@@ -421,18 +593,23 @@ def compare(
     output.print_comparison(comparison, as_json=as_json)
 
 
-@app.command(help="Score films: one line each, or a table. The exit code is 1 if a film could not be read.")
+@app.command(
+    help="Score films: one line each, or a table. The exit code is 1 if a film could not be read.",
+    epilog=options.examples("cxr predict film.png", "cxr predict films --run run --csv scores.csv --explain pictures"),
+    rich_help_panel=USE_NETWORK,
+)
 def predict(
     context: typer.Context,
     images: Annotated[
         list[str],
         typer.Argument(
-            help="PNG, JPEG or DICOM files, folders of them, or patterns in quotes such as 'films/*.png'. "
-            "With -, a list of names is read from stdin, one a line."
+            metavar="IMAGES",
+            help="Score these PNG, JPEG or DICOM files, folders of them, or patterns in quotes such as 'films/*.png'. "
+            "With -, the names are read from stdin, one a line.",
         ),
     ],
     run: Annotated[
-        str, typer.Option(help="A run folder; simulated is the network that comes with cxrlib.")
+        str, typer.Option(help="Use this run folder, or simulated: the network that comes with cxrlib.")
     ] = "simulated",
     threshold: options.Threshold = None,
     operating_point: options.OperatingPoint = None,
@@ -440,13 +617,17 @@ def predict(
     allow_color: options.AllowColor = False,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Write a picture of each film into this folder: heat map, score, decision, warnings."),
+        typer.Option(
+            help="Write a picture of each film into this folder: heat map, score, decision, warnings.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
             help="Write a table with one row for each film. If the command stopped early, call it again in the same "
-            "way: it goes on with the films that are missing."
+            "way: it goes on with the films that are missing.",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     as_json: options.AsJson = False,
@@ -504,20 +685,25 @@ def predict(
 
 
 @app.command(
-    help="Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe."
+    help="Write one HTML page about a run: curves, figures with intervals, calibration, groups, errors, recipe.",
+    epilog=options.examples("cxr report run --cohort cohort"),
+    rich_help_panel=USE_NETWORK,
 )
 def report(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run folder.")],
-    out: Annotated[Path | None, typer.Argument(help="The page.  [default: RUN/report.html]")] = None,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Report on this run folder.")],
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Write the page to this file. Without it: RUN/report.html.")
+    ] = None,
     cohort: Annotated[
         Path | None,
         typer.Option(
-            help="The cohort that the run was trained on. It adds groups, errors as pictures and the model card."
+            help="Add groups, errors as pictures and the model card, from the cohort that the run was trained on."
         ),
     ] = None,
     operating_point: options.OperatingPoint = None,
     keep_laterals: options.KeepLaterals = False,
+    cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run ``cxr report``."""
@@ -532,11 +718,20 @@ def report(
     output.show(f"{page}: {page.stat().st_size / 1e6:.1f} MB, in one file; open it in a browser")
 
 
-@app.command(help="Write a run as one ONNX file, which scores images without this library.")
+@app.command(
+    help="Write a run as one ONNX file, which scores images without this library.",
+    epilog=options.examples("cxr export run effusion.onnx"),
+    rich_help_panel=USE_NETWORK,
+)
 def export(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run folder, or simulated: the network that comes with cxrlib.")],
-    out: Annotated[Path, typer.Argument(help="The file, such as effusion.onnx. An older export is replaced.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Use this run folder, or simulated: the network that comes with cxrlib."),
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Write this file, such as effusion.onnx. An older export is replaced.")
+    ],
     operating_point: options.OperatingPoint = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -552,17 +747,17 @@ def export(
 
 
 def _open_run(name: str, operating_point: str | None = None) -> "Run":
-    from cxrlib.training.run import open_run
+    with quick_loading():
+        from cxrlib.training.run import open_run
 
-    if name == "simulated":
-        output.print_warnings([SIMULATED_ONLY])  # even if quiet
-    run = open_run(name, operating_point=operating_point)
-    if run.is_simulated and name != "simulated":
-        output.print_warnings([SIMULATED_COPY])
-    output.print_warnings(run.notes)
-    with without_unused_packages():
+        if name == "simulated":
+            output.print_warnings([SIMULATED_ONLY])  # even if quiet
+        run = open_run(name, operating_point=operating_point)
+        if run.is_simulated and name != "simulated":
+            output.print_warnings([SIMULATED_COPY])
+        output.print_warnings(run.notes)
         start_session()
-    _ = run.model  # loaded here, so that a damaged network is one error of the run, and not an error of its first film
+        _ = run.model  # loaded here, so that a damaged network is one error of the run, and not of its first film
     return run
 
 
@@ -585,9 +780,15 @@ def main() -> None:
     with standard_streams():
         try:
             with output.show_library_warnings():
-                app()
-        except Exception as error:
-            if not isinstance(error, InputError | OSError):
-                raise
-            output.show(f"cxr: {error}", err=True)
-            sys.exit(2)
+                code = app(prog_name="cxr", standalone_mode=False)  # the sentences about mistakes are ours
+        except typer.TyperException as error:
+            from cxrlib.cli.mistakes import describe_mistake
+
+            message, code = describe_mistake(error), 2
+        except (InputError, OSError) as error:
+            message, code = str(error), 2
+        else:
+            message = ""
+        if message:
+            output.print_error(message)
+        sys.exit(code)

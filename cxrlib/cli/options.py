@@ -1,6 +1,9 @@
 """The options that several commands share, and the choices of an option."""
 
+import os
+import tempfile
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +19,14 @@ Simulated = StrEnum("Simulated", ["effusion", "cardiomegaly", "pneumothorax", "n
 FilmFormat = StrEnum("FilmFormat", ["png", "dicom"])
 Acceptable = StrEnum("Acceptable", ["color", "modality", "unlike"])
 
+OUTPUT, FILMS, THRESHOLD = "What is shown", "Films", "Threshold"
+"""The panels of the help that several commands have. What a command needs most stands above them, without a panel."""
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: examples, one a line. An error names the first of them."""
+    return "\n".join([f"Example{'s' * (len(commands) > 1)}:", *(f"$ {command}" for command in commands)])
+
 
 def open_console(context: typer.Context, quiet: bool) -> bool:
     """Make the command's `Console`, which is its ``context.obj``; close it when the command ends or fails."""
@@ -24,33 +35,79 @@ def open_console(context: typer.Context, quiet: bool) -> bool:
     return quiet
 
 
+def choose_cache(folder: Path | None) -> Path | None:
+    """Keep films that do not fit into memory in this folder.
+
+    Raises
+    ------
+    InputError
+        It is no folder, or no file can be made in it.
+    """
+    if folder is not None:
+        from cxrlib.errors import InputError
+
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"--cache is {folder}; it must be a folder in which files can be made")
+        tempfile.tempdir = str(folder)
+    return folder
+
+
 Quiet = Annotated[
-    bool, typer.Option("--quiet", callback=open_console, help="Print only the result, warnings and errors.")
+    bool,
+    typer.Option(
+        "--quiet",
+        callback=open_console,
+        help="Show only the result, warnings and errors.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="A threshold of your own, instead of the run's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.", rich_help_panel=OUTPUT)]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Use this threshold instead of the run's, for example 0.05.", rich_help_panel=THRESHOLD
+    ),
+]
 Accept = Annotated[
     list[Acceptable],
     typer.Option(
-        help="Read what is refused otherwise, with a warning: a picture in colour, a DICOM file of another Modality, "
-        "or an image unlike a chest film. You can give it several times."
+        metavar="|".join(Acceptable),
+        help="Read films that would be refused, and warn of them. color: a picture in colour. modality: a DICOM file "
+        "of another Modality. unlike: an image unlike a chest film. You can give it several times.",
+        rich_help_panel=FILMS,
     ),
 ]
 OperatingPoint = Annotated[
     str | None,
     typer.Option(
         "--operating-point",
-        help="The name of the operating point to use. training is the one from the training.  [default: the newest]",
+        help="Use the operating point of this name. The one from the training is called training. Without this "
+        "option, the newest is used.",
+        rich_help_panel=THRESHOLD,
     ),
 ]
 KeepLaterals = Annotated[
     bool,
     typer.Option(
-        "--keep-laterals", help="Keep films that a DICOM header or a table calls lateral. Without it they are left out."
+        "--keep-laterals",
+        help="Keep films that a DICOM header or a table calls lateral. Without it they are left out.",
+        rich_help_panel=FILMS,
     ),
 ]
-AllowColor = Annotated[bool, typer.Option("--allow-color", help="The same as --accept color.")]
-SplitOption = Annotated[Split, typer.Option(help="The films to use.")]
+AllowColor = Annotated[
+    bool, typer.Option("--allow-color", help="Do the same as --accept color.", rich_help_panel=FILMS)
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        callback=choose_cache,
+        help="Keep films that do not fit into 2 GB of memory in this folder. Without it, they are kept with the "
+        "temporary files.",
+        rich_help_panel=FILMS,
+    ),
+]
+SplitOption = Annotated[Split, typer.Option(help="Use the films of this split.", rich_help_panel=FILMS)]
 
 
 def parse_cost(text: str | None) -> tuple[float, float] | None:

@@ -1,6 +1,7 @@
 """Results as tables and JSON on stdout; warnings and errors on stderr."""
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,15 +18,33 @@ if TYPE_CHECKING:
     from cxrlib.training.comparison import Comparison
     from cxrlib.training.run import Prediction, Run
 
+RED, YELLOW = typer.colors.RED, typer.colors.YELLOW
+"""The colours of errors and of a finding, and of warnings. The words say the same."""
 
-def show(line: str, *, err: bool = False) -> None:
-    """Print one line on stdout or stderr. All that `cxr` prints goes through here.
+
+def show(*parts: str | tuple[str, str], err: bool = False) -> None:
+    """Print one line on stdout or stderr. All that `cxr` prints goes through here, except the help.
 
     Characters that could forge other lines are escaped, and those that the console
     cannot show.
+
+    Parameters
+    ----------
+    *parts : str or (str, str)
+        The line is these texts, one after the other. A text with the name of a colour gets
+        that colour in a terminal, unless the environment variable NO_COLOR is set.
+    err : bool
+        Print on stderr.
     """
-    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"  # a closed stream is None
-    typer.echo(printable(line).encode(encoding, "backslashreplace").decode(encoding), err=err)
+    stream = sys.stderr if err else sys.stdout  # None, if it is closed
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    has_color = stream is not None and stream.isatty() and not os.environ.get("NO_COLOR")
+    line = ""
+    for part in parts:
+        text, color = (part, None) if isinstance(part, str) else part
+        text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+        line += typer.style(text, fg=color, bold=True) if has_color and color else text
+    typer.echo(line, err=err, color=has_color)
 
 
 @contextmanager
@@ -48,7 +67,12 @@ def show_library_warnings() -> Iterator[None]:
 def print_warnings(messages: Iterable[str]) -> None:
     """Print warnings on stderr, one line each."""
     for message in messages:
-        show(f"warning: {message}", err=True)
+        show(("warning: ", YELLOW), message, err=True)
+
+
+def print_error(message: str) -> None:
+    """Print an error on stderr, in one line."""
+    show(("cxr: ", RED), message, err=True)
 
 
 def print_evaluation(evaluation: "Evaluation", *, as_json: bool = False) -> None:
@@ -147,15 +171,15 @@ def print_prediction(
         if as_json:
             show(json.dumps({"path": path, "error": str(prediction)}))
         else:
-            show(f"cxr: {prediction}", err=True)
+            print_error(str(prediction))
     elif as_json:
         result = {"path": path, "score": prediction.score, "threshold": prediction.threshold}
         result |= {"finding": prediction.finding, "operating_point": point, "warnings": list(prediction.warnings)}
         show(json.dumps(result | ({"picture": str(picture)} if picture else {})))
     else:
-        decision = finding if prediction.finding else "nofinding"
-        show(f"{path}: {decision} (score {prediction.score:.4f}, threshold {prediction.threshold:.4f})")
+        decision = (finding, RED) if prediction.finding else "nofinding"
+        show(f"{path}: ", decision, f" (score {prediction.score:.4f}, threshold {prediction.threshold:.4f})")
         for warning in prediction.warnings:
-            show(f"  warning: {warning}", err=True)  # indented: it belongs to the film above
+            show(("  warning: ", YELLOW), warning, err=True)  # indented: it belongs to the film above
         if picture:
             show(f"  picture: {picture}")

@@ -1,6 +1,7 @@
 """Notes and progress bars on stderr."""
 
 import io
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -39,6 +40,11 @@ class Console:
         """Show what was assumed, one line each."""
         for note in () if self.quiet else notes:
             show(f"note: {note}", err=True)
+
+    def show_next(self, command: str, *words: object) -> None:
+        """Show the command that one would call next."""
+        if not self.quiet:
+            show(f"next: cxr {shlex.join([command, *map(str, words)])}", err=True)
 
     def film_bar(self, title: str) -> "Progress":
         """Return a function that shows progress over films: ``progress(items, total)`` yields the items."""
