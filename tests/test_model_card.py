@@ -31,8 +31,12 @@ def test_its_figures_are_those_of_evaluate(card, tiny_run, sim_cohort):
 
 
 def test_it_names_each_setting_and_each_split(card, tiny_run):
-    for name in ("width", "epochs", "learning_rate", "start"):
-        assert f"| {name} | {getattr(tiny_run.recipe, name)} |" in card
+    recipe = tiny_run.recipe
+    assert recipe.start == "scratch"
+    plural = "" if recipe.epochs == 1 else "s"
+    for words in (f"{recipe.width} channels", f"{recipe.epochs} epoch{plural}", f"at most {recipe.learning_rate:g};"):
+        assert words in card
+    assert "| first weights | random weights |" in card
     counts = tiny_run.split["split"].value_counts()
     for split in ("train", "val", "test"):
         assert f"| {split} | {counts[split]:,} films" in card

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -124,3 +125,17 @@ def test_an_arrow_points_at_the_place_that_is_named(ax):
     assert arrow.get_edgecolor() == mpl.colors.to_rgba("white")
     tip = arrow.get_path().vertices  # in the figure's pixels
     assert np.linalg.norm(arrow.get_transform().transform(tip) - ax.transAxes.transform(note.xy), axis=1).min() < 10
+
+
+def test_a_chart_is_an_svg_with_words_and_a_film_is_none(ax):
+    ax.plot([0, 1], [0, 1])
+    ax.set_xlabel("false alarms")
+    svg = plots.chart_svg(ax.figure)
+    words = [tag.text for tag in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert "false alarms" in words
+    assert svg == plots.chart_svg(ax.figure)
+    ax.plot(np.arange(20_000), np.random.default_rng(0).normal(size=20_000))
+    assert plots.chart_svg(ax.figure) is None  # too large
+    ax.clear()
+    plots.show_image(np.zeros((8, 8)), ax)
+    assert plots.chart_svg(ax.figure) is None

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import numpy as np
 
@@ -13,7 +12,9 @@ from cxrlib.errors import InputError, printable
 from cxrlib.evaluation.groups import COLUMNS, FIGURES, Group, describe_differences, measure_groups
 from cxrlib.evaluation.rates import Evaluation, evaluate_scores
 from cxrlib.files import map_in_order, read_json
+from cxrlib.images.augmentation import Augmentation
 from cxrlib.images.radiograph import read_film_id
+from cxrlib.model.recipe import Recipe
 from cxrlib.training.run import MADE, Run
 
 CLAIM = {
@@ -33,7 +34,9 @@ _MARKDOWN_SIGNS = re.compile(r"""[!"#$&*:<=>@[\\\]^_`{|}~]|(?<=www)\.""", re.IGN
 """What Markdown may read as more than text within a line. GitHub makes links of http:, of www. and of addresses too."""
 
 
-def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndarray | None = None) -> str:
+def model_card(
+    run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndarray | None = None, has_recipe: bool = True
+) -> str:
     """Return a run's model card in Markdown: what it is, what it learned from, what it can and cannot do.
 
     Figures have 95 % intervals. A group with fewer than 10 films with the finding has
@@ -49,6 +52,9 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
     scores : array, (N,), optional
         The scores of the split's films, if the caller knows them. By default the run
         scores the films.
+    has_recipe : bool
+        Whether the card lists the settings of the training. The page of ``cxr report``
+        lists them in a place of their own.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def model_card(run: Run, cohort: Cohort, *, split: str = "test", scores: np.ndar
         "**Not a medical device.** For teaching and research; no decision about a patient may rest on it.",
         _network(run),
         _data(run),
-        _training(run),
+        _training(run, has_recipe),
         _performance(evaluation, cohort),
         *(f"Warning: {escape_markdown(warning)}." for warning in _warnings(run, films)),
         _groups(measure_groups(films.table, scores, run.threshold)),
@@ -136,10 +142,7 @@ def _simulated_films(run: Run) -> tuple[str, dict[str, str]]:
     return note, rows
 
 
-def _training(run: Run) -> str:
-    settings = asdict(run.recipe)
-    del settings["name"]  # it is in the title
-    settings |= {f"augmentation: {name}": value for name, value in settings.pop("augmentation").items()}
+def _training(run: Run, has_recipe: bool) -> str:
     note = (
         f"In the loss, a missed finding weighs {run.weight:.2f} times as much as a false alarm; the scores are "
         f"corrected for it. {_threshold(run)}"
@@ -152,7 +155,75 @@ def _training(run: Run) -> str:
             f"{run.recipe.blend:g} of the trained one and {1 - run.recipe.blend:g} of the start's. The AUC on the "
             f"validation films was {before:.3f} before and {run.blended_auc:.3f} after. {_threshold(run)}"
         )
-    return "## How it was trained\n\n" + note + "\n\n" + _table(settings)
+    table = f"\n\n{_table(describe_recipe(run.recipe))}" if has_recipe else ""
+    return f"## How it was trained\n\n{note}{table}"
+
+
+def describe_recipe(recipe: Recipe) -> dict[str, str]:
+    """Return every setting of a recipe but its name, in words: what it is about -> what it is.
+
+    Examples
+    --------
+    >>> describe_recipe(Recipe(keep="best"))["kept weights"]
+    'those of the epoch with the highest AUC on the validation films'
+    """
+    gray_levels = {"minmax": "the darkest and the brightest pixel", "percentile": "two percentiles of the pixels"}
+    schedules = {
+        "none": "constant",
+        "halving": f"constant for {_count(recipe.hold, 'epoch')}, then halved each epoch",
+        "cosine": f"rises for {_count(recipe.hold, 'epoch')}, then falls to 0 along half a cosine",
+    }
+    starts = {"scratch": "random weights", "simulated": "the weights that come with cxrlib, from simulated films"}
+    optimizers = {"sgd": "SGD", "adamw": "AdamW"}
+    missed = "a missed finding weighs"
+    return {
+        "network": f"ResNet of {recipe.depth} layers, {_count(recipe.width, 'channel')} in its first stage, "
+        f"{'with' if recipe.skip else 'without'} skip connections",
+        "films": f"{recipe.size} x {recipe.size} pixels; {gray_levels[recipe.normalize]} become 0 and 1",
+        "first layer": "scales each film to mean 0 and standard deviation 1"
+        if recipe.standardize
+        else "takes each film as it is",
+        "random changes of training films": _describe_augmentation(recipe.augmentation),
+        "length": f"{_count(recipe.epochs, 'epoch')}, with {_count(recipe.batch, 'film')} a step",
+        "optimizer": f"{optimizers[recipe.optimizer]}, weight decay {recipe.weight_decay:g}"
+        + (" (not used by SGD)" if recipe.optimizer == "sgd" else ""),
+        "learning rate": f"at most {recipe.learning_rate:g}; {schedules[recipe.schedule]}"
+        + ("" if recipe.schedule != "none" else f" (hold {recipe.hold} is not used)"),
+        "loss": f"{missed} as much as films without the finding are more frequent (balanced)"
+        if recipe.weight == "balanced"
+        else f"{missed} {recipe.weight:g} times as much as a false alarm",
+        "first weights": starts.get(recipe.start, f"those of {recipe.start}"),
+        "final weights": "the trained weights"
+        if recipe.blend == 1
+        else f"a blend: {recipe.blend:g} of the trained weights, {1 - recipe.blend:g} of the first ones",
+        "kept weights": "those of the epoch with the highest AUC on the validation films"
+        if recipe.keep == "best"
+        else "those of the last epoch",
+        "numbers in training": recipe.precision,
+        "score": "the mean of the logits of the film and of its mirror image" if recipe.mirror else "of the film alone",
+        "threshold": "highest specificity on the validation films with a sensitivity of at least "
+        f"{recipe.sensitivity:g}"
+        + ("" if recipe.confidence is None else f", and on new films with a probability of {recipe.confidence:g}"),
+        "random seeds": f"{recipe.seed} for the training, {recipe.split_seed} for the split",
+    }
+
+
+def _describe_augmentation(changes: Augmentation) -> str:
+    if changes.is_identity:
+        return "none"
+    flips = {"horizontal_flip": "half of them are mirrored", "vertical_flip": "half of them are turned upside down"}
+    texts = [
+        f"moved by up to {changes.shift:g} of the side",
+        f"scaled by up to {changes.scale:g}",
+        f"turned by up to {changes.rotate:g} degrees",
+        f"brightness changed by a gamma of up to {changes.gamma:g}",
+        *(text for name, text in flips.items() if getattr(changes, name)),
+    ]
+    return f"{'; '.join(texts)}. A film is changed with a probability of {changes.probability:g}"
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
 def _threshold(run: Run) -> str:

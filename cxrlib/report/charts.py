@@ -10,6 +10,10 @@ from cxrlib.report import plots
 from cxrlib.report.html import Picture, embed_chart
 from cxrlib.training.run import Run
 
+LOWEST_SCORE, NUM_BARS = 1e-3, 30
+"""The histogram begins at this score, on a logarithmic axis, and lower scores are drawn there. Each class has this many
+bars: 10 for each factor of 10. Both are our choice."""
+
 MAX_BINS, MIN_FILMS_A_BIN = 8, 10
 """A reliability diagram has at most 8 groups of films, and each group has at least 10 films. Both are our choice."""
 
@@ -58,6 +62,28 @@ def curve_charts(films: pd.DataFrame, evaluation: Evaluation) -> list[Picture]:
             f"Precision against recall. {dot} and a precision of {result.ppv.value:.2f}.",
         ),
     ]
+
+
+def score_bars(films: pd.DataFrame) -> dict[int, list[tuple[int, float]]]:
+    """Return the histogram of the scores of each class: label -> (number of the bar, its height) of each bar.
+
+    The height is the fraction of the class's films, divided by the largest fraction of
+    both classes, so it is at most 1. Bars without films are left out.
+
+    Parameters
+    ----------
+    films : DataFrame
+        ``label`` and ``score`` of each film, of both classes.
+    """
+    places = np.log10(np.clip(films["score"], LOWEST_SCORE, 1))
+    edges = np.linspace(np.log10(LOWEST_SCORE), 0, NUM_BARS + 1)
+    fractions = {label: np.histogram(places[films["label"] == label], edges)[0] for label in (1, 0)}
+    fractions = {label: counts / counts.sum() for label, counts in fractions.items()}
+    highest = max(heights.max() for heights in fractions.values())
+    return {
+        label: [(bar, float(height / highest)) for bar, height in enumerate(heights) if height > 0]
+        for label, heights in fractions.items()
+    }
 
 
 def net_benefit_chart(films: pd.DataFrame, evaluation: Evaluation) -> Picture:

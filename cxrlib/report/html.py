@@ -32,6 +32,9 @@ CSS_PIXELS_AN_INCH = 96
 JPEG_QUALITY = 90
 """We chose it by looking at films: at this quality no blocks can be seen."""
 
+OUTLINE_SIDE = 400
+"""Side in pixels of the enlarged mask from which `outline_path` draws. The number is our choice."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -54,7 +57,7 @@ def embed_chart(draw: Callable[[Axes], Axes], alt: str) -> Picture:
     return Picture(_data_uri("svg+xml", data.getvalue()), alt, width, height)
 
 
-def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) -> Picture:
+def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None, max_side: int | None = None) -> Picture:
     """Return a film as JPEG, alone or under its heat map.
 
     The picture looks like those of `cxrlib.report.plots.show_image` and
@@ -65,14 +68,38 @@ def embed_image(image: np.ndarray, alt: str, *, heat: np.ndarray | None = None) 
     image : ndarray, (H, W), in [0, 1]
     alt : str
     heat : ndarray, (H, W), in [0, 1], optional
+    max_side : int, optional
+        The largest height and width of the picture in pixels. A larger film is made smaller.
     """
     rgb = np.repeat(image[..., None], 3, axis=2).astype(float)
     if heat is not None:
         opacity = HEAT_OPACITY * heat[..., None]
         rgb = (1 - opacity) * rgb + opacity * matplotlib.colormaps["magma"](heat)[..., :3]
     bgr = np.rint(255 * rgb[..., ::-1]).astype(np.uint8)  # OpenCV's order of colours
+    if max_side is not None and max(bgr.shape[:2]) > max_side:
+        height, width = (max(1, round(side * max_side / max(bgr.shape[:2]))) for side in bgr.shape[:2])
+        bgr = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return Picture(_data_uri("jpeg", data), alt, image.shape[1], image.shape[0])
+    return Picture(_data_uri("jpeg", data), alt, bgr.shape[1], bgr.shape[0])
+
+
+def outline_path(mask: np.ndarray) -> str:
+    """Return the border of a mask as a smooth path of SVG, in a square of 100 x 100 units; "" for an empty mask.
+
+    The mask is smoothed before the border is drawn, so that it shows no steps of pixels.
+
+    Parameters
+    ----------
+    mask : ndarray, (H, W), bool
+    """
+    soft = cv2.resize(mask.astype(np.float32), (OUTLINE_SIDE, OUTLINE_SIDE), interpolation=cv2.INTER_LINEAR)
+    soft = cv2.GaussianBlur(soft, (0, 0), OUTLINE_SIDE / 100)
+    inside = np.pad(soft > 0.5, 1).astype(np.uint8)
+    parts = []
+    for border in cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
+        points = (cv2.approxPolyDP(border, 0.8, closed=True)[:, 0] - 0.5) * 100 / OUTLINE_SIDE
+        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+    return "".join(parts)
 
 
 def markdown_to_html(markdown: str) -> Markup:

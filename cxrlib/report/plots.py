@@ -5,11 +5,14 @@ apart: vermilion for the finding, blue for no finding. Axes of rates show 0 to 1
 Everywhere labels are (N,) with 1 = the finding, and scores are (N,) in [0, 1].
 """
 
+from io import StringIO
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
@@ -34,16 +37,35 @@ UNIT = (-0.02, 1.02)
 """The limits of an axis from 0 to 1. The margins are for dots and lines at 0 and 1."""
 
 
+MAX_SVG = 100_000
+"""A chart with more characters of SVG is shown as JPEG, so that a lesson stays small (our choice)."""
+
+
 def set_page() -> None:
     """Set the size and the format of a notebook's figures.
 
-    The format is JPEG, because PNG files of films are large: films have much grain. We
-    chose the size and the quality by looking at pictures.
+    A figure with films is a JPEG, because PNG files of films are large: films have much
+    grain. We chose the size and the quality by looking at pictures. `show` makes an SVG
+    of a chart, which stays sharp at every size.
     """
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     plt.rcParams["figure.dpi"] = 90
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": 88})
+
+
+def chart_svg(figure: Figure) -> str | None:
+    """Return a chart as SVG, with its words as text. Return None for a figure that holds a film, or is too large."""
+    if any(ax.images for ax in figure.axes):
+        return None
+    stream = StringIO()
+    fonts = ["DejaVu Sans", "Verdana", "Arial"]  # the words are as wide in the second, and narrower in the third
+    # words stay text, and the salt makes the same names each time
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "chart", "font.sans-serif": fonts}):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    svg = stream.getvalue()
+    svg = " ".join(svg[svg.index("<svg") :].split())
+    return svg if len(svg) <= MAX_SVG else None
 
 
 def show(alt: str) -> None:
@@ -57,7 +79,11 @@ def show(alt: str) -> None:
     from IPython.display import display
 
     figure = plt.gcf()
-    display(figure, metadata={kind: {"alt": alt} for kind in ("image/jpeg", "image/png")})
+    metadata = {kind: {"alt": alt} for kind in ("image/svg+xml", "image/jpeg", "image/png")}
+    if svg := chart_svg(figure):
+        display({"image/svg+xml": svg, "text/plain": repr(figure)}, metadata=metadata, raw=True)
+    else:
+        display(figure, metadata=metadata)
     plt.close(figure)
 
 
@@ -81,9 +107,8 @@ def history(table: pd.DataFrame, ax: Axes, *, kept: int, blended: float | None =
     blended : float, optional
         ``run.blended_auc``, drawn as a square at this epoch.
     """
-    name = "best" if kept == table["epoch"][table["val_auc"].idxmax()] else "kept"
     _draw_by_epoch(table, "val_auc", ax, style="-")
-    ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"{name}: epoch {kept}")
+    ax.plot(kept, table["val_auc"][kept - 1], "o", color=FINDING, label=f"kept: epoch {kept}")
     if blended is not None:
         ax.plot(kept, blended, "s", color=FINDING, fillstyle="none", label="blended with the start")
     ax.set(ylabel="AUC on val", ylim=UNIT)
