@@ -38,10 +38,12 @@ SHOW_CELL = """async index => {
 }"""
 BAR = ".jp-Notebook-ExecutionIndicator[data-status={status}] [role=progressbar]"
 SLIDER = ".widget-slider [role=slider]"
+TOGGLE = ".widget-toggle-buttons"
+PICTURE = "img.widget-image"
 UPLOAD = ".widget-upload"
 ANOTHER_PICTURE = """([node, shown]) => {
-    const picture = node.querySelector(".widget-output img")?.src;
-    return picture && picture !== shown;
+    const picture = node.querySelector("img.widget-image");
+    return picture?.naturalWidth && picture.src !== shown;
 }"""
 STOP_KERNELS = "() => jupyterapp.serviceManager.sessions.shutdownAll()"
 
@@ -98,24 +100,34 @@ def complaints(cells: list[dict]):
 
 
 def count_sliders(source: str) -> int:
-    """Return how many sliders the calls of `sliders` in a cell ask for."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return sum(len(call.keywords) for call in calls if getattr(call.func, "id", "") == "sliders")
+    """Return how many controls the calls of `sliders` in a cell ask for."""
+    nodes = list(ast.walk(ast.parse(source)))
+    assigned = [node for node in nodes if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    dicts = {node.targets[0].id: node.value for node in assigned}
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "sliders"]
+    words = [word for call in calls for word in call.keywords]
+    return sum(1 if word.arg else len(dicts[word.value.id].keywords) for word in words)  # no arg: sliders(**ranges)
 
 
 def move_sliders(page, cells: list[dict]) -> int:
-    """Move each slider by a key, see the picture change, and return how many."""
+    """Move each slider and press one button of each choice, see the picture change, and return how many."""
     moved = 0
     for cell in (cell for cell in cells if "sliders(" in cell["source"]):
         node = page.evaluate_handle(SHOW_CELL, cell["index"]).as_element()
-        node.wait_for_selector(SLIDER)
-        shown = None
-        for slider in node.query_selector_all(SLIDER):
-            slider.focus()
-            page.keyboard.press("ArrowRight")
+        node.wait_for_selector(PICTURE)  # it is there before anything is moved
+        page.wait_for_function(ANOTHER_PICTURE, arg=[node, None], timeout=MOVE_SECONDS * 1000)
+        for control in node.query_selector_all(f"{SLIDER}, {TOGGLE}"):
+            shown = node.query_selector(PICTURE).get_attribute("src")
+            first, button = (control.query_selector(f"button{kind}") for kind in (".mod-active", ":not(.mod-active)"))
+            (button or control).focus()
+            page.keyboard.press("Enter" if button else "ArrowRight")
             page.wait_for_function(ANOTHER_PICTURE, arg=[node, shown], timeout=MOVE_SECONDS * 1000)
-            shown = node.query_selector(".widget-output img").get_attribute("src")
             moved += 1
+            if button:  # back to the first choice: some sliders change nothing with another one
+                shown = node.query_selector(PICTURE).get_attribute("src")
+                first.focus()
+                page.keyboard.press("Enter")
+                page.wait_for_function(ANOTHER_PICTURE, arg=[node, shown], timeout=MOVE_SECONDS * 1000)
     return moved
 
 
@@ -151,5 +163,6 @@ def take_pictures(page, cells: list[dict], stem: Path) -> None:
 
 
 def picture_bytes(output: dict) -> int:
-    """Return the length of an output's picture, 0 where it is none."""
-    return len(output.get("data", {}).get("image/jpeg", ""))
+    """Return the length of an output's picture or chart, 0 where it is none."""
+    data = output.get("data", {})
+    return max(len("".join(data.get(kind, ""))) for kind in ("image/jpeg", "image/svg+xml"))

@@ -1,28 +1,22 @@
 """The site as a reader meets it: opened from a disk with the network cut, by keyboard, on a telephone, in the dark."""
 
-import cv2
-import numpy as np
 import pytest
 from built import pages
-
-from cxrlib.course.labs.lesson_02 import PATIENT, SIZE
-from cxrlib.course.lessons import course_scores
-from cxrlib.evaluation.rates import performance
-from cxrlib.phantom.film import Order, take_film
 
 FIRST, LESSON_2, LESSON_8 = (
     "book/index.html",
     "notebooks/02_read_a_chest_film.html",
     "notebooks/08_choose_a_threshold.html",
 )
+COMMANDS, SEARCH = "book/reference/cli.html", "search.html?q=threshold"
 PAGE_WIDTH = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
-SQUARE = 256  # side of the ROC's unit square in its picture
 
 
 @pytest.fixture
 def looked_at(site, short):
-    """Every page but the one that only leads on; in the short form three of them."""
-    return [site / name for name in (FIRST, LESSON_2, LESSON_8)] if short else set(pages(site)) - {site / "index.html"}
+    """Every page but the one that only leads on; in the short form four of them."""
+    few = [site / name for name in (FIRST, LESSON_2, LESSON_8, COMMANDS)]
+    return few if short else set(pages(site)) - {site / "index.html"}
 
 
 def test_the_first_address_leads_to_the_first_page(site, open_page):
@@ -35,6 +29,64 @@ def test_each_page_loads_and_is_no_wider_than_a_telephone(looked_at, open_page):
     for path in looked_at:
         page.goto(path.as_uri())
         assert page.evaluate(PAGE_WIDTH) <= 390, path.name
+
+
+def test_no_page_scrolls_sideways_at_any_width(site, short, open_page):
+    names = (FIRST, LESSON_8) if short else (FIRST, LESSON_2, LESSON_8, COMMANDS, SEARCH)
+    page, found = open_page(site / FIRST), []
+    for name in names:
+        page.goto(f"{site.as_uri()}/{name}")
+        for width in range(320, 1441, 40 if short else 20):
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate(PAGE_WIDTH) > width:
+                found.append((name, width))
+    assert not found
+
+
+SMALL_TYPE = """() => {
+    const sizes = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest("script, style")) continue;
+        const matrix = element.ownerSVGElement?.getScreenCTM();
+        const scale = matrix ? Math.hypot(matrix.a, matrix.b) : 1;
+        const size = parseFloat(getComputedStyle(element).fontSize) * scale;
+        if (size < 11) sizes.push([walker.currentNode.data.trim().slice(0, 30), size]);
+    }
+    return sizes;
+}"""
+"""Texts that are shown smaller than 11 px, also inside SVG."""
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_type_is_large_enough_on_a_telephone(looked_at, open_page, width):
+    page, found = open_page(next(iter(looked_at)), width=390), {}
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in looked_at:
+        page.goto(path.as_uri())
+        found[path.name] = page.evaluate(SMALL_TYPE)
+    assert not any(found.values()), found
+
+
+def test_a_picture_can_be_enlarged_and_closed_by_keyboard(site, open_page):
+    page = open_page(site / LESSON_2, width=390)
+    page.locator(".cell_output .enlarge").first.press("Enter")
+    dialog = page.get_by_role("dialog", name="Picture at its own size")
+    assert dialog.locator("img").evaluate("img => img.clientWidth === img.naturalWidth")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+
+
+def test_the_drawings_follow_the_dark(site, open_page):
+    ink = [
+        open_page(site / LESSON_8, scheme=scheme)
+        .locator("svg.drawing text")
+        .evaluate_all("texts => texts.map(text => getComputedStyle(text).fill)")
+        for scheme in ("light", "dark")
+    ]
+    brightness = [[sum(map(int, color[4:-1].split(","))) for color in colors] for colors in ink]
+    assert max(brightness[0]) < 300 < min(brightness[1])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -54,6 +106,21 @@ def test_search_finds_pages(site, open_page):
     page.wait_for_url(f"{(site / LESSON_2).as_uri()}*")
 
 
+def test_search_shows_lessons_then_pages_then_the_library_each_with_context(site, open_page):
+    page = open_page(site / SEARCH.split("?")[0])
+    page.goto(f"{site.as_uri()}/{SEARCH}")
+    page.get_by_text("Search finished").wait_for()
+    results = page.locator("#search-results li")
+    kinds = results.locator(".kind").all_inner_texts()
+    assert len(kinds) == results.count() > 20
+    assert kinds == sorted(kinds, key=["Lesson", "Page", "Library"].index)
+    assert set(kinds) == {"Lesson", "Page", "Library"}
+    assert results.first.locator("a").inner_text().startswith("Choose a threshold")
+    pages_found = results.filter(has_text="Lesson")
+    assert all("threshold" in text.lower() for text in pages_found.locator(".context").all_inner_texts())
+    assert pages_found.locator(".context").count() >= kinds.count("Lesson")
+
+
 def test_dark_and_light_by_the_button(site, open_page):
     page = open_page(site / FIRST)
     grounds = []
@@ -64,102 +131,9 @@ def test_dark_and_light_by_the_button(site, open_page):
     assert dark < 100 < 700 < light
 
 
-VOLUME_MOVES = [
-    (None, {}),
-    (("volume", "ArrowRight"), {"amount": 500}),
-    (("volume", "Home"), {"amount": 0}),
-    (("volume", "End"), {"amount": 2000}),
-    (("side", "ArrowDown"), {"side": "left"}),
-    (("posture", "End"), {"posture": "supine"}),
-    (("view", "ArrowDown"), {"view": "AP"}),
-    (("volume", "ArrowLeft"), {"amount": 1400}),
-    (("side", "End"), {"side": "both"}),
-]
-"""Keys on the controls, and what each changes in the order of the film."""
-
-
-IMAGE_IS_THERE = """svg => {
-    const image = new Image();
-    image.src = svg.querySelector("image").href.baseVal;
-    return image.decode();
-}"""
-
-
-def test_the_volume_explorer_shows_the_films_that_the_library_takes(site, open_page):
-    page = open_page(site / LESSON_2)
-    explorer = page.get_by_role("form", name="Volume explorer")
-    controls, picture, outline = (explorer.locator(part) for part in (".controls", "svg", "path"))
-    order, before = {"patient": PATIENT, "amount": 400, "side": "right", "posture": "upright", "view": "PA"}, None
-    for key, change in VOLUME_MOVES:
-        if key:
-            controls.get_by_label(key[0]).press(key[1])
-        order |= change
-        film = take_film(Order(**order), size=SIZE)
-        asked = f"{order['amount']:,} mL, {order['side']}, {order['posture']}, {order['view']}"
-        told = f"{asked}: fluid on {film.mask.mean():.1%} of the film"
-        assert explorer.get_by_role("status").inner_text() == told
-        assert picture.get_attribute("aria-labelledby") == "film-title"
-        assert told in picture.locator("title").text_content()
-        assert controls.get_by_label("volume").get_attribute("aria-valuetext") == f"{order['amount']:,} mL"
-        pixels = film.image * 255
-        shown = shown_at(picture, pixels.shape)
-        assert np.abs(shown - pixels).mean() < 2
-        assert before is None or np.square(shown - pixels).mean() < np.square(shown - before).mean()
-        before = pixels
-        assert outline.get_attribute("d") == ""  # guess first
-    controls.get_by_label("outline").press("Space")
-    box = outline.evaluate("path => { const b = path.getBBox(); return [b.x, b.y, b.x + b.width, b.y + b.height]; }")
-    rows, columns = np.nonzero(film.mask)
-    assert box == pytest.approx([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], abs=1)
-
-
-def shown_at(picture, size: tuple[int, int]) -> np.ndarray:
-    """Return what a picture on the page shows, as gray levels of 0 to 255 at a film's own size."""
-    picture.evaluate(IMAGE_IS_THERE)
-    shown = cv2.imdecode(np.frombuffer(picture.screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    return cv2.resize(shown, size, interpolation=cv2.INTER_AREA).astype(float)
-
-
-THRESHOLD_MOVES = [
-    (None, 0.05, 10),
-    (("threshold", "ArrowRight"), 0.051, 10),
-    (("price of a miss", "ArrowRight"), 0.051, 30),
-    (("threshold", "Home"), 0.001, 30),
-    (("threshold", "End"), 1.0, 30),
-    (("price of a miss", "Home"), 1.0, 1),
-    (("threshold", "PageDown"), 0.73, 1),
-    (("price of a miss", "End"), 0.73, 100),
-]
-"""Keys on the sliders, and the threshold and the price that each leads to."""
-
-
-def test_the_threshold_explorer_shows_what_performance_says(site, open_page):
-    page, val = open_page(site / LESSON_8), course_scores("val")
-    explorer = page.get_by_role("form", name="Threshold explorer")
-    controls = explorer.locator(".controls")
-    for key, threshold, price in THRESHOLD_MOVES:
-        if key:
-            controls.get_by_label(key[0]).press(key[1])
-        at = performance(val["label"], val["score"], threshold, val["patient_id"])
-        assert float(controls.get_by_label("threshold").get_attribute("aria-valuetext")) == threshold
-        counts = explorer.locator("td[data-show]").all_inner_texts()
-        assert counts == [f"{n:,}" for n in (at.tp, at.fn, at.fp, at.tn)]
-        assert explorer.get_by_role("status").inner_text().splitlines() == [
-            f"sensitivity {at.sensitivity:.2f}",
-            f"specificity {at.specificity:.2f}",
-            f"{at.fn} x {price} + {at.fp} = a cost of {price * at.fn + at.fp:,}",
-        ]
-        dot = explorer.locator("circle").evaluate("dot => [dot.cx.baseVal.value, dot.cy.baseVal.value]")
-        place = [SQUARE * (1 - at.specificity.value), SQUARE * (1 - at.sensitivity.value)]
-        assert dot == pytest.approx(place, abs=0.01)
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_can_be_looked_at(site, open_page, pictures, width):
     for scheme in ("light", "dark"):
         open_page(site / FIRST, width=width, scheme=scheme).screenshot(
             path=pictures / f"site-first-{scheme}-{width}.png"
         )
-    for name, lesson in (("volume", LESSON_2), ("threshold", LESSON_8)):
-        explorer = open_page(site / lesson, width=width).locator(f"[data-explorer={name}]")
-        explorer.screenshot(path=pictures / f"site-{name}-{width}.png")
