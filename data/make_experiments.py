@@ -1,6 +1,6 @@
 """Run the course's experiments and write a CSV for each: ``make experiments``.
 
-This takes about an hour and a quarter on two cores, with nothing else running.
+This takes about an hour and a half on two cores, with nothing else running.
 Trainings and films are cached, so an interrupted call continues where it stopped.
 """
 
@@ -13,7 +13,7 @@ from cxrlib.model.session import start_session
 
 start_session(0)  # first, because the next import loads TensorFlow, which prints messages unless a session has started
 
-from train_experiments import make_course_scores, run_experiments  # noqa: E402
+from train_experiments import make_course_scores, make_lower_cut, make_training_sizes, run_experiments  # noqa: E402
 
 from cxrlib.files import T  # noqa: E402
 
@@ -25,5 +25,7 @@ def training_bar(items: Iterable[T], total: int) -> Iterable[T]:
 
 if __name__ == "__main__":
     run_experiments(progress=training_bar)
+    make_lower_cut()
+    make_training_sizes()
     make_course_scores()
     sys.stdout.write("The tables are in cxrlib/course/tables/.\n")

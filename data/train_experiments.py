@@ -1,6 +1,7 @@
 """Train the course's experiments over seeds, and write their tables: the work behind ``make experiments``."""
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -160,6 +161,62 @@ def _start_worker(seed: int) -> None:
     start_session(seed)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def make_lower_cut(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
+    """Train the arm "weight 1" of the experiment "weights" again. Write its rates at another cut of the probability.
+
+    The cut is 1 / (1 + w), where w is the weight that balances the classes of the training films.
+    Lesson 7 compares these rates with those of the arm "balanced" at a cut of 0.5.
+    """
+    rates = joblib.Parallel(n_jobs=-1)(joblib.delayed(_measure_lower_cut)(seed) for seed in seeds)
+    rows = [
+        {"arm": "weight 1, lower cut", "test": "test", "seed": seed} | row
+        for seed, row in zip(seeds, rates, strict=True)
+    ]
+    write_csv(out / "lower_cut.csv", pd.DataFrame(rows))
+
+
+def _measure_lower_cut(seed: int) -> dict[str, float]:
+    """Return sensitivity and specificity of one seed on the test films."""
+    _start_worker(seed)
+    arm = EXPERIMENTS["weights"]()["weight 1"]
+    cohort = arm.films.cohort(seed, size=arm.recipe.size)
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(cohort, Path(folder) / "run", replace(arm.recipe, seed=seed))
+        images, labels = _images_and_labels(arm.tests["test"], TEST_SEED, run.recipe.size, run.recipe.normalize)
+        logits = predict_logits(run.model, images, mirror=run.recipe.mirror)
+    keras.backend.clear_session()
+    weight = loss.class_weight("balanced", cohort.part("train").labels)
+    called = loss.score(logits, 1.0) >= 1 / (1 + weight)
+    rates = {"sensitivity": called[labels == 1].mean(), "specificity": 1 - called[labels == 0].mean()}
+    return {name: round(float(value), 5) for name, value in rates.items()}
+
+
+def make_training_sizes(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
+    """Train the arms of the experiment "augmentation" again. Write how large each training was, and what it learned.
+
+    A row has the training films, the effusions among them, epochs, steps (batches), and the AUC on
+    these same films. Lesson 4 compares it with the AUC on new films.
+    """
+    jobs = [(arm, seed) for arm in EXPERIMENTS["augmentation"]() for seed in seeds]
+    rows = joblib.Parallel(n_jobs=-1)(joblib.delayed(_measure_training)(*job) for job in jobs)
+    write_csv(out / "training_sizes.csv", pd.DataFrame(rows))
+
+
+def _measure_training(name: str, seed: int) -> Row:
+    """Return the row of one arm and seed."""
+    _start_worker(seed)
+    arm = EXPERIMENTS["augmentation"]()[name]
+    cohort, recipe = arm.films.cohort(seed, size=arm.recipe.size), arm.recipe
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(cohort, Path(folder) / "run", replace(recipe, seed=seed))
+        films = cohort.part("train")
+        logits = predict_logits(run.model, run.load_images(films.files), mirror=recipe.mirror)
+    keras.backend.clear_session()
+    steps = recipe.epochs * math.ceil(len(films.labels) / recipe.batch)
+    sizes = {"films": len(films.labels), "effusions": int(films.labels.sum()), "epochs": recipe.epochs, "steps": steps}
+    return {"arm": name, "test": "train", "seed": seed} | sizes | {"auc": round(float(auc(films.labels, logits)), 5)}
 
 
 def make_course_scores(out: Path = TABLES) -> None:

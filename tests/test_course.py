@@ -66,15 +66,34 @@ def test_the_threshold_lab_counts_films_and_people_as_performance_does():
     assert "formula: 0.364" in [line.get_label() for line in left.lines]
 
 
-def test_a_slider_draws_its_values_when_it_is_moved():
+def test_controls_draw_their_values_at_the_start_and_when_one_is_moved():
     drawn = []
-    draw = lambda volume=20, side="right": drawn.append({"volume": volume, "side": side})
-    box = sliders(draw, volume=(0, 100, 10), side=["left", "right"])
-    assert not drawn  # nothing before a slider is moved: the page shows one setting already
-    assert [slider.value for slider in box.children[:2]] == [20, "right"]
-    box.children[0].value = 30
-    box.children[1].value = "left"
-    assert drawn == [{"volume": 30, "side": "right"}, {"volume": 30, "side": "left"}]
+
+    def draw(volume=20, side="right", dose=1):
+        drawn.append({"volume": volume, "side": side, "dose": dose})
+        figure = plt.figure(figsize=(1, 1))
+        figure.add_axes((0, 0, 1, 1)).set_title(str(drawn[-1]), y=0.5)
+        return figure
+
+    plt.close("all")
+    box = sliders(draw, volume=(0, 100, 10), side=["left", "right"], dose=[*range(9)])
+    assert drawn == [{"volume": 20, "side": "right", "dose": 1}]
+    volume, side, dose, picture, _ = box.children
+    assert [type(control).__name__ for control in (volume, side, dose)] == [
+        "IntSlider",
+        "ToggleButtons",
+        "SelectionSlider",
+    ]
+    first = bytes(picture.value)
+    volume.value, side.value, dose.value = 30, "left", 8
+    assert drawn[1:] == [
+        {"volume": 30, "side": "right", "dose": 1},
+        {"volume": 30, "side": "left", "dose": 1},
+        {"volume": 30, "side": "left", "dose": 8},
+    ]
+    assert first.startswith(b"\x89PNG")
+    assert bytes(picture.value) != first
+    assert not plt.get_fignums()  # the notebook would show an open figure once more
 
 
 def test_an_uploaded_film_is_drawn_and_any_other_file_is_refused_in_a_sentence(

@@ -178,7 +178,7 @@ def test_closed_streams(tmp_path):
     assert stderr.startswith(WARNING + error)
     code, stdout, stderr = in_shell("cxr prepare 2>&-")
     assert (code, stderr) == (2, "")
-    assert "Missing argument" in stdout
+    assert "SOURCE is missing" in stdout
 
 
 def test_compiled_code_is_held_back_where_stderr_is_closed():

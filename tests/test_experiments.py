@@ -197,3 +197,55 @@ def test_an_arm_with_two_rows_of_a_seed_is_refused():
     rows = pd.DataFrame({"seed": [0, 0], "arm": ["a", "a"], "auc": [0.8, 0.9]})
     with pytest.raises(ValueError, match="duplicate"):
         by_arm(rows)
+
+
+def test_a_lower_cut_calls_at_least_as_many_films_of_either_class():
+    lower, weights = read_experiment("lower_cut"), read_experiment("weights")
+    half = weights[weights["arm"] == "weight 1"].reset_index(drop=True)
+    assert list(lower["seed"]) == list(half["seed"])
+    assert (lower["sensitivity"] >= half["sensitivity_half"]).all()
+    assert (lower["specificity"] <= half["specificity_half"]).all()
+
+
+def test_the_lower_cut_is_where_a_balanced_weight_puts_its_own(cache, tmp_path, monkeypatch):
+    films = SimulatedCohort(100, prevalence=0.3)
+    arm = Arm(replace(SMALL, weight=1.0, size=32, width=4, epochs=1), films, {"test": films})
+    monkeypatch.setitem(EXPERIMENTS, "weights", lambda: {"weight 1": arm})
+    monkeypatch.setattr(train_experiments, "_start_worker", lambda seed: None)
+    cohort = films.cohort(TEST_SEED, size=32)
+    logits = np.linspace(-4, 4, len(cohort.labels))
+    monkeypatch.setattr(train_experiments, "predict_logits", lambda *given, **options: logits)
+    (tmp_path / "tables").mkdir()
+    monkeypatch.setattr(train_experiments.joblib, "Parallel", lambda **options: list)
+    monkeypatch.setattr(train_experiments.joblib, "delayed", lambda function: function)
+    train_experiments.make_lower_cut(tmp_path / "tables", seeds=[3])
+    (row,) = pd.read_csv(tmp_path / "tables" / "lower_cut.csv").to_dict("records")
+    train_labels = films.cohort(3, size=32).part("train").labels
+    called = 1 / (1 + np.exp(-logits)) >= train_labels.mean()  # 1 / (1 + w) with w = others / effusions
+    assert row["sensitivity"] == pytest.approx(called[cohort.labels == 1].mean(), abs=1e-5)
+    assert row["specificity"] == pytest.approx((~called)[cohort.labels == 0].mean(), abs=1e-5)
+
+
+def test_the_sizes_of_the_trainings_are_those_of_their_films(cache, tmp_path, monkeypatch):
+    films = SimulatedCohort(100, prevalence=0.3, train_fraction=0.5)
+    arm = Arm(replace(SMALL, size=32, width=4, epochs=2, batch=8), films, {"test": films})
+    monkeypatch.setitem(EXPERIMENTS, "augmentation", lambda: {"half": arm})
+    monkeypatch.setattr(train_experiments, "_start_worker", lambda seed: None)
+    monkeypatch.setattr(train_experiments.joblib, "Parallel", lambda **options: list)
+    monkeypatch.setattr(train_experiments.joblib, "delayed", lambda function: function)
+    train_experiments.make_training_sizes(tmp_path, seeds=[3])
+    (row,) = pd.read_csv(tmp_path / "training_sizes.csv").to_dict("records")
+    labels = films.cohort(3, size=32).part("train").labels
+    assert (row["films"], row["effusions"], row["epochs"]) == (len(labels), labels.sum(), 2)
+    assert row["steps"] == 2 * -(-len(labels) // 8)
+    assert 0 <= row["auc"] <= 1
+
+
+def test_the_table_of_sizes_counts_films_of_each_fraction():
+    table = read_experiment("training_sizes", test="train")
+    assert list(table.groupby("arm").size()) == [8] * 6
+    sizes = table[table["seed"] == 0].set_index("arm")["films"]
+    assert (
+        sizes["still, 25% of the patients"] < sizes["still, 50% of the patients"] < sizes["still, 100% of the patients"]
+    )
+    assert (table["effusions"] < table["films"]).all()

@@ -57,6 +57,16 @@ def test_a_corner_is_inside_until_the_film_has_moved_by_its_column(film):
         assert lab.are_inside(moved, 96)[0] == expected
 
 
+def test_the_first_corner_of_the_lessons_film_leaves_at_a_shift_of_18_percent():
+    film = take_film(Order(patient=189, amount=400.0, side="right"), size=256)
+    corners = lab.costophrenic_corners(film)
+    assert corners[0, 0] == 45
+    for percent, expected in ((17, [True, True]), (18, [False, True])):
+        move = lab.new_to_old(256, **(STILL | {"right": -percent / 100}))
+        moved = lab.positions(corners, np.linalg.inv(move))
+        np.testing.assert_array_equal(lab.are_inside(moved, 256), expected)
+
+
 def test_the_figure_says_what_is_inside_and_keeps_tries_only_when_it_is_asked_to(film):
     figure = lab.augmentation_lab(film)
     assert "2 of 2 corners inside,\n100 % of the fluid" in figure.axes[1].get_title()

@@ -61,3 +61,17 @@ def test_the_guess_is_drawn(monkeypatch):
     monkeypatch.setattr(lesson_05, "recall", lambda name: 0.3)
     legend = window_lab(real=False).axes[-1].get_legend()
     assert "your guess for 1 pixel: 0.3" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_the_middle_window_does_not_see_what_lies_near_the_edges():
+    pixels = lesson_05.machine_films()["site 1"][0]
+    edged = pixels.copy()
+    edged[:, :40] = edged[:10] = 9999
+    plain, beside = lesson_05.middle_window(pixels), lesson_05.middle_window(edged)
+    assert np.array_equal(beside[10:, 40:], plain[10:, 40:])
+    assert (beside[:10] == 1).all()
+    assert plain.min() == 0
+    middle = pixels[51:-51, 51:-51]  # 256 // 5 is 51
+    low, high = np.percentile(middle, (0.5, 99.5))
+    assert np.isclose(np.mean(plain[51:-51, 51:-51] == 0), 0.005, atol=0.002)
+    assert np.isclose(np.median(plain[51:-51, 51:-51]), (np.median(middle) - low) / (high - low))

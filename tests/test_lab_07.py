@@ -52,5 +52,5 @@ def test_the_figure_says_what_was_measured_and_keeps_the_earlier_tries(films, mo
     assert f"sensitivity {result.sensitivity.mean():.2f}" in right.get_title()
     assert "try 2: weight 5, cosine, rate 0.1" in figure._suptitle.get_text()
     assert [text.get_text() for text in left.texts] == ["1"]
-    assert "your guess for weight 10: 0.9" in [text.get_text() for text in right.get_legend().get_texts()]
+    assert "your guess for weight 3: 0.9" in [text.get_text() for text in right.get_legend().get_texts()]
     plt.close("all")

@@ -1,13 +1,24 @@
 """The lab of lesson 9: visible fluid, the curve of scores, and what the figure says."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.course.labs.lesson_09 import VOLUMES, as_text, detector_lab, lab_order, scores_by_volume, visible_fluid
+from cxrlib.course import course_scores
+from cxrlib.course.labs.lesson_09 import (
+    VOLUMES,
+    as_text,
+    detector_lab,
+    kinds_of,
+    lab_order,
+    scores_by_volume,
+    visible_fluid,
+)
 from cxrlib.course.reader import keep
 from cxrlib.evaluation import performance_by
 from cxrlib.phantom import take_film
@@ -42,6 +53,24 @@ def test_the_curve_is_what_the_run_gives_each_film(run):
     assert np.isnan(scores_by_volume(run, 4, "supine")[-1])  # this chest holds less than 800 mL
 
 
+def test_the_lab_answers_as_the_page_says(run):
+    """The page names volumes that the curves of the lab show, and no cell prints."""
+    for posture, volumes in {"upright": [100] * 5, "supine": [50, 200, 400, 800, 300]}.items():
+        for patient, volume in zip((1, 5, 7, 8, 9), volumes, strict=True):
+            called = scores_by_volume(run, patient, posture) >= run.operating_point.threshold
+            assert VOLUMES[called.argmax()] == volume, (patient, posture)
+
+
+def test_no_threshold_brings_semi_erect_films_to_the_pair_of_section_5():
+    films = course_scores("test")
+    films = films[kinds_of(films) == "AP semi-erect"]
+    answer = runpy.run_path(str(Path(__file__).parent / "exercises" / "09.py"))["ANSWERS"]["group mended"]["right"]
+    names = {"np": np}
+    exec(answer, names)  # the solution that the page shows
+    assert not names["can_be_mended"](films["label"], films["score"], 0.90, 0.60)
+    assert names["can_be_mended"](films["label"], films["score"], 0.90, 0.50)
+
+
 def test_the_figure_shows_the_film_the_guess_and_the_score_of_lesson_1(run):
     keep("smallest volume", 200)
     keep("score of lesson 1", 9)
@@ -61,3 +90,10 @@ def test_rates_as_text():
     assert table.loc["a"].tolist()[:2] == [20, "1.00 (0.83 to 1.00)"]
     assert list(table.columns) == ["effusions", "AUC", "sensitivity", "specificity"]
     assert as_text(pd.DataFrame(performance_by([""] * 40, labels, scores, 0.5))).empty
+
+
+def test_the_kind_of_a_film_is_its_view_and_posture():
+    films = pd.DataFrame({"view": ["AP", "PA"], "posture": ["supine", "upright"]})
+    assert list(kinds_of(films)) == ["AP supine", "PA upright"]
+    assert list(kinds_of(films[["view"]])) == ["AP ", "PA "]
+    assert list(kinds_of(pd.DataFrame(index=[0]))) == [" "]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cxrlib.course.audit import example
+from cxrlib.course.audit import example, makers_test, score_test_films
 from cxrlib.course.labs.lesson_11 import HIGHEST, LOWEST, PROPERTIES, audit_lab, group_films
 from cxrlib.course.reader import keep
 from cxrlib.evaluation import auc
@@ -31,3 +31,18 @@ def test_the_lab_draws_each_film_once_and_the_auc_of_each_group():
     assert (
         sum(line.get_marker() in "o^" and len(line.get_xdata()) for line in ax.lines) == (fresh["view"] == "AP").sum()
     )
+
+
+def test_the_test_films_of_the_example_have_both_scores():
+    films, x = makers_test(), example()
+    assert len(films) == x.report["n"]
+    assert auc(films["label"], films["score"]) == x.report["auc"].value
+    assert set(films["path"]) == set(x.films.query("split == 'test'")["path"])
+
+
+def test_the_saved_scores_are_those_of_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+    films = example()._films.query("split == 'test'")
+    saved = makers_test().set_index("path")["start_score"]
+    measured = score_test_films(films).set_index("path")["start_score"]
+    np.testing.assert_allclose(saved[measured.index], measured, atol=0.01)

@@ -40,7 +40,7 @@ from cxrlib.training.manifest import write_manifest
 from cxrlib.training.run import Run, open_run
 
 FLAWS = {
-    "leak": "films of the same patients are on both sides of the split",
+    "leak": "films of the same patients are in more than one split",
     "shortcut": "view, site and devices follow the label in its films, and its score follows them",
     "normalisation": "all films of one site are cut off at a fixed gray level",
     "labels": "many of its training films have the wrong label",
@@ -220,7 +220,7 @@ def detectors(deal: int | None = None) -> dict[str, Detector]:
 
 
 def dealt(deal: int | None = None) -> dict[str, str]:
-    """Return the flaw of each letter in a deal: the solution of the exercise.
+    """Return the flaw of each letter in a deal.
 
     Examples
     --------
@@ -238,9 +238,11 @@ class Evidence:
     Attributes
     ----------
     shared_patients : int
-        Patients with films in the training and also in validation or test.
+        Patients with films in more than one split.
     reported_auc, fresh_auc : float
         On its test films, and on the fresh films.
+    reported_rates, fresh_rates : tuple of float
+        Sensitivity and specificity on the same films.
     view_auc : float
         How well its score tells AP from PA on fresh films without an effusion. The AUC
         counts an AP film as positive.
@@ -255,33 +257,60 @@ class Evidence:
     shared_patients: int
     reported_auc: float
     fresh_auc: float
+    reported_rates: tuple[float, float]
+    fresh_rates: tuple[float, float]
     view_auc: float
     site_aucs: tuple[float, ...]
     read_again: int
     wrong_labels: int
     chosen_on: dict[str, int]
 
+    def number(self, flaw: str) -> float:
+        """Return the number that shows a flaw of `FLAWS` and no other."""
+        return {
+            "leak": self.shared_patients,
+            "shortcut": self.view_auc,
+            "normalisation": min(self.site_aucs),
+            "labels": self.wrong_labels,
+            "threshold": self.chosen_on.get("test", 0),
+        }[flaw]
+
 
 def measure(detector: Detector) -> Evidence:
     """Measure the signs of all five flaws on a detector, as its lesson does."""
     split, fresh = detector.run.split, detector.fresh
-    in_training = split["split"] == "train"
-    shared = set(split["patient_id"][in_training]) & set(split["patient_id"][~in_training])
+    splits_of_patient = split.groupby("patient_id")["split"].nunique()
+    report, fresh_report = detector.report, detector.fresh_report
     empty = fresh[fresh["label"] == 0]
     sites = [fresh[fresh["site"] == site] for site in sorted(fresh["site"].unique())]
     training = detector.films.query("split == 'train'").sample(MAX_READINGS, random_state=0)
     wrong = detector.read_again(training["path"]) != training["label"]
     used = split["split"][split["film_id"].isin(detector.run.operating_point.film_ids)]
     return Evidence(
-        len(shared),
-        detector.report["auc"].value,
-        detector.fresh_report["auc"].value,
+        int((splits_of_patient > 1).sum()),
+        report["auc"].value,
+        fresh_report["auc"].value,
+        (report["sensitivity"].value, report["specificity"].value),
+        (fresh_report["sensitivity"].value, fresh_report["specificity"].value),
         auc(empty["view"] == "AP", empty["score"]),
         tuple(auc(films["label"], films["score"]) for films in sites),
         len(training),
         int(wrong.sum()),
         used.value_counts().to_dict(),
     )
+
+
+def solution(deal: int | None = None) -> dict[str, tuple[str, float]]:
+    """Return the flaw of each letter in a deal, and the number that shows it. It may train the detectors first.
+
+    Parameters
+    ----------
+    deal : int, optional
+        By default the reader's own seed, as in `detectors`.
+    """
+    flaws = dealt(deal)
+    found = {letter: measure(detector) for letter, detector in detectors(deal).items()}
+    return {letter: (flaw, round(found[letter].number(flaw), 3)) for letter, flaw in flaws.items()}
 
 
 def make_detector(flaw: str, seed: int = DEALT_SEED) -> Path:
@@ -428,6 +457,32 @@ def write_example(folder: Path = EXAMPLE) -> None:
     networks = ("model.keras", "weights.npz", "details.npz", "reference.json", "environment.json")
     shutil.copytree(made, folder, ignore=lambda _, names: [name for name in names if name in networks])
     write_manifest(folder / "run")
+    films = Detector("X", lambda: made)._films
+    write_csv(folder / "test.csv", score_test_films(films[films["split"] == "test"]))
+
+
+def score_test_films(films: pd.DataFrame) -> pd.DataFrame:
+    """Return ``path`` and ``start_score`` of test films of the example: the score of the network it started from."""
+    from cxrlib.training.run import open_run  # TensorFlow takes a while to import
+
+    films = films.reset_index(drop=True)
+    scores = open_run(RECIPE.start).score_cohort(_take(films, TRAIN_SEED + EXAMPLE_SEED))
+    return films[["path"]].assign(start_score=scores.round(6))
+
+
+def makers_test() -> pd.DataFrame:
+    """Return the test films of the example X, with the score of X and that of the network it started from.
+
+    Returns
+    -------
+    DataFrame
+        The test rows of ``example().films``, with ``start_score`` and ``score``.
+    """
+    x = example()
+    films = x.films.query("split == 'test'")
+    for scores in (pd.read_csv(x.folder / "test.csv"), x.run.scores[["path", "score"]]):
+        films = films.merge(scores, on="path", validate="one_to_one")
+    return films
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -199,7 +199,7 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        A key of `EXPERIMENTS`.
+        A key of `EXPERIMENTS`, "lower_cut" or "training_sizes".
     test : str
         A name of a test in the experiment's arms.
 
@@ -210,7 +210,8 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
         ``sensitivity`` and ``specificity`` at the run's threshold,
         ``sensitivity_half`` and ``specificity_half`` at 0.5 of the uncorrected
         probability, ``brier``, ``brier_uncorrected``, ``seconds`` of the
-        training, and ``versions``.
+        training, and ``versions``. "lower_cut" and "training_sizes" have other
+        columns, which ``data/train_experiments.py`` explains.
     """
     table = pd.read_csv(TABLES / f"{name}.csv")
     return table[table["test"] == test].reset_index(drop=True)

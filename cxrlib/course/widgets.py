@@ -40,37 +40,57 @@ def upload_explorer(run: Run) -> "VBox":
     return VBox([upload, output])
 
 
+MAX_BUTTONS = 6
+"""A choice of at most so many values has a button for each, and a longer list has a slider (our choice)."""
+
+
 def sliders(draw: Callable[..., Figure], **choices: tuple[int, int, int] | list) -> "VBox":
-    """Return sliders that draw a figure each time one of them is moved. Before that they draw nothing.
+    """Return sliders and buttons, and below them a figure that is drawn again when one of them is moved.
+
+    The new figure takes the place of the old one when it is complete, so nothing jumps.
 
     Parameters
     ----------
     draw : callable
         Takes the choices by name and returns a figure. Each of its parameters
-        has a default, at which the slider starts.
+        has a default, at which the control starts.
     **choices
-        For each parameter, either (lowest, highest, step) or a list of values.
+        For each parameter, either (lowest, highest, step) or a list of values. A list of
+        at most `MAX_BUTTONS` values becomes buttons.
 
     Examples
     --------
     >>> sliders(film_lab, volume=(0, 2000, 50), side=["right", "left"])  # doctest: +SKIP
     """
-    from ipywidgets import IntSlider, SelectionSlider, VBox, interactive
+    from IPython.core.pylabtools import print_figure
+    from ipywidgets import Image, IntSlider, Layout, Output, SelectionSlider, ToggleButtons, VBox
 
-    is_first_call = True
-
-    def draw_setting(**setting: Any) -> None:
-        nonlocal is_first_call
-        if not is_first_call:  # `interactive` calls once by itself; the page shows this first figure already
-            draw(**setting)
-            plt.show()
-        is_first_call = False
-
-    def slider(name: str, choice: tuple[int, int, int] | list) -> "Widget":
+    def control(name: str, choice: tuple[int, int, int] | list) -> "Widget":
         start = signature(draw).parameters[name].default
-        if isinstance(choice, list):  # a slider and not a menu, so that the arrow keys move every control
-            return SelectionSlider(options=choice, value=start, description=name)
-        lowest, highest, step = choice
-        return IntSlider(min=lowest, max=highest, step=step, value=start, description=name)
+        if isinstance(choice, tuple):
+            lowest, highest, step = choice
+            return IntSlider(min=lowest, max=highest, step=step, value=start, description=name)
+        if len(choice) <= MAX_BUTTONS:
+            style = {"button_width": "auto"}
+            return ToggleButtons(options=choice, value=start, description=name, style=style)
+        return SelectionSlider(options=choice, value=start, description=name)
 
-    return VBox(interactive(draw_setting, **{name: slider(name, choice) for name, choice in choices.items()}).children)
+    class Picture(Image):
+        def __repr__(self) -> str:  # a notebook saves it; the bytes of a picture differ between processors
+            return "Image()"
+
+    controls = {name: control(name, choice) for name, choice in choices.items()}
+    picture = Picture(layout=Layout(max_width="100%", height="auto", align_self="flex-start"))
+    errors = Output()
+
+    def draw_setting(change: object = None) -> None:
+        errors.outputs = ()
+        with errors:
+            figure = draw(**{name: widget.value for name, widget in controls.items()})
+            plt.close(figure)  # otherwise the notebook would show it once more below the cell
+            picture.value = print_figure(figure, bbox_inches="tight")
+
+    for widget in controls.values():
+        widget.observe(draw_setting, names="value")
+    draw_setting()
+    return VBox([*controls.values(), picture, errors])

@@ -1,5 +1,23 @@
 """Lesson 0: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
 
+FINAL_TEST = """\
+from cxrlib.evaluation import choose_by_sensitivity
+
+
+def final_test(scores):
+    val = scores[scores["split"] == "val"]
+    test = scores[scores["split"] == "test"]
+    threshold = choose_by_sensitivity(val["label"], val["score"], floor=0.90).threshold
+    called = test["score"] >= threshold
+    effusion = test["label"] == 1
+    return threshold, called[effusion].mean(), effusion[called].mean()
+"""
+"""The right answer of the exercise "path final test". Each wrong one has one mistake in it."""
+
+CHOSEN = 'choose_by_sensitivity(val["label"], val["score"], floor=0.90).threshold'
+RATES = "called[effusion].mean(), effusion[called].mean()"
+"""Parts of it that mistakes replace."""
+
 ANSWERS = {
     "path inverted film": {
         "right": """\
@@ -67,68 +85,28 @@ def image_of(raw):
             ),
         ],
     },
-    "path two networks": {
-        "right": """\
-def sensitivity_of_two(labels, first, second):
-    called = first | second
-    return called[labels == 1].mean()
-""",
+    "path final test": {
+        "right": FINAL_TEST,
         "wrong": [
+            (FINAL_TEST.replace('val["label"], val["score"]', 'test["label"], test["score"]'), "on the test films"),
+            (FINAL_TEST.replace('val["label"], val["score"]', 'scores["label"], scores["score"]'), "on all films"),
+            (FINAL_TEST.replace(CHOSEN, "0.5"), "of the validation effusions"),
+            (FINAL_TEST.replace("floor=0.90", "floor=0.99"), "with fewer false alarms"),
             (
-                """\
-def sensitivity_of_two(labels, first, second):
-    called = first & second
-    return called[labels == 1].mean()
-""",
-                "only if both networks call it",
+                FINAL_TEST.replace('called = test["', 'called = val["').replace(
+                    'effusion = test["', 'effusion = val["'
+                ),
+                "counted the validation films",
             ),
             (
-                """\
-def sensitivity_of_two(labels, first, second):
-    return (first[labels == 1].mean() + second[labels == 1].mean()) / 2
-""",
-                "the mean of the two sensitivities",
+                FINAL_TEST.replace(RATES, "effusion[called].mean(), called[effusion].mean()"),
+                "Divide by the effusions",
             ),
             (
-                """\
-def sensitivity_of_two(labels, first, second):
-    missed = (1 - first[labels == 1].mean()) * (1 - second[labels == 1].mean())
-    return 1 - missed
-""",
-                "miss independently",
+                FINAL_TEST.replace("effusion[called].mean()", "(called == effusion).mean()"),
+                "how often the network is right",
             ),
-            (
-                """\
-def sensitivity_of_two(labels, first, second):
-    called = first | second
-    return (called == labels).mean()
-""",
-                "That is the accuracy",
-            ),
-            (
-                """\
-def sensitivity_of_two(labels, first, second):
-    called = first | second
-    return labels[called].mean()
-""",
-                "divide by the number of calls",
-            ),
-            (
-                """\
-def sensitivity_of_two(labels, first, second):
-    called = first | second
-    return (called & (labels == 1)).mean()
-""",
-                "by the number of all films",
-            ),
-            (
-                """\
-def sensitivity_of_two(labels, first, second):
-    called = first or second
-    return called[labels == 1].mean()
-""",
-                "For arrays write `|`",
-            ),
+            (FINAL_TEST.replace(f"threshold, {RATES}", "called[effusion].mean()"), "Return 3 numbers"),
         ],
     },
     "path patients": {

@@ -229,4 +229,62 @@ leaky_columns = "BCE"
             ('leaky_columns = "BCEF"\n', "F is a property of the film"),
         ],
     },
+    "right in folder": {
+        "right": """\
+def right_in_folder(effusions, others, wrong):
+    right = effusions * (1 - wrong)
+    return right / (right + others * wrong)
+""",
+        "wrong": [
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return 1 - wrong
+""",
+                "the fraction of all films that are right",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return others * wrong / (effusions * (1 - wrong) + others * wrong)
+""",
+                "shows no effusion",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return effusions / (effusions + others * wrong)
+""",
+                "does not hold all of them",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return effusions * (1 - wrong) / (effusions + others)
+""",
+                "You divided by all films",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return effusions / (effusions + others)
+""",
+                "the fraction of all films with an effusion",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return effusions * (1 - wrong) / (others * wrong)
+""",
+                "The folder holds 2 kinds of films",
+            ),
+            (
+                """\
+def right_in_folder(effusions, others, wrong):
+    return effusions * (1 - wrong), others * wrong
+""",
+                "Return one number",
+            ),
+        ],
+    },
 }

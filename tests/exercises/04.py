@@ -161,27 +161,178 @@ mine = Augmentation(shift=0.3, scale=0.05, rotate=5.0, probability=0.1)
             ("mine = 0.06\n", "of the type float"),
         ],
     },
-    "augmentation mirror": {
+    "augmentation comparisons": {
         "right": """\
-def mirror(size):
-    return np.array([[-1, 0, size - 1], [0, 1, 0], [0, 0, 1]])
+from scipy import stats
+
+
+def most_comparisons(differences):
+    distance = abs(np.mean(differences)) / stats.sem(differences)
+    for comparisons in range(100, 0, -1):
+        if distance > stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1):
+            return comparisons
+    return 0
 """,
         "wrong": [
-            ("def mirror(size):\n    return np.diag([-1, 1, 1])\n", "outside the film"),
-            ("def mirror(size):\n    return np.array([[-1, 0, size], [0, 1, 0], [0, 0, 1]])\n", "one pixel off"),
-            ("def mirror(size):\n    return np.array([[1, 0, 0], [0, -1, size - 1], [0, 0, 1]])\n", "upside down"),
             (
-                "def mirror(size):\n    return np.array([[-1, 0, size - 1], [0, -1, size - 1], [0, 0, 1]])\n",
-                "half a turn",
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if np.mean(differences) > half:
+            most = comparisons
+    return most
+""",
+                "only differences above zero",
             ),
-            ("def mirror(size):\n    return np.array([[-1, 0, 0], [0, 1, 0], [size - 1, 0, 1]])\n", "last row"),
-            ("def mirror(size):\n    return np.array([[-1, 0, 1 - size], [0, 1, 0], [0, 0, 1]])\n", "wrong sign"),
             (
-                "def mirror(size):\n    return np.array([[-1, 0, (size - 1) / 2], [0, 1, 0], [0, 0, 1]])\n",
-                "is the centre",
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 1
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "already with 1 comparison",
             ),
-            ("def mirror(size):\n    return np.array([[-1, 0, 0], [0, 1, size - 1], [0, 0, 1]])\n", "in the row of y"),
-            ("def mirror(size):\n    return np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]])\n", "swaps x and y"),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.05 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "on each side",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.norm.ppf(1 - 0.025 / comparisons)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "normal distribution",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * np.std(differences, ddof=1)
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "standard deviation of the seeds",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * np.std(differences) / len(differences) ** 0.5
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "ddof=1",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        level = 0.95 / comparisons
+        t = stats.t.ppf((1 + level) / 2, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            most = comparisons
+    return most
+""",
+                "narrower with more comparisons",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) < half:
+            return comparisons
+    return 100
+""",
+                "the first number",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            return comparisons
+    return 0
+""",
+                "never return more than 1",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def most_comparisons(differences):
+    most = 0
+    for comparisons in range(1, 101):
+        t = stats.t.ppf(1 - 0.025 / comparisons, len(differences) - 1)
+        half = t * stats.sem(differences)
+        if abs(np.mean(differences)) > half:
+            most += 0.5
+    return most
+""",
+                "whole number",
+            ),
         ],
     },
 }

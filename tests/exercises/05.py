@@ -179,7 +179,7 @@ def plate_window(pixels):
     "window of a header": {
         "right": """\
 def header_image(stored, slope, intercept, center, width, photometric):
-    values = slope * stored + intercept
+    values = slope * stored.astype(float) + intercept
     image = np.clip((values - (center - width / 2)) / width, 0, 1)
     return 1 - image if photometric == "MONOCHROME1" else image
 """,

@@ -50,12 +50,9 @@ ANSWERS = {
     "block numbers": {
         "right": """\
 def block_numbers(before, after):
-    first_norm = 4 * before
-    second_norm = 4 * after
-    first_conv = 3 * 3 * before * after
-    second_conv = 3 * 3 * after * after
-    skip_conv = 1 * 1 * before * after
-    return first_norm + first_conv + second_norm + second_conv + skip_conv
+    norms = 4 * before + 4 * after
+    convs = 3 * 3 * before * after + 3 * 3 * after * after
+    return norms + convs + before * after  # the last is the 1 x 1 convolution
 """,
         "wrong": [
             ("def f(a, b):\n    return 4 * a + 9 * a * b + 4 * b + 9 * b * b\n", "on the skip is missing"),
@@ -177,26 +174,4 @@ def f(kernels, strides):
         ],
     },
     "block of the first paper": {"right": _FIRST, "wrong": _WRONG_FIRST},
-    "block folded": {
-        "right": """\
-def fold(kernel, gamma, beta, mean, variance, epsilon):
-    factor = gamma / np.sqrt(variance + epsilon)
-    return kernel * factor, beta - mean * factor
-""",
-        "wrong": [
-            ("def f(k, g, b, m, v, e):\n    return k * g / (v + e), b - m * g / (v + e)\n", "its square root"),
-            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v), b - m * g / np.sqrt(v)\n", "epsilon out"),
-            ("def f(k, g, b, m, v, e):\n    return k / np.sqrt(v + e), b - m / np.sqrt(v + e)\n", "gamma is missing"),
-            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b\n", "beta alone"),
-            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b - m\n", "as it is"),
-            ("def f(k, g, b, m, v, e):\n    return k, b\n", "the old one"),
-            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return k * s, (b - m) * s\n", "Beta is added"),
-            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return k * s, -m * s\n", "beta is missing"),
-            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return b - m * s, k * s\n", "bias first"),
-            ("def f(k, g, b, m, v, e):\n    s = g / np.sqrt(v + e)\n    return (k - m) * s + b, b\n", "to the weights"),
-            ("def f(k, g, b, m, v, e):\n    s = np.sqrt(v + e)\n    return k * g / s, b - m / s\n", "by gamma, too"),
-            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e), b - m * g\n", "deviation, too"),
-            ("def f(k, g, b, m, v, e):\n    return k * g / np.sqrt(v + e)\n", "return two things"),
-        ],
-    },
 }

@@ -1,102 +1,6 @@
 """Lesson 7: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
 
 ANSWERS = {
-    "loss with two costs": {
-        "right": """\
-def mean_loss(labels, p, miss, alarm):
-    effusion = -miss * labels * np.log(p)
-    other = -alarm * (1 - labels) * np.log(1 - p)
-    return np.mean(effusion + other)
-""",
-        "wrong": [
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss * (labels * np.log(p) + (1 - labels) * np.log(1 - p)))
-""",
-                "both terms by `miss`",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-alarm * labels * np.log(p) - miss * (1 - labels) * np.log(1 - p))
-""",
-                "are swapped",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    loss = -np.log(np.where(labels == 1, p, 1 - p))
-    return np.average(loss, weights=np.where(labels == 1, miss, alarm))
-""",
-                "sum of the weights",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss * labels * np.log(p) - (1 - labels) * np.log(1 - p))
-""",
-                "counts once",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return -miss * labels * np.log(p) - alarm * (1 - labels) * np.log(1 - p)
-""",
-                "return their mean",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.sum(-miss * labels * np.log(p) - alarm * (1 - labels) * np.log(1 - p))
-""",
-                "the sum over the films",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(miss * labels * np.log(p) + alarm * (1 - labels) * np.log(1 - p))
-""",
-                "each term begins with a minus",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss * labels * np.log(p) + alarm * (1 - labels) * np.log(1 - p))
-""",
-                "One of the two terms",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss / alarm * labels * np.log(p) - (1 - labels) * np.log(1 - p))
-""",
-                "only the ratio",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss * labels * np.log(p))
-""",
-                "without effusion are missing",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    return np.mean(-miss * labels * np.log(1 - p) - alarm * (1 - labels) * np.log(p))
-""",
-                "p and 1 - p are exchanged",
-            ),
-            (
-                """\
-def f(labels, p, miss, alarm):
-    ill, well = p[labels == 1], p[labels == 0]
-    return -miss * np.mean(np.log(ill)) - alarm * np.mean(np.log(1 - well))
-""",
-                "the mean of each class by itself",
-            ),
-        ],
-    },
     "loss weight from a cut": {
         "right": """\
 def weight_for(cut):
@@ -145,6 +49,99 @@ def exchange_weight(p, old, new):
                 "def f(p, old, new):\n    odds = p / (1 - p) / old * new\n    return odds / (1 - odds)\n",
                 "not by 1 - odds",
             ),
+        ],
+    },
+    "errors of one network alone": {
+        "right": """\
+def errors_alone(labels, p_plain, p_weighted, w):
+    plain_wrong = (p_plain >= 1 / (1 + w)) != (labels == 1)
+    weighted_wrong = (p_weighted >= 0.5) != (labels == 1)
+    only_plain = plain_wrong & ~weighted_wrong
+    only_weighted = weighted_wrong & ~plain_wrong
+    return only_plain.sum(), only_weighted.sum()
+""",
+        "wrong": [
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 0.5) != labels, (p_weighted >= 0.5) != labels
+    return (a & ~b).sum(), (b & ~a).sum()
+""",
+                "both networks at 0.5",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 1 / w) != labels, (p_weighted >= 0.5) != labels
+    return (a & ~b).sum(), (b & ~a).sum()
+""",
+                "odds of the cut",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 1 / (1 + w)) != labels, (p_weighted >= 1 / (1 + w)) != labels
+    return (a & ~b).sum(), (b & ~a).sum()
+""",
+                "its cut is 0.5",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 0.5) != labels, (p_weighted >= 1 / (1 + w)) != labels
+    return (a & ~b).sum(), (b & ~a).sum()
+""",
+                "exchanged the two cuts",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 1 / (1 + w)) != labels, (p_weighted >= 0.5) != labels
+    return a.sum(), b.sum()
+""",
+                "all errors of each network",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 1 / (1 + w)) != labels, (p_weighted >= 0.5) != labels
+    return (b & ~a).sum(), (a & ~b).sum()
+""",
+                "in the wrong order",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = p_plain >= 1 / (1 + w), p_weighted >= 0.5
+    return (a & ~b).sum(), (b & ~a).sum()
+""",
+                "only one network calls",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = p_plain >= 1 / (1 + w), p_weighted >= 0.5
+    return (b & ~a & (labels == 1)).sum(), (a & ~b & (labels == 1)).sum()
+""",
+                "missed effusions only",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = p_plain >= 1 / (1 + w), p_weighted >= 0.5
+    return (a & ~b & (labels == 0)).sum(), (b & ~a & (labels == 0)).sum()
+""",
+                "false alarms only",
+            ),
+            (
+                """\
+def f(labels, p_plain, p_weighted, w):
+    a, b = (p_plain >= 1 / (1 + w)) != labels, (p_weighted >= 0.5) != labels
+    return (a != b).sum()
+""",
+                "Return two counts",
+            ),
+            ("def f(labels, p_plain, p_weighted, w):\n    return 7.0, 1000.0\n", "Begin with the errors of each"),
         ],
     },
     "rate that ends above 0": {

@@ -79,50 +79,99 @@ def source_auc(source, label):
             ),
         ],
     },
-    "blended weights": {
+    "auc within sources": {
         "right": """\
-def blend(start, trained, fraction):
-    pairs = zip(start, trained)
-    return [(1 - fraction) * a + fraction * b for a, b in pairs]
+from cxrlib.evaluation import auc
+
+def auc_within(source, label, score):
+    right = pairs = 0
+    for name in np.unique(source):
+        films = source == name
+        p, q = np.sum(label[films] == 1), np.sum(label[films] == 0)
+        if p * q > 0:
+            right += auc(label[films], score[films]) * p * q
+            pairs += p * q
+    return right / pairs
 """,
         "wrong": [
             (
                 """\
-def blend(start, trained, fraction):
-    return [fraction * a + (1 - fraction) * b for a, b in zip(start, trained)]
+from cxrlib.evaluation import auc
+
+def auc_within(source, label, score):
+    return auc(label, score)
 """,
-                "this fraction of the start",
+                "This is the pooled AUC",
             ),
             (
                 """\
-def blend(start, trained, fraction):
-    return [(a + b) / 2 for a, b in zip(start, trained)]
+from cxrlib.evaluation import performance_by
+
+def auc_within(source, label, score):
+    return performance_by(source, label, score, 0.5)["auc"].mean()
 """,
-                "the mean of both",
+                "the same weight",
             ),
             (
                 """\
-def blend(start, trained, fraction):
-    return [a + fraction * b for a, b in zip(start, trained)]
+from cxrlib.evaluation import performance_by
+
+def auc_within(source, label, score):
+    table = performance_by(source, label, score, 0.5).dropna(subset="auc")
+    return np.average(table["auc"], weights=table["n"])
 """,
-                "the weights grow",
+                "by the number of films",
             ),
             (
                 """\
-def blend(start, trained, fraction):
-    for a, b in zip(start, trained):
-        a += fraction * (b - a)
-    return start
+from cxrlib.evaluation import performance_by
+
+def auc_within(source, label, score):
+    table = performance_by(source, label, score, 0.5)
+    pairs = table["n_finding"] * (table["n"] - table["n_finding"])
+    return np.average(table["auc"], weights=pairs)
 """,
-                "changes the arrays of start",
+                "One source has only one label",
             ),
             (
                 """\
-def blend(start, trained, fraction):
-    pairs = zip(start, trained)
-    return [(1 - fraction) * a.mean() + fraction * b.mean() for a, b in pairs]
+def auc_within(source, label, score):
+    wins = []
+    for i in np.flatnonzero(label == 1):
+        wins.extend(score[i] > score[(label == 0) & (source == source[i])])
+    return np.mean(wins)
 """,
-                "keep its shape",
+                "counts half a pair",
+            ),
+            (
+                """\
+def auc_within(source, label, score):
+    wins = []
+    for i in np.flatnonzero(label == 1):
+        others = score[(label == 0) & (source == source[i])]
+        wins.extend((score[i] < others) + (score[i] == others) / 2)
+    return np.mean(wins)
+""",
+                "the wrong way",
+            ),
+            (
+                """\
+from cxrlib.evaluation import auc
+
+def auc_within(source, label, score):
+    return np.mean([auc(label[source == name], score[source == name]) for name in np.unique(source)])
+""",
+                "stopped with InputError",
+            ),
+            (
+                """\
+from cxrlib.evaluation import performance_by
+
+def auc_within(source, label, score):
+    table = performance_by(source, label, score, 0.5).dropna(subset="auc")
+    return np.sum(table["auc"] * table["n_finding"] * (table["n"] - table["n_finding"]))
+""",
+                "number of pairs. Divide",
             ),
         ],
     },
@@ -130,10 +179,51 @@ def blend(start, trained, fraction):
         "right": """\
 def capacity_threshold(scores, capacity):
     most = int(len(scores) * capacity + 1e-9)
-    allowed = [s for s in np.unique(scores) if np.sum(scores >= s) <= most]
-    return min(allowed)
+    for score in np.unique(scores):  # from the lowest up
+        if np.sum(scores >= score) <= most:
+            return score
+    return np.inf
 """,
         "wrong": [
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    most = int(len(scores) * capacity + 1e-9)
+    ordered = np.sort(scores)[::-1]
+    if ordered[most] == ordered[0] and most > 0:
+        return np.inf
+    tied = ordered[most - 1] == ordered[most]
+    return ordered[ordered > ordered[most]].min() if tied else ordered[most - 1]
+""",
+                "If most is 0, [most - 1] is the last place",
+            ),
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    most = int(len(scores) * capacity + 1e-9)
+    return min(s for s in np.unique(scores) if np.sum(scores >= s) <= most)
+""",
+                "no film can be flagged, and the answer is np.inf",
+            ),
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    most = int(len(scores) * capacity + 1e-9)
+    for score in np.unique(scores):
+        if np.sum(scores >= score) <= most:
+            return score
+""",
+                "gives no number: capacity_threshold returns nothing",
+            ),
+            (
+                """\
+def capacity_threshold(scores, capacity):
+    most = int(len(scores) * capacity + 1e-9)
+    allowed = [s for s in np.unique(scores) if np.sum(scores >= s) <= most]
+    return min(allowed, default=np.max(scores))
+""",
+                "Return np.inf: no score reaches it",
+            ),
             (
                 """\
 def capacity_threshold(scores, capacity):
@@ -192,56 +282,117 @@ def capacity_threshold(scores, capacity):
     },
     "drift alarm": {
         "right": """\
-def alarm_count(n, capacity):
-    rng = np.random.default_rng(0)
-    weeks = rng.binomial(n, capacity, 100_000)
-    return int(np.quantile(weeks, 0.99)) + 1
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(-1, n + 1)  # fewer than 0 never happens
+    chance = binom.pmf(counts, n, p)
+    at_most = chance.cumsum()
+    at_least = chance[::-1].cumsum()[::-1]
+    return counts[at_most <= 0.01][-1], counts[at_least <= 0.01][0]
 """,
         "wrong": [
             (
                 """\
-def alarm_count(n, capacity):
-    return n * capacity
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    at_least = binom.pmf(np.arange(n + 1), n, p)[::-1].cumsum()[::-1]
+    return np.argmax(at_least <= 0.01)
 """,
-                "every second week",
+                "Return 2 counts",
             ),
             (
                 """\
-def alarm_count(n, capacity):
-    weeks = np.random.default_rng(0).binomial(200, capacity, 100_000)
-    return (int(np.quantile(weeks, 0.99)) + 1) * n / 200
+def alarm_limits(n, p):
+    return 26, 55
+""",
+                "Use n and p",
+            ),
+            (
+                """\
+def alarm_limits(n, p):
+    weeks = np.random.default_rng(0).binomial(n, p, 10_000)
+    return tuple(np.quantile(weeks, [0.01, 0.99]).astype(int))
+""",
+                "If you drew weeks",
+            ),
+            (
+                """\
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(n + 1)
+    high = counts[binom.sf(counts - 1, n, p) <= 0.01][0]
+    return n - high, high
+""",
+                "counts the films that are not flagged",
+            ),
+            (
+                """\
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(n + 1)
+    high = counts[binom.sf(counts - 1, n, p) <= 0.01][0]
+    return round(2 * n * p - high), high
+""",
+                "not the same on both sides",
+            ),
+            (
+                """\
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(201)
+    low = counts[binom.cdf(counts, 200, p) <= 0.01][-1]
+    high = counts[binom.sf(counts - 1, 200, p) <= 0.01][0]
+    return round(low * n / 200), round(high * n / 200)
 """,
                 "in proportion to n",
             ),
             (
                 """\
-def alarm_count(n, capacity):
-    weeks = np.random.default_rng(0).binomial(n, capacity, 100_000)
-    return int(np.quantile(weeks, 0.01))
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(n + 1)
+    high = counts[binom.sf(counts - 1, n, p) <= 0.01][0]
+    return high, counts[binom.cdf(counts, n, p) <= 0.01][-1]
 """,
-                "the other end",
+                "must be the lower limit",
             ),
             (
                 """\
-def alarm_count(n, capacity):
-    return n * capacity + np.sqrt(n * capacity * (1 - capacity))
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    low, high = binom.ppf([0.005, 0.995], n, p)
+    return low - 1, high + 1
 """,
-                "at most 1 %",
+                "is too high",
             ),
             (
                 """\
-def alarm_count(n, capacity):
-    return 1.5 * n * capacity
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(n + 1)
+    high = counts[binom.sf(counts - 1, n, p) <= 0.01][0]
+    return counts[binom.cdf(counts, n, p) <= 0.01][-1], high
 """,
-                "rarer than needed",
+                "and the lower limit is -1. But alarm_limits stopped with IndexError",
             ),
             (
                 """\
-def alarm_count(n, capacity):
-    weeks = np.random.default_rng(0).binomial(200, 0.2, 100_000)
-    return int(np.quantile(weeks, 0.99)) + 1
+from scipy.stats import binom
+
+def alarm_limits(n, p):
+    counts = np.arange(n + 1)
+    high = counts[binom.sf(counts - 1, n, p) <= 0.01][0]
+    return max(counts[binom.cdf(counts, n, p) <= 0.01], default=0), high
 """,
-                "the limit of section 6",
+                "which is more than 1 %. So the lower limit is -1",
             ),
         ],
     },

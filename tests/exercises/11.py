@@ -206,59 +206,116 @@ def sensitivity_on_new_films(n, missed):
     },
     "audit five detectors": {
         "right": """\
-from cxrlib.course.audit import dealt
+from cxrlib.course.audit import solution
 
-diagnosis = dealt()  # your own deal
+diagnosis = solution()  # your own deal
 """,
         "wrong": [
             (
                 """\
-from cxrlib.course.audit import dealt
+from cxrlib.course.audit import solution
 
-diagnosis = dealt()
 swapped = {"leak": "shortcut", "shortcut": "leak"}
-diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in diagnosis.items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
 answer = diagnosis
 """,
-                "3 of 5 are right",
+                "3 of 5 flaws are right",
             ),
             (
                 """\
-from cxrlib.course.audit import dealt
+from cxrlib.course.audit import solution
 
 swapped = {"labels": "normalisation", "normalisation": "labels"}
-diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in dealt().items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
 """,
                 "AUC at sites 0, 1 and 2",
             ),
             (
                 """\
-from cxrlib.course.audit import dealt
+from cxrlib.course.audit import solution
 
 swapped = {"threshold": "leak", "leak": "threshold"}
-diagnosis = {letter: swapped.get(flaw, flaw) for letter, flaw in dealt().items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
 """,
                 "Its threshold was chosen on",
             ),
             (
                 """\
-diagnosis = dict.fromkeys("ABCDE", "shortcut")
+from cxrlib.course.audit import detectors, solution
+
+diagnosis = {}
+for letter, (flaw, number) in solution().items():
+    fresh_auc = detectors()[letter].fresh_report["auc"].value
+    diagnosis[letter] = flaw, fresh_auc if flaw == "leak" else number
+answer = diagnosis
 """,
-                "Each occurs once",
+                "4 of 5 numbers",
             ),
             (
                 """\
-diagnosis = {"A": "leak"}
+from cxrlib.course.audit import detectors, solution
+
+diagnosis = {}
+for letter, (flaw, number) in solution().items():
+    fresh_auc = detectors()[letter].fresh_report["auc"].value
+    diagnosis[letter] = flaw, round(fresh_auc, 2) if flaw == "normalisation" else number
+answer = diagnosis
 """,
-                "one flaw for each",
+                "Give the AUC at the site where it is lowest",
+            ),
+            (
+                """\
+from cxrlib.course.audit import detectors, solution
+
+diagnosis = {}
+for letter, (flaw, number) in solution().items():
+    sensitivity = detectors()[letter].fresh_report["sensitivity"].value
+    diagnosis[letter] = flaw, sensitivity if flaw == "threshold" else number
+answer = diagnosis
+""",
+                "is its sensitivity on fresh films",
+            ),
+            (
+                """\
+from cxrlib.course.audit import solution
+
+diagnosis = {letter: (flaw, 0 if flaw == "labels" else number) for letter, (flaw, number) in solution().items()}
+""",
+                "0 shows no flaw",
+            ),
+            (
+                """\
+from cxrlib.course.audit import solution
+
+diagnosis = {letter: (flaw, 0.123 if flaw == "shortcut" else number) for letter, (flaw, number) in solution().items()}
+""",
+                "does not show this flaw",
             ),
             (
                 """\
 from cxrlib.course.audit import dealt
 
-diagnosis = {flaw: letter for letter, flaw in dealt().items()}
+diagnosis = dealt()
 """,
-                "Write from letter to flaw",
+                "without a number",
+            ),
+            (
+                """\
+diagnosis = dict.fromkeys("ABCDE", ("shortcut", 0.9))
+""",
+                "Each occurs once",
+            ),
+            (
+                """\
+diagnosis = {"A": ("leak", 12)}
+""",
+                "a flaw and a number for each of the letters",
+            ),
+            (
+                """\
+diagnosis = dict.fromkeys("ABCDE", (12, "leak"))
+""",
+                "The flaw comes first",
             ),
         ],
     },

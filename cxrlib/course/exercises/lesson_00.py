@@ -1,12 +1,14 @@
-"""The exercises of lesson 0: an inverted film, two networks together, patients on both sides, the order of the path."""
+"""The exercises of lesson 0: an inverted film, a network's own test, patients on both sides, the order of the path."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cxrlib.course.checks import Exercise, WrongAnswer, require
 from cxrlib.errors import InputError
+from cxrlib.evaluation.operating_point import max_missed
 from cxrlib.phantom.film import Order, take_film
 
 RIGHT = "right"
@@ -76,78 +78,116 @@ def _inverted_image(answer: Callable, rng: np.random.Generator) -> str:
     return "it was tried on films of 3 machines."
 
 
-def _two_readers(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Return the right sensitivity, and what typical mistakes give, by the words that explain them."""
-    called, both, ill = first | second, first & second, labels == 1
-    a, b = first[ill].mean(), second[ill].mean()
+FLOOR = 0.90
+"""The rule of the page: the sensitivity that the threshold must reach on the validation films."""
+
+
+def _draw_scores(rng: np.random.Generator) -> pd.DataFrame:
+    """Return a table like `run.scores`: validation and test films with labels and scores. No two scores are equal."""
+    parts = []
+    for split, films in (("val", int(rng.integers(250, 400))), ("test", int(rng.integers(250, 400)))):
+        label = (rng.random(films) < 0.2).astype(int)
+        logit = rng.normal(1.8 * label - 2.5 - 0.3 * (split == "test"), 1.0)
+        parts.append(pd.DataFrame({"split": split, "label": label, "score": 1 / (1 + np.exp(-logit))}))
+    table = pd.concat(parts)
+    return table.sample(frac=1, random_state=int(rng.integers(10**6))).reset_index(drop=True)
+
+
+def _allowed_thresholds(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Return between which values all thresholds call the same films, with the highest specificity under the rule."""
+    high = np.sort(scores[labels == 1])[max_missed(int(labels.sum()), FLOOR)]
+    below = scores[scores < high]
+    return float(below.max()) if len(below) else 0.0, float(high)
+
+
+def _rates(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return the fractions that a threshold gives."""
+    called, ill = scores >= threshold, labels == 1
     return {
-        RIGHT: called[ill].mean(),
-        "You count an effusion only if both networks call it. One of them is enough.": both[ill].mean(),
-        "That is the mean of the two sensitivities. An effusion that one network misses may be found by the other.": (
-            a + b
-        )
-        / 2,
-        "That is the better of the two sensitivities. The other network may find some of the effusions that this one "
-        "misses.": max(a, b),
-        "That is the first network alone.": a if a < b else -1,
-        "That is the second network alone.": b if b < a else -1,
-        "You add the two sensitivities. Effusions that both networks find are counted twice.": a + b,
-        "You multiply the two rates of misses. That is right only if the networks miss independently. But an effusion "
-        "that is hard to see is missed by both. Count the films instead.": 1 - (1 - a) * (1 - b),
-        "That is the accuracy: you count the films without an effusion too. Take the effusions alone.": (
-            called == ill
-        ).mean(),
-        "That is the fraction of all films that are called. Take the effusions alone.": called.mean(),
-        "You divide by the number of calls: that is the fraction of the calls that are right. Sensitivity is a "
-        "fraction of the effusions.": called[ill].sum() / called.sum(),
-        "You divide the found effusions by the number of all films. Divide by the number of effusions.": (
-            called & ill
-        ).mean(),
-        "That is the fraction of the effusions that are missed. Sensitivity is the fraction that is found.": 1
-        - called[ill].mean(),
-        "That is the specificity. You looked at the films without an effusion.": (~called)[~ill].mean(),
-        "That is the number of found effusions. Divide by the number of effusions.": called[ill].sum(),
+        "sensitivity": called[ill].mean(),
+        "specificity": (~called)[~ill].mean(),
+        "right alarms": ill[called].mean() if called.any() else 0.0,
+        "accuracy": (called == ill).mean(),
+        "found of all films": (called & ill).mean(),
     }
 
 
-def _sensitivity_of_two(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with a count, on 10 sets of films on which both networks tend to miss the same effusions."""
+def _final_test(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the rule of section 4 and the counts of section 5, on 10 tables of scores."""
     tried = 0
     while tried < 10:
-        n = int(rng.integers(150, 400))
-        labels = (rng.random(n) < 0.3).astype(int)
-        visible = rng.normal(1.6 * labels, 0.8)  # how much a film looks like an effusion, to both networks
-        first, second = (visible + rng.normal(0, 0.7, n) > limit for limit in rng.uniform(0.5, 1.2, 2))
-        values = _two_readers(labels, first, second)
-        used = [value for value in values.values() if value >= 0]
-        if np.diff(np.sort(used)).min() < 0.004:
+        table = _draw_scores(rng)
+        arrays = {split: (rows["label"].to_numpy(), rows["score"].to_numpy()) for split, rows in table.groupby("split")}
+        arrays["all"] = (table["label"].to_numpy(), table["score"].to_numpy())
+        ranges = {name: _allowed_thresholds(*pair) for name, pair in arrays.items()}
+        rates = {name: _rates(*arrays[name], ranges["val"][1]) for name in ("val", "test")}
+        values = [*rates["test"].values(), *rates["val"].values()]
+        highs = sorted(high for _, high in ranges.values())
+        if np.diff(np.sort(values)).min() < 0.002 or np.diff(highs).min() < 0.003:
             continue  # two mistakes give nearly the same value, so the words could be the wrong ones
         tried += 1
-        where = f"for {n} films, {labels.sum()} of them with an effusion,"
-        try:
-            returned = answer(labels.copy(), first.copy(), second.copy())
-        except WrongAnswer as error:
-            if "ambiguous" not in str(error):
-                raise
-            words = "`or`, `and` and `not` work on one value. For arrays write `|`, `&` and `~`."
-            raise WrongAnswer(f"{error}. {words}") from error
+        given = answer(table.copy())
         require(
-            np.ndim(returned) == 0,
-            f"{where} you return {np.size(returned)} values. Return one number: which fraction of them is True?",
+            isinstance(given, tuple | list | np.ndarray) and len(given) == 3,
+            f"you return {given!r}. Return 3 numbers: threshold, sensitivity, fraction of right alarms.",
         )
-        given = _number(returned, where)
-        right = values.pop(RIGHT)
-        for words, value in values.items():
-            require(not np.isclose(given, value), f"{where} you get {given:.3f}. {words}")
-        require(
-            bool(np.isclose(given, right)),
-            f"{where} you get {given:.3f}, and {right:.3f} is right. Which films are called by at least one network? "
-            "Which of these calls belong to effusions?",
-        )
+        threshold, sensitivity, right = (_number(value, "") for value in given)
+        _require_threshold(threshold, arrays["val"], ranges)
+        expected = _rates(*arrays["test"], threshold)
+        _require_fraction(sensitivity, "sensitivity", expected, rates["val"])
+        _require_fraction(right, "right alarms", expected, rates["val"])
     return (
-        "it was tried on 10 sets of films. The pair finds at least as many effusions as each network alone. It also "
-        "raises at least as many false alarms."
+        "it was tried on 10 tables. Now call final_test(run.scores), once. Another threshold for the same test films "
+        "would be chosen on the test."
     )
+
+
+def _require_threshold(
+    threshold: float, val: tuple[np.ndarray, np.ndarray], ranges: dict[str, tuple[float, float]]
+) -> None:
+    """Raise `WrongAnswer` unless the threshold calls the films that the rule calls on validation."""
+    low, high = ranges["val"]
+    if low < threshold <= high:
+        return
+    for name, words in (("test", "on the test films"), ("all", "on all films, also those of the test")):
+        require(
+            not ranges[name][0] < threshold <= ranges[name][1],
+            f"your threshold is {threshold:.4f}. You chose it {words}. Choose it on the validation films alone.",
+        )
+    found = _rates(*val, threshold)["sensitivity"]
+    require(
+        found >= FLOOR,
+        f"your threshold is {threshold:.4f}. It finds only {found:.3f} of the validation effusions, and at least "
+        f"{FLOOR:.2f} is the rule. The highest threshold that reaches it is {high:.4f}.",
+    )
+    raise WrongAnswer(
+        f"your threshold is {threshold:.4f}. It finds {found:.3f} of the validation effusions. But {high:.4f} finds at "
+        f"least {FLOOR:.2f}, too, with fewer false alarms."
+    )
+
+
+def _require_fraction(given: float, name: str, test: dict[str, float], val: dict[str, float]) -> None:
+    """Raise `WrongAnswer` unless this is the fraction of this name on the test films. Name another that it is."""
+    if np.isclose(given, test[name]):
+        return
+    number = {"sensitivity": "second", "right alarms": "third"}[name]
+    asked = {
+        "sensitivity": "the fraction of the test effusions that raise an alarm",
+        "right alarms": "the fraction of the alarms on test films that are right",
+    }
+    at = f"your {number} number is {given:.3f}, and {test[name]:.3f} is right: {asked[name]}."
+    require(not np.isclose(given, val[name]), f"{at} You counted the validation films.")
+    mistakes = {
+        "sensitivity": "That is the sensitivity: you divided by the effusions. Divide by the alarms.",
+        "right alarms": "That is the fraction of right alarms: you divided by the alarms. Divide by the effusions.",
+        "specificity": "That is the specificity: you looked at the films without an effusion.",
+        "accuracy": "That is how often the network is right, on films of both classes.",
+        "found of all films": "You divided the found effusions by all films.",
+    }
+    for other, words in mistakes.items():
+        require(not np.isclose(given, test[other]), f"{at} {words}")
+    require(not np.isclose(given, 1 - test[name]), f"{at} You give the rest: 1 minus it.")
+    raise WrongAnswer(at)
 
 
 def _shared_patients(train: list[str], test: list[str]) -> dict[str, float]:
@@ -279,10 +319,10 @@ EXERCISES = {
         "scale raw as in section 1. The darkest pixel is 0 now and should be 1. The brightest is 1 and should be 0. "
         "Which subtraction does this?",
     ),
-    "path two networks": Exercise(
-        _sensitivity_of_two,
-        "called = first | second is True where at least one network calls the film. Section 5 computes a sensitivity "
-        "from called and label.",
+    "path final test": Exercise(
+        _final_test,
+        'val = scores[scores["split"] == "val"] are the validation films. choose_by_sensitivity of section 4 gives a '
+        'point with .threshold. Then take the test films: called = test["score"] >= threshold.',
     ),
     "path patients": Exercise(
         _patients_on_both_sides,

@@ -1,4 +1,4 @@
-"""The exercises of lesson 3: a split by patient, a leak, a shortcut, and columns that know the answer."""
+"""The exercises of lesson 3: a split by patient, a leak, a shortcut, columns that know the answer, a folder."""
 
 from collections.abc import Callable
 
@@ -266,7 +266,7 @@ def _leaky_columns(answer: str, rng: np.random.Generator) -> str:
     require(letters <= set("ABCDEF"), "the columns have the letters A to F.")
     why = {
         "A": "A is known before anybody reads the film. It may help, and it is no leak.",
-        "D": "D is known before anybody reads the film. It can be a shortcut, so measure it as in section 5. But it "
+        "D": "D is known before anybody reads the film. It can be a shortcut, so measure it as in section 4. But it "
         "does not come from the answer.",
         "F": "F is a property of the film itself, and is known for a new film too. It can be a shortcut between "
         "machines, but it does not come from the answer.",
@@ -277,6 +277,51 @@ def _leaky_columns(answer: str, rng: np.random.Generator) -> str:
     for letter in "ADFBCE":
         require((letter in letters) == (letter in "BCE"), why[letter])
     return "B, C and E come from the answer."
+
+
+def _right_in_folder(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the films that are right in the folder of the effusions, over all films there."""
+    drawn = [
+        (int(rng.integers(20, 300)), int(rng.integers(500, 3000)), float(rng.uniform(0.02, 0.2))) for _ in range(9)
+    ]
+    for effusions, others, wrong in [(107, 1000, 0.1), *drawn]:
+        right, intruders = effusions * (1 - wrong), others * wrong
+        expected = right / (right + intruders)
+        given = answer(effusions, others, wrong)
+        require(
+            np.ndim(given) == 0 and not isinstance(given, str),
+            f"your function returns {given!r:.60}. Return one number: a fraction.",
+        )
+        given = float(given)
+        whole = round(right) / (round(right) + round(intruders))
+        if np.isclose(given, expected) or np.isclose(given, whole):  # films rounded to whole ones are right too
+            continue
+        at = (
+            f"for {effusions} films with an effusion, {others} without, and a fraction of {wrong:.3f} in the wrong "
+            f"folder, you get {given:.3f}"
+        )
+        films = effusions + others
+        mistakes = {
+            "That is the fraction of all films that are right. Count only the films in the folder effusion.": 1 - wrong,
+            "That is the fraction of the folder that shows no effusion. The question is how much of it does.": (
+                1 - expected
+            ),
+            "Some of the effusions lie in the other folder, so the folder effusion does not hold all of them.": (
+                effusions / (effusions + intruders)
+            ),
+            "You divided by all films. Divide by the films in the folder effusion.": right / films,
+            "That is the fraction of all films with an effusion. Which films lie in the folder effusion?": (
+                effusions / films
+            ),
+        }
+        for words, value in mistakes.items():
+            require(not np.isclose(given, value), f"{at}. {words}")
+        require(
+            False,
+            f"{at}. It should be {expected:.3f}. The folder holds 2 kinds of films: the effusions that are filed "
+            "right, and the other films that are filed wrong.",
+        )
+    return "it was tried on 10 collections. For the one of section 5 you get 0.49."
 
 
 EXERCISES = {
@@ -299,5 +344,10 @@ EXERCISES = {
         _leaky_columns,
         "ask of each column: do I know it for a new patient at the moment when the film is taken? 3 of them are "
         "known only to somebody who has the answer.",
+    ),
+    "right in folder": Exercise(
+        _right_in_folder,
+        "count 2 kinds of films in the folder effusion: effusions * (1 - wrong) are right there. How many of the "
+        "others lie there too?",
     ),
 }

@@ -1,4 +1,4 @@
-"""The exercises of lesson 4: look closer at a place, a shift that keeps the fluid on the film, and a mirror."""
+"""The exercises of lesson 4: look closer at a place, keep the fluid on the film, and count comparisons."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from cxrlib.course.checks import Exercise, NotTried, require
 from cxrlib.course.cohorts import LAB_SEED
@@ -15,7 +16,7 @@ from cxrlib.phantom.film import take_film
 from cxrlib.phantom.roster import draw_roster, order_of
 
 ENOUGH_FLUID, ENOUGH_DRAWS = 0.8, 0.99
-"""At least this fraction of the visible fluid stays on the film, in at least this fraction of the draws."""
+"""At least this fraction of the fluid above the corners stays on the film, in at least this fraction of the draws."""
 
 GIVEN = {"scale": 0.05, "rotate": 5.0}
 """The ranges that the exercise fixes."""
@@ -25,6 +26,9 @@ STEP = 0.01
 
 DRAWS = 20
 """Moves of each film, as on the page."""
+
+MOST_COMPARISONS = 100
+"""The largest number of comparisons that the exercise asks for."""
 
 
 def _square(answer: Any, name: str) -> np.ndarray:
@@ -177,7 +181,7 @@ def _shift(answer: Any, rng: np.random.Generator) -> str:
 
 @cache
 def _fluid(films: int, seed: int, size: int) -> list[np.ndarray]:
-    """Return the visible fluid of simulated films with an effusion, if both of their corners are on the film."""
+    """Return the fluid above the corners, for simulated films with an effusion that show both corners."""
     roster = draw_roster(2 * films, prevalence=0.5, seed=seed)
     rows = roster[roster["label"] == 1].to_dict("records")
     taken = [take_film(order_of(row, seed=seed), size=size) for row in rows]
@@ -193,68 +197,118 @@ def _fraction_of_draws(settings: Augmentation, fluid: list[np.ndarray], seed: in
     return float(np.mean(np.array(inside) >= ENOUGH_FLUID))
 
 
-def _mirror(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the flip from left to right, for several sizes."""
-    for size in map(int, rng.permutation([5, 32, 96, 255, 256])):
-        given = _square(answer(size), "your matrix")
-        last = size - 1
-        build = lambda x_sign, x_shift, y_sign, y_shift: np.array(
-            [[x_sign, 0, x_shift], [0, y_sign, y_shift], [0, 0, 1]]
-        )
-        at = f"for size = {size}"
+def _most_comparisons(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the largest whole number of comparisons k for which the interval of level 1 - 0.05 / k is clear."""
+    samples = [_differences(k, sign, rng) for k, sign in ((0, 1), (1, -1), (3, 1), (8, -1), (25, 1), (60, -1))]
+    given = []
+    for sample in samples:
+        found = answer(sample.copy())
         require(
-            not np.allclose(given, np.eye(3)),
-            f"{at} your matrix leaves each pixel where it is. Then nothing is mirrored.",
+            isinstance(found, int | np.integer) and not isinstance(found, bool | np.bool_),
+            f"most_comparisons returns {found!r}. It should return a whole number: how many comparisons.",
         )
+        given.append(int(found))
+    right = [_comparisons(sample) for sample in samples]
+    for wrong, message in _MISTAKES:
+        require(given != [wrong(sample) for sample in samples], message)
+    for sample, found, expected in zip(samples, given, right, strict=True):
+        low, high = _interval(sample, max(expected, 1))
         require(
-            not np.allclose(given[:2, :2], np.diag([1, -1])),
-            f"{at} your matrix turns the film upside down: it reverses y. The fluid then lies at the top. Which of the "
-            "two flips keeps it at the bottom?",
+            found == expected,
+            f"for {len(sample)} seeds with the mean {sample.mean():.3f}, you return {found}, and {expected} is right. "
+            f"With {max(expected, 1)} the interval is {low:.4f} to {high:.4f}.",
         )
-        require(
-            not np.allclose(given[:2, :2], -np.eye(2)),
-            f"{at} your matrix reverses x and y: that is half a turn, and the fluid lies at the top. Reverse one of "
-            "them.",
-        )
-        require(
-            not np.allclose(given, build(-1, 0, 1, 0)),
-            f"{at} the new pixel x = 1 is looked for at the old x = -1, outside the film. The result is black, but for "
-            "one column. Reversing x turns about the left edge: what brings the film back?",
-        )
-        require(
-            not np.allclose(given, build(-1, size, 1, 0)),
-            f"{at} the new pixel x = 0 is looked for at the old x = {size}, and the last column is {last}. The idea is "
-            "right, but the film is one pixel off.",
-        )
-        require(
-            not np.allclose(given.T, build(-1, last, 1, 0)),
-            f"{at} the shift stands in the last row. It belongs into the last column, in the row of x.",
-        )
-        require(
-            not np.allclose(given, build(-1, -last, 1, 0)),
-            f"{at} the shift has the wrong sign. The new pixel x = 0 is looked for at the old x = {-last}, outside the "
-            "film.",
-        )
-        require(
-            not np.allclose(given, build(-1, last / 2, 1, 0)),
-            f"{at} the new pixel x = 0 is looked for at the old x = {last / 2:g}, which is the centre. The left edge "
-            "must come from the right edge, so the shift is larger.",
-        )
-        require(
-            not np.allclose(given, build(-1, 0, 1, last)),
-            f"{at} the shift stands in the row of y. You reverse x, so it belongs into the first row.",
-        )
-        require(
-            not np.allclose(given[:2, :2], [[0, 1], [1, 0]]),
-            f"{at} your matrix swaps x and y: rows become columns, and the chest lies on its side. Change only x.",
-        )
-        first = given @ np.array([0, 0, 1])
-        require(
-            np.allclose(given, build(-1, last, 1, 0)),
-            f"{at} the new pixel (0, 0) is looked for at the old ({first[0]:g}, {first[1]:g}). The left edge of a "
-            f"mirrored film comes from the right edge of the old one, at ({last}, 0).",
-        )
-    return "each pixel comes from the other side, and the fluid stays at the bottom. It was tried on films of 5 sizes."
+    return "it was tried on 6 sets of differences, above and below zero, for 5 to 12 seeds."
+
+
+def _differences(comparisons: int, sign: int, rng: np.random.Generator) -> np.ndarray:
+    """Return differences of AUC whose corrected interval excludes zero up to this number of comparisons, and no more.
+
+    The p-value is 0.05 / (comparisons + 0.3), so rounding cannot move the limit.
+    """
+    seeds = int(rng.integers(5, 13))
+    values = rng.normal(size=seeds)
+    values = (values - values.mean()) / stats.sem(values)
+    return sign * rng.uniform(0.005, 0.02) * (values + stats.t.isf(0.025 / (comparisons + 0.3), seeds - 1))
+
+
+def _interval(differences: np.ndarray, comparisons: int) -> tuple[float, float]:
+    """Return the interval that is corrected for this number of comparisons."""
+    half = stats.t.isf(0.025 / comparisons, len(differences) - 1) * stats.sem(differences)
+    return differences.mean() - half, differences.mean() + half
+
+
+def _comparisons(differences: np.ndarray, *, tail: Callable | None = None, error: float = 1.0, sides: int = 2) -> int:
+    """Return the largest number of comparisons, up to 100, for a two-sided interval by Student's t.
+
+    Other values of the options give the result of a mistake: another distribution, a standard error that is too large
+    by a factor, or an interval with all of its 5 % on one side.
+    """
+    tail = tail or (lambda t: stats.t.sf(t, len(differences) - 1))
+    p = sides * tail(abs(differences.mean()) / stats.sem(differences) / error)
+    return min(MOST_COMPARISONS, int(0.05 / p))
+
+
+def _first_to_fail(differences: np.ndarray) -> int:
+    return min(MOST_COMPARISONS, _comparisons(differences) + 1)
+
+
+def _narrower(differences: np.ndarray) -> int:
+    """Return the result for a level of 0.95 / comparisons: the largest number always excludes zero."""
+    return MOST_COMPARISONS
+
+
+_MISTAKES: tuple[tuple[Callable[[np.ndarray], int], str], ...] = (
+    (
+        _narrower,
+        (
+            "you return 100 each time. Your interval becomes narrower with more comparisons, and it should become "
+            "wider. The 5 % are divided, not the 95 %: the level is 1 - 0.05 / comparisons."
+        ),
+    ),
+    (
+        _first_to_fail,
+        "you return the first number with which the interval includes zero. The one before it is asked for.",
+    ),
+    (
+        lambda differences: _comparisons(differences) if differences.mean() > 0 else 0,
+        "you find only differences above zero. An interval that ends below zero excludes zero, too.",
+    ),
+    (
+        lambda differences: max(1, _comparisons(differences)),
+        "you return 1 where the interval includes zero already with 1 comparison. Then the answer is 0.",
+    ),
+    (
+        lambda differences: _comparisons(differences, sides=1),
+        (
+            "your interval leaves out 5 % / comparisons on each side. Half of that belongs on each side, so "
+            "t is taken at (1 + level) / 2."
+        ),
+    ),
+    (
+        lambda differences: _comparisons(differences, tail=stats.norm.sf),
+        (
+            "you take the factor from the normal distribution. With so few seeds, Student's t is larger: it allows for "
+            "a standard deviation that is itself uncertain."
+        ),
+    ),
+    (
+        lambda differences: _comparisons(differences, error=len(differences) ** 0.5),
+        (
+            "you take the standard deviation of the seeds. The interval is of their mean, so divide it by the root of "
+            "the number of seeds: that is the standard error."
+        ),
+    ),
+    (
+        lambda differences: _comparisons(differences, error=(1 - 1 / len(differences)) ** 0.5),
+        "the idea is right, but np.std divides by n, and here n - 1 is needed. Use ddof=1 or stats.sem.",
+    ),
+    (
+        lambda differences: min(1, _comparisons(differences)),
+        "you never return more than 1. Do not stop at the first number: try larger ones, too.",
+    ),
+)
+"""What typical mistakes return, and what the reader is told."""
 
 
 EXERCISES = {
@@ -268,9 +322,9 @@ EXERCISES = {
         "print stays(draws(Augmentation(shift=..., scale=0.05, rotate=5.0))) for a shift of 0.04 and of 0.08. Where "
         "between them do the 99 % lie?",
     ),
-    "augmentation mirror": Exercise(
-        _mirror,
-        "write down for a film of 5 columns from which old column each new column comes: 0 from 4, 1 from 3, and so "
-        "on. Which formula gives the old column from the new one?",
+    "augmentation comparisons": Exercise(
+        _most_comparisons,
+        "call corrected(differences, 1), then with 2, with 3, and so on. Keep the last number for which low is above 0 "
+        "or high is below 0.",
     ),
 }

@@ -1,4 +1,4 @@
-"""The exercises of lesson 6: the numbers of a block, a receptive field, the first paper's block, a folded layer."""
+"""The exercises of lesson 6: the numbers of a block, a receptive field, the first paper's block."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -293,96 +293,6 @@ def _is_relu(layer: "keras.layers.Layer") -> bool:
     )
 
 
-def _folded_layer(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare the reader's one layer with a convolution and a batch normalisation in use."""
-    for _ in range(10):
-        before, after = rng.integers(2, 7, 2)
-        kernel = rng.normal(size=(3, 3, before, after))
-        gamma, variance = rng.uniform(0.5, 2, after), rng.uniform(0.05, 3, after)
-        beta, mean = rng.normal(size=(2, after))
-        epsilon = float(rng.choice([0.001, 0.01, 0.1]))
-        given = answer(kernel, gamma, beta, mean, variance, epsilon)
-        require(
-            isinstance(given, tuple | list) and len(given) == 2,
-            "return two things: the new kernel and the new bias, as `return new_kernel, bias`.",
-        )
-        new_kernel, bias = (np.asarray(part, float) for part in given)
-        require(
-            (new_kernel.shape, bias.shape) != ((after,), kernel.shape),
-            "you return the bias first. Return the kernel, and then the bias.",
-        )
-        require(
-            new_kernel.shape == kernel.shape,
-            f"your kernel has the shape {new_kernel.shape}, and must keep {kernel.shape}. NumPy multiplies the last "
-            "axis, which holds the maps that come out, by one number each.",
-        )
-        require(
-            bias.shape == (after,),
-            f"your bias has the shape {bias.shape}. It needs one number for each of the {after} maps that come out.",
-        )
-        scale = gamma / np.sqrt(variance + epsilon)
-        sums = ((kernel - mean) * scale, kernel * scale + beta, (kernel - mean) * scale + beta)
-        require(
-            not any(np.allclose(new_kernel, wrong) for wrong in sums),
-            "the kernel differs. You added something to it. The mean and beta are added to the map, and not to the "
-            "weights, so they go into the bias.",
-        )
-        _require_kernel(new_kernel, kernel, gamma, variance, epsilon)
-        at = "your kernel is right, and your bias is not. "
-        require(
-            not np.allclose(bias, beta),
-            f"{at}It is beta alone. The running mean is subtracted before the division: what is left of it at the end?",
-        )
-        require(
-            not np.allclose(bias, beta - mean),
-            f"{at}You subtract the mean as it is. But it is divided and multiplied as the map itself is.",
-        )
-        require(
-            not np.allclose(bias, beta + mean * scale),
-            f"{at}You add the mean. Batch normalisation subtracts it.",
-        )
-        require(
-            not np.allclose(bias, (beta - mean) * scale) and not np.allclose(bias, (beta * scale - mean)),
-            f"{at}You multiply beta by the factor. Beta is added at the end, as it is.",
-        )
-        require(not np.allclose(bias, -mean * scale), f"{at}It holds the mean's part, and beta is missing.")
-        require(
-            not np.allclose(bias, beta - mean / np.sqrt(variance + epsilon)),
-            f"{at}You divide the mean by the standard deviation. It is multiplied by gamma, too.",
-        )
-        require(
-            not np.allclose(bias, beta - mean * gamma),
-            f"{at}You multiply the mean by gamma. It is divided by the standard deviation, too.",
-        )
-        require(
-            np.allclose(bias, beta - mean * scale), f"{at}Put a map of zeros through the formula: that is the bias."
-        )
-    return "your one layer gives what the two layers give. It was tried on 10 pairs of layers."
-
-
-def _require_kernel(
-    given: np.ndarray, kernel: np.ndarray, gamma: np.ndarray, variance: np.ndarray, epsilon: float
-) -> None:
-    """Name what is wrong with the kernel."""
-    wrong = {
-        "Your kernel is the old one. Batch normalisation multiplies each map, and a convolution of a multiplied kernel "
-        "gives a multiplied map.": np.ones_like(gamma),
-        "You divided by the variance. It is the standard deviation, its square root.": gamma / (variance + epsilon),
-        "You left epsilon out. It is added to the variance before the root.": gamma / np.sqrt(variance),
-        "You added epsilon after the root. It is added to the variance.": gamma / (np.sqrt(variance) + epsilon),
-        "You divided by the standard deviation, and gamma is missing.": 1 / np.sqrt(variance + epsilon),
-        "You multiplied by gamma, and did not divide by the standard deviation.": gamma,
-        "You multiplied by the standard deviation. Batch normalisation divides by it.": gamma
-        * np.sqrt(variance + epsilon),
-    }
-    for sentence, factor in wrong.items():
-        require(not np.allclose(given, kernel * factor, rtol=1e-7), f"the kernel differs. {sentence}")
-    require(
-        np.allclose(given, kernel * gamma / np.sqrt(variance + epsilon), rtol=1e-6),
-        "the kernel differs. By what does batch normalisation multiply each map, if you leave out all that is added?",
-    )
-
-
 EXERCISES: dict[str, Exercise] = {
     "block numbers": Exercise(
         _block_numbers,
@@ -398,10 +308,5 @@ EXERCISES: dict[str, Exercise] = {
         _first_block,
         "keep the input under its own name. Build y from it in 5 steps: convolution, normalisation, ReLU, convolution, "
         "normalisation. Add, then rectify the sum.",
-    ),
-    "block folded": Exercise(
-        _folded_layer,
-        "write gamma * (map - mean) / sqrt(variance + epsilon) + beta as factor * map + rest. The map is linear in the "
-        "kernel.",
     ),
 }

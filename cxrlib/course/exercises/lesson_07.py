@@ -1,89 +1,10 @@
-"""The exercises of lesson 7: a loss with two costs, weights and odds, a learning rate."""
+"""The exercises of lesson 7: weights and odds, a learning rate."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from cxrlib.course.checks import Exercise, require
-
-
-def _loss_with_two_costs(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the mean of the weighted cross-entropies, on batches of both classes."""
-    for _ in range(20):
-        n = int(rng.integers(10, 60))
-        labels = np.concatenate([[0, 1, 1], rng.integers(0, 2, n)])
-        p = rng.uniform(0.02, 0.98, len(labels))
-        miss, alarm = float(rng.integers(5, 20)), float(rng.integers(2, 5))
-        given = np.asarray(answer(labels, p, miss, alarm), dtype=float)
-        effusion, other = -labels * np.log(p), -(1 - labels) * np.log(1 - p)
-        films = miss * effusion + alarm * other
-        right, total = films.mean(), films.sum()
-        at = f"for {len(labels)} films with miss = {miss:g} and alarm = {alarm:g} "
-        require(
-            given.ndim == 0,
-            f"{at}you return {given.size} numbers. These may be the losses of the films: return their mean.",
-        )
-        at += f"you get {float(given):.3f}"
-        is_near = lambda value, given=given: bool(np.isclose(given, value, rtol=1e-4))
-        if is_near(right):
-            continue
-        require(
-            not is_near(-right),
-            f"{at}. The size is right and the sign is not: the logarithm of a number below 1 is negative, so each term "
-            "begins with a minus.",
-        )
-        require(not is_near(total), f"{at}. That is the sum over the films. Divide by their number.")
-        require(
-            not is_near((alarm * effusion + miss * other).mean()),
-            f"{at}. The two costs are swapped: a miss is an error on an effusion, so `miss` belongs to the films with "
-            "label 1.",
-        )
-        require(
-            not is_near((miss * (effusion + other)).mean()),
-            f"{at}. You multiply both terms by `miss`. Then every film counts the same, and the costs change nothing "
-            "between the classes.",
-        )
-        require(
-            not is_near((miss * effusion + other).mean()),
-            f"{at}. A film without effusion counts once in your loss. It must count `alarm` times.",
-        )
-        require(
-            not is_near((miss / alarm * effusion + other).mean()),
-            f"{at}. You use only the ratio of the two costs. For the minimum this is enough, but the loss itself is "
-            "then too small by the factor `alarm`.",
-        )
-        require(
-            not is_near((miss * effusion).mean()),
-            f"{at}. The films without effusion are missing. A false alarm costs something as well.",
-        )
-        swapped = -miss * labels * np.log(1 - p) - alarm * (1 - labels) * np.log(p)
-        require(
-            not is_near(swapped.mean()),
-            f"{at}. p and 1 - p are exchanged: an effusion must cost little if p is near 1.",
-        )
-        require(
-            not is_near((miss * effusion - alarm * other).mean())
-            and not is_near((alarm * other - miss * effusion).mean()),
-            f"{at}. One of the two terms has the wrong sign. Both logarithms are negative, so both terms begin with a "
-            "minus.",
-        )
-        of_classes = miss * effusion[labels == 1].mean() + alarm * other[labels == 0].mean()
-        require(
-            not is_near(of_classes) and not is_near(of_classes / 2),
-            f"{at}. You take the mean of each class by itself. That gives the rare class a further weight. Divide the "
-            "sum of all films by the number of all films.",
-        )
-        require(
-            not is_near(total / np.where(labels == 1, miss, alarm).sum()),
-            f"{at}. You divide by the sum of the weights. Keras divides by the number of films. With your answer, "
-            "doubling both costs would not change the loss.",
-        )
-        require(
-            False,
-            f"{at}, and {right:.3f} is right. Write the loss of one effusion, and of one other film, and only then "
-            "the mean.",
-        )
-    return "it was tried on 20 batches with other costs."
 
 
 def _weight_from_a_cut(answer: Callable, rng: np.random.Generator) -> str:
@@ -143,7 +64,7 @@ def _weight_exchanged(answer: Callable, rng: np.random.Generator) -> str:
         given = float(answer(p, old, new))
         odds = p / (1 - p)
         probability = lambda odds: odds / (1 + odds)
-        at = f"a sigmoid of {p:.2f} with the weight {old:g}, exchanged for {new:g}, gave {given:.3f}"
+        at = f"p = {p:.2f} with the weight {old:g}, exchanged for {new:g}, gave {given:.3f}"
         is_near = lambda value, given=given: bool(np.isclose(given, value, rtol=1e-4))
         require(
             not is_near(p * new / old) and not is_near(min(p * new / old, 1.0)),
@@ -156,7 +77,7 @@ def _weight_exchanged(answer: Callable, rng: np.random.Generator) -> str:
         )
         require(
             not is_near(probability(odds * old / new)),
-            f"{at}. You moved the wrong way: a larger weight raises the sigmoid.",
+            f"{at}. You moved the wrong way: a larger weight raises p.",
         )
         require(
             not is_near(probability(odds / old)),
@@ -267,19 +188,84 @@ def _rate_that_ends_above_0(answer: Callable, rng: np.random.Generator) -> str:
     return "it was tried on every step of 5 schedules."
 
 
+def _errors_of_one_alone(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the numbers of films on which only the first, and only the second network is wrong."""
+    given, rights, mistakes, at = [], [], [], ""
+    for _ in range(10):
+        w, n = float(rng.choice([3.0, 4.0, 6.0, 9.0])), int(rng.integers(150, 250))
+        labels = (rng.random(n) < 0.3).astype(int)
+        odds = np.exp(rng.normal(-2.0, 1.0, n) + 1.2 * labels)
+        plain, weighted = odds * np.exp(rng.normal(0, 0.7, n)), w * odds * np.exp(rng.normal(0, 0.4, n))
+        p_plain, p_weighted = plain / (1 + plain), weighted / (1 + weighted)
+        found = answer(labels.copy(), p_plain.copy(), p_weighted.copy(), w)
+        require(
+            isinstance(found, (tuple, list, np.ndarray)) and len(found) == 2,
+            f"your function returns {found!r:.60}. Return two counts: the films on which only the first network is "
+            "wrong, and those on which only the second is.",
+        )
+        given.append((float(found[0]), float(found[1])))
+        right, wrong = _counts_alone(labels, p_plain, p_weighted, w)
+        rights.append(right)
+        mistakes.append(wrong)
+        if not at and given[-1] != right:
+            at = (
+                f"with w = {w:g} you get {given[-1][0]:g} and {given[-1][1]:g}, and {right[0]} and {right[1]} are right"
+            )
+    for words in mistakes[0]:  # a mistake must explain all 10 results: one may agree by chance
+        require(given == rights or given != [each[words] for each in mistakes], f"{at}. {words}")
+    require(given == rights, f"{at}. Begin with the errors of each network.")
+    return "it was tried on 10 pairs of networks."
+
+
+def _counts_alone(
+    labels: np.ndarray, p_plain: np.ndarray, p_weighted: np.ndarray, w: float
+) -> tuple[tuple[int, int], dict[str, tuple[int, int]]]:
+    """Return the two right counts, and those of each typical mistake by the words that explain it."""
+    both = lambda first, second: (int(first.sum()), int(second.sum()))
+    alone = lambda first, second: both(first & ~second, second & ~first)
+    ill, cut = labels == 1, 1 / (1 + w)
+    errors = lambda cut, cut_weighted: ((p_plain >= cut) != ill, (p_weighted >= cut_weighted) != ill)
+    called, called_weighted = p_plain >= cut, p_weighted >= 0.5
+    right = alone(*errors(cut, 0.5))
+    return right, {
+        "You cut both networks at 0.5. The network without a weight has lower odds: section 2 says where to cut it.": (
+            alone(*errors(0.5, 0.5))
+        ),
+        "You cut the first network at 1 / w. These are the odds of the cut.": alone(*errors(1 / w, 0.5)),
+        "You cut both networks at 1 / (1 + w). The second was trained with the weight: its cut is 0.5.": (
+            alone(*errors(cut, cut))
+        ),
+        "You exchanged the two cuts.": alone(*errors(0.5, cut)),
+        "These are all errors of each network. Count the films on which the other network is right.": (
+            both(*errors(cut, 0.5))
+        ),
+        "These counts are in the wrong order: first the films on which only the network without a weight is wrong.": (
+            right[::-1]
+        ),
+        "You counted films that only one network calls. A call is an error only if the film shows no effusion.": (
+            alone(called, called_weighted)
+        ),
+        "You counted missed effusions only. A false alarm is an error, too.": alone(
+            ~called & ill, ~called_weighted & ill
+        ),
+        "You counted false alarms only. A missed effusion is an error, too.": alone(
+            called & ~ill, called_weighted & ~ill
+        ),
+    }
+
+
 EXERCISES = {
-    "loss with two costs": Exercise(
-        _loss_with_two_costs,
-        "begin with the line of section 1 that computes `loss`. Which factor stands before the second term there? "
-        "Keras adds the losses of all films and divides by the number of films.",
-    ),
     "loss weight from a cut": Exercise(
         _weight_from_a_cut,
-        "section 2 says which cut of the score belongs to a sigmoid of 0.5 and a weight w. Solve this for w.",
+        "section 2 says which cut of the score belongs to p = 0.5 and a weight w. Solve this for w.",
     ),
     "loss weight exchanged": Exercise(
         _weight_exchanged,
         "the weight multiplies the odds p / (1 - p). Take the old weight out of the odds, and put the new one in.",
+    ),
+    "errors of one network alone": Exercise(
+        _errors_of_one_alone,
+        "make one array of True and False for each network: is it wrong on this film? Section 2 gives both cuts.",
     ),
     "rate that ends above 0": Exercise(
         _rate_that_ends_above_0,

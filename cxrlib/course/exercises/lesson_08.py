@@ -115,8 +115,8 @@ def _compare_floor(labels: np.ndarray, scores: np.ndarray, effusions: np.ndarray
 def _needed_specificity(answer: Callable, rng: np.random.Generator) -> str:
     """Compare with PPV = se p / (se p + (1 - sp) (1 - p)), solved for sp."""
     for _ in range(20):
-        sensitivity, ppv = rng.uniform(0.5, 0.99), rng.uniform(0.2, 0.9)
-        prevalence = float(rng.choice([0.01, 0.05, 0.1, 0.3]))
+        sensitivity, prevalence = rng.uniform(0.5, 0.99), float(rng.choice([0.01, 0.05, 0.1, 0.3]))
+        ppv = rng.uniform(max(0.2, prevalence), 0.9)  # a lower one would need a specificity below 0
         right = sensitivity * prevalence
         false_rate = right * (1 - ppv) / ppv / (1 - prevalence)
         given = _number(answer(sensitivity, prevalence, ppv), "needed_specificity")
@@ -239,8 +239,8 @@ def _cut_elsewhere(answer: Callable, rng: np.random.Generator) -> str:
 
 def _wrong_statements(answer: str, rng: np.random.Generator) -> str:
     """Compare with the letters of the wrong statements."""
-    require(isinstance(answer, str), f"your answer is {answer!r}. Write letters in quotes, such as 'ABC'.")
-    require(answer.strip() != "", "your answer has no letters yet. Write 3 of them, such as 'ABC'.")
+    require(isinstance(answer, str), f"your answer is {answer!r}. Write letters in quotes, such as 'AC'.")
+    require(answer.strip() != "", "your answer has no letters yet. Write at least one, such as 'AC'.")
     letters = {letter for letter in answer.upper() if letter.isalpha()}
     why = {
         "A": "A makes no mistake: no patient is in 2 of the 3 sets.",
@@ -250,7 +250,7 @@ def _wrong_statements(answer: str, rng: np.random.Generator) -> str:
         "D": "you left out D. Which of the rates depends on how frequent effusions are?",
         "F": "you left out F. How often did such a floor hold in section 2?",
     }
-    require(letters <= set("ABCDEF"), "the statements have the letters A to F. Write only letters, such as 'ABC'.")
+    require(letters <= set("ABCDEF"), "the statements have the letters A to F. Write only letters, such as 'AC'.")
     for letter in "ACEBDF":
         is_wrong = letter in "BDF"
         require((letter in letters) == is_wrong, why[letter])
@@ -275,7 +275,7 @@ EXERCISES = {
     ),
     "wrong statements": Exercise(
         _wrong_statements,
-        "one report tunes on the test films, one uses a rate where it does not hold, and one is more sure than 50 "
+        "one report chooses on the test films, one uses a rate where it does not hold, and one is more sure than 50 "
         "effusions allow.",
     ),
 }

@@ -125,7 +125,7 @@ def _fixed_hits(masks: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 
 def _half(patients: np.ndarray) -> np.ndarray:
-    """Return the half of each film's patient, as in section 2 of the lesson."""
+    """Return the half of the patients that each film belongs to."""
     return np.unique(patients, return_inverse=True)[1] % 2
 
 

@@ -1,4 +1,4 @@
-"""The exercises of lesson 10: what the source tells, blended weights, a capacity with ties, an alarm for drift."""
+"""The exercises of lesson 10: the source alone, pairs within sources, a capacity with ties, two limits for drift."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from cxrlib.course.checks import Exercise, require
+from cxrlib.course.checks import Exercise, NotTried, WrongAnswer, require
 from cxrlib.evaluation.operating_point import choose_by_capacity
 from cxrlib.evaluation.roc_auc import auc
 
@@ -77,61 +77,73 @@ def _source_auc(answer: Callable, rng: np.random.Generator) -> str:
     return "it was tried on 10 tables of 4 sources."
 
 
-def _blend(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with (1 - fraction) * start + fraction * trained, array by array."""
-    for fraction in (0.5, 0.25, 1.0, round(rng.uniform(0.6, 0.9), 2)):
-        shapes = ((3, 3, 1, 4), (4,), (4, 2))
-        start, trained = ([rng.normal(size=shape).astype(np.float32) for shape in shapes] for _ in range(2))
-        before = [array.copy() for array in start]
-        given = answer(start, trained, fraction)
-        is_changed = any(not np.array_equal(a, b) for a, b in zip(start, before, strict=True))
-        require(
-            not is_changed,
-            "your function changes the arrays of start themselves. The network that you began with is then lost. "
-            "Make new arrays: do not use += on the old ones.",
-        )
-        is_list = isinstance(given, list | tuple)
-        require(
-            is_list and len(given) == len(shapes),
-            f"start has {len(shapes)} arrays, one for each group of weights. Return a list with as many arrays: "
-            f"yours is a {type(given).__name__}" + (f" of {len(given)}." if is_list else "."),
-        )
-        found = [np.shape(array) for array in given]
-        require(
-            found == list(shapes),
-            f"the first shapes are {found[0]} and {shapes[0]}. Each array must keep its shape: blend number by number, "
-            "and take no mean over an array.",
-        )
-        at = f"with a fraction of {fraction:g}"
-
-        def equals(keep: float, add: float, given: list = given, arrays: tuple = (before, trained)) -> bool:
-            return all(np.allclose(g, keep * a + add * b, atol=1e-5) for g, a, b in zip(given, *arrays, strict=True))
-
-        if equals(1 - fraction, fraction):
+def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the mean of the AUCs of the sources, weighted by their pairs. One source has only one label."""
+    for n in rng.integers(150, 400, 10):
+        names = rng.permutation(["north", "east", "south", "west"])
+        sizes, fractions = np.array([0.1, 0.45, 0.3, 0.15]), np.array([0.5, 0.1, 0.7, 1.0])
+        drawn = rng.choice(4, n, p=sizes)
+        label = (rng.random(n) < fractions[drawn]).astype(int)
+        label[:6], drawn[:6] = [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2]  # the first 3 sources have both labels
+        signs = np.array([2.0, 0.5, 0.0, 0.0])[drawn]  # how well the score separates the labels of each source
+        score = np.round(signs * label + 2.0 * fractions[drawn] + rng.normal(size=n), 1)
+        source = names[drawn]
+        given = _number(answer(source.copy(), label.copy(), score.copy()), "the AUC of the pairs within sources")
+        inside = [source == name for name in np.unique(source)]
+        both = [films for films in inside if 0 < label[films].sum() < films.sum()]
+        aucs = [auc(label[films], score[films]) for films in both]
+        pairs = [label[films].sum() * (1 - label[films]).sum() for films in both]
+        right = np.average(aucs, weights=pairs)
+        if np.isclose(given, right, atol=1e-6):
             continue
+        at = f"for {n} films of 4 sources you get {given:.3f}"
         require(
-            not equals(fraction, 1 - fraction),
-            f"{at} you keep this fraction of the start. It is the fraction of the trained weights: at 1 the trained "
-            "network is kept as it is.",
+            not np.isclose(given, auc(label, score)),
+            f"{at}. This is the pooled AUC. It also counts pairs of films of different sources. Go through the "
+            "sources, and compute the AUC of each one's films.",
         )
         require(
-            not equals(0.5, 0.5),
-            f"{at} you return the mean of both. This is right for 0.5 alone. The fraction must count.",
+            not np.isclose(given, np.mean(aucs)),
+            f"{at}. You gave each source the same weight. Give each AUC the weight of its number of pairs: effusions "
+            "times other films.",
         )
         require(
-            not equals(1, fraction),
-            f"{at} you add to the whole start. Then the weights grow. The two parts must add up to 1.",
+            not np.isclose(given, np.average(aucs, weights=[films.sum() for films in both])),
+            f"{at}. You weighted by the number of films. A source of 100 films with 1 effusion has only 99 pairs, and "
+            "one with 50 effusions has 2,500. Weight by effusions times other films.",
+        )
+        require(
+            not np.isnan(given),
+            f"{at}, which means not a number. One source has only one label. Leave it out: it has no pairs.",
+        )
+        require(
+            not np.isclose(given, 1 - right),
+            f"{at}. Your pairs point the wrong way: count those in which the effusion has the higher score. auc takes "
+            "the labels first, then the scores.",
+        )
+        require(
+            not np.isclose(given, np.sum(np.multiply(aucs, pairs))),
+            f"{at}. This is a number of pairs. Divide it by the number of all pairs within sources.",
+        )
+        ties = [(score[films & (label == 1)][:, None] == score[films & (label == 0)]).mean() for films in both]
+        require(
+            not np.isclose(given, right - np.average(ties, weights=pairs) / 2),
+            f"{at}. Your idea is right. But if both films of a pair have the same score, auc counts half a pair, and "
+            "you count none.",
         )
         require(
             False,
-            f"{at} the first weight of the start is {before[1][0]:.3f}, the trained one is {trained[1][0]:.3f}, and "
-            f"yours is {np.asarray(given[1]).flat[0]:.3f}. Blend every array, also the short ones.",
+            f"{at}. The right answer is {right:.3f}. For each source with both labels, compute the AUC of its films "
+            "and its number of pairs. Then take the mean of the AUCs, weighted by the pairs.",
         )
-    return "it was tried with 4 fractions, and start was not changed."
+    return "it was tried on 10 tables of 4 sources. In each, one source has only effusions."
 
 
 def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the calls of the library, on scores of 2 decimals, in which many films are tied."""
+    """Compare with the calls of the library, on scores of 2 decimals, in which many films are tied.
+
+    At the end more films than may be flagged have the highest score. Then no film may be flagged.
+    """
     sizes = [100, 100, 36, *rng.integers(60, 300, 12).tolist()]
     capacities = [0.29, 0.3, 0.1, *rng.choice([0.1, 0.2, 0.3], 12).tolist()]
     for n, capacity in zip(sizes, capacities, strict=True):
@@ -190,55 +202,117 @@ def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
             f"{at}. A lower threshold flags {expected.sum()}, which is still allowed. Take the lowest score that "
             "keeps the capacity.",
         )
-    return f"it was tried on {len(sizes)} sets of scores with ties."
+    scores = rng.permutation(np.append(np.full(5, 0.9), np.round(rng.uniform(0, 0.8, 15), 1)))
+    at = "5 of 20 films have the highest score, 0.9, and at most 4 may be flagged. So no film can be flagged"
+    _require_no_flag(answer, scores, 0.2, at, "Return np.inf: no score reaches it.")
+    scores = rng.permutation(20) / 20
+    at = "of 20 films a fraction of 0.04 may be flagged, so not even 1"
+    _require_no_flag(answer, scores, 0.04, at, "If most is 0, [most - 1] is the last place of the list.")
+    return f"it was tried on {len(sizes) + 2} sets of scores with ties."
 
 
-def _alarm_count(answer: Callable, rng: np.random.Generator) -> str:
-    """Accept a count within 1 of the exact one: the smallest k with P(X >= k) at most 0.01, X binomial."""
-    sizes = [200, 1000, 2000, 50, *rng.integers(300, 900, 4).tolist()]
-    capacities = [0.2, 0.3, 0.1, 0.3, 0.1, 0.2, 0.1, 0.2]
-    for n, capacity in zip(sizes, capacities, strict=True):
-        exact = int(scipy.stats.binom.isf(0.01, n, capacity)) + 1
-        slack = 1 + round(0.1 * np.sqrt(n * capacity * (1 - capacity)))  # a simulated quantile varies by chance
-        given = _number(answer(n, capacity), "the limit")
-        if abs(given - exact) <= slack:
+def _require_no_flag(answer: Callable, scores: np.ndarray, capacity: float, at: str, words: str) -> None:
+    """Raise `WrongAnswer` unless the threshold is above all scores."""
+    try:
+        given = _number(answer(scores.copy(), capacity), "the threshold")
+    except (NotTried, WrongAnswer) as error:
+        raise WrongAnswer(f"{at}, and the answer is np.inf. But your function gives no number: {error}.") from error
+    require(
+        given > scores.max(),
+        f"{at}. Your threshold is {given:.4g}, and it flags {np.sum(scores >= given)}. {words}",
+    )
+
+
+def _alarm_limits(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the binomial distribution: the last k with P(X <= k) and the first with P(X >= k) at most 0.01."""
+    sizes = [200, 1000, 2000, 50, *rng.integers(300, 900, 4).tolist(), 200]
+    probabilities = [0.2, 0.3, 0.1, 0.3, 0.1, 0.2, 0.1, 0.2, 0.02]  # at last: a week without an alarm is common
+    for n, p in zip(sizes, probabilities, strict=True):
+        try:
+            given = answer(n, p)
+        except WrongAnswer as error:
+            if p > 0.02:
+                raise
+            raise WrongAnswer(
+                f"for {n} films and a probability of {p:g}, {0.98**n:.1%} of the weeks have no flagged film. So even "
+                f"0 is not that rare, and the lower limit is -1. But {error}."
+            ) from error
+        require(
+            np.shape(given) == (2,) and None not in tuple(given),
+            f"your function returns {given!r:.60}. Return 2 counts: the lower limit and the upper limit.",
+        )
+        low, high = (float(each) for each in given)
+        exact_low, exact_high = _limits(n, p)
+        if (low, high) == (exact_low, exact_high):
             continue
-        mean, deviation = n * capacity, np.sqrt(n * capacity * (1 - capacity))
-        at = f"for {n} films and a capacity of {capacity:g} you get {given:.4g}"
-        at_once = float(scipy.stats.binom.sf(np.ceil(given) - 1, n, capacity))
+        mean, at = n * p, f"for {n} films and a probability of {p:g} you get {low:.4g} and {high:.4g}"
         require(
-            given >= 1,
-            f"{at}. This is a fraction, or less than 1 film. The answer is a number of flagged films.",
+            low != n - high,
+            f"{at}. {n} minus the upper limit counts the films that are not flagged. The lower limit is a small number "
+            "of flagged films.",
         )
         require(
-            abs(given - (n - exact)) > slack and abs(given - (2 * mean - exact)) > slack,
-            f"{at}. That is the other end: so few flagged films are rare. Here we look for too many.",
+            low <= high,
+            f"{at}. The first number must be the lower limit, and the second the upper one.",
         )
         require(
-            abs(given - mean) > slack,
-            f"{at}. This is the expected number. About every second week reaches it, although nothing has changed.",
+            low >= -1 and high > 1,
+            f"{at}. The limits are numbers of films in a week, not fractions. Only a lower limit may be -1.",
         )
         require(
-            given not in (53, 54),
-            f"{at}. This is the limit of section 6, for 200 films and a capacity of 0.2. Use n and capacity.",
+            (n, p) == (200, 0.2) or (low, high) != _limits(200, 0.2),
+            f"{at}. These are the limits for 200 films and a probability of 0.2. Use n and p.",
         )
-        of_200 = int(scipy.stats.binom.isf(0.01, 200, capacity)) + 1
+        in_proportion = np.array(_limits(200, p)) * n / 200
         require(
-            abs(given - of_200 * n / 200) > n / 100,
-            f"{at}. You took the limit of 200 films in proportion to n. With more films the fraction varies less, so "
-            "the limit lies nearer to the capacity. Draw weeks of n films.",
+            n == 200 or np.abs(in_proportion - (low, high)).max() > 1,
+            f"{at}. You took the limits of 200 films in proportion to n. With more films the fraction varies less, so "
+            "the limits lie nearer to the mean. Compute the probabilities for n films.",
         )
         require(
-            given >= exact,
-            f"{at}. Without any change, {at_once:.1%} of the weeks have as many. It may be at most 1 %. How far do "
-            f"counts lie from {mean:.0f} by chance? Their standard deviation is {deviation:.1f}.",
+            exact_low >= 0 or low < 0,
+            f"{at}. Even 0 flagged films happen in {0.98**n:.1%} of the weeks, which is more than 1 %. So the lower "
+            "limit is -1.",
+        )
+        reached, passed_not = scipy.stats.binom.sf(high - 1, n, p), scipy.stats.binom.cdf(low, n, p)
+        simulated = " If you drew weeks: their quantiles vary by chance. Add up the probabilities of the counts."
+        require(
+            high <= exact_high,
+            f"{at}. A limit of {high:.4g} is too high. {exact_high} films or more already happen in at most 1 % of the "
+            f"weeks.{simulated}",
+        )
+        require(
+            high == exact_high,
+            f"{at}. Without any change, {reached:.1%} of the weeks have {high:.4g} films or more. It may be at most "
+            f"1 %. The mean is {mean:.0f}.{simulated}",
+        )
+        require(
+            abs(low - (2 * mean - high)) > 0.5,
+            f"{at}. The upper limit is right. You put the lower one at the same distance from the mean. But the "
+            "distribution is not the same on both sides. Add up the probabilities from 0 upward.",
+        )
+        require(
+            low > exact_low,
+            f"{at}. The upper limit is right. A lower limit of {low:.4g} is too low. {exact_low} films or fewer "
+            f"already happen in at most 1 % of the weeks.{simulated}",
         )
         require(
             False,
-            f"{at}. So many are rarer than needed: {exact} films already happen in at most 1 % of the weeks. A limit "
-            "that is too high overlooks a change.",
+            f"{at}. The upper limit is right. But without any change, {passed_not:.1%} of the weeks have {low:.4g} "
+            f"films or fewer. It may be at most 1 %.{simulated}",
         )
-    return "it was tried with 8 sizes of a week."
+    return "it was tried with 9 kinds of a week."
+
+
+def _limits(n: int, p: float) -> tuple[int, int]:
+    """Return the last count that at most 1 week in 100 does not pass, and the first that at most 1 in 100 reaches.
+
+    The first is -1 if even 0 films are flagged in more than 1 week in 100.
+    """
+    counts = np.arange(-1, n + 1)
+    at_most = scipy.stats.binom.cdf(counts, n, p)
+    at_least = scipy.stats.binom.sf(counts - 1, n, p)
+    return int(counts[at_most <= 0.01][-1]), int(counts[at_least <= 0.01][0])
 
 
 EXERCISES = {
@@ -247,19 +321,19 @@ EXERCISES = {
         "somebody sees only the source of a film. The best score that this person can give is the fraction of this "
         "source's films with an effusion. Fill an array with it, source by source.",
     ),
-    "blended weights": Exercise(
-        _blend,
-        "go through both lists together with zip. Each new array is a part of the start and a part of the trained "
-        "array, and the parts add up to 1.",
+    "auc within sources": Exercise(
+        _auc_within,
+        "go through the sources as in section 3. For each, p * q is its number of pairs. Skip the source if this is 0. "
+        "Add up AUC * p * q, add up p * q, and divide.",
     ),
     "capacity with ties": Exercise(
         _capacity_with_ties,
-        "go through the different scores from the highest down (np.unique sorts them). How many films reach each of "
-        "them? Stop before there are too many.",
+        "go through the different scores from the lowest up (np.unique sorts them). How many films reach each of them? "
+        "Stop at the first score that few enough films reach. If there is none, return np.inf.",
     ),
     "drift alarm": Exercise(
-        _alarm_count,
-        "draw many weeks in which nothing has changed, as section 6 does. Which count do only 1 in 100 of these weeks "
-        "reach?",
+        _alarm_limits,
+        "binom.pmf gives the probability of each count from 0 to n. Section 5 adds them up from the highest count "
+        "down. For the lower limit add them up from 0.",
     ),
 }

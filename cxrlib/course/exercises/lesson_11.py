@@ -153,31 +153,53 @@ def _tuned_threshold(answer: Callable, rng: np.random.Generator) -> str:
 
 
 def _audit(answer: dict, rng: np.random.Generator) -> str:
-    """Compare with the deal of the reader, and show for the first mistake what the evidence says."""
+    """Compare flaws with the deal of the reader, and numbers with what is measured on each detector."""
     truth, names = dealt(), ", ".join(FLAWS)
-    require(
-        not (isinstance(answer, dict) and set(map(_flaw_name, answer)) == set(FLAWS)),
-        "you wrote from flaw to letter. Write from letter to flaw, such as {'A': 'leak', 'B': 'labels', ...}.",
-    )
+    form = "such as {'A': ('leak', 12), 'B': ('labels', 7), ...}"
     require(
         isinstance(answer, dict) and set(answer) == set(truth),
-        "write one flaw for each of the detectors A to E, such as {'A': 'leak', 'B': 'labels', ...}.",
+        f"write a flaw and a number for each of the letters A to E, {form}.",
     )
-    answer = {letter: _flaw_name(flaw) for letter, flaw in answer.items()}
-    for letter, flaw in answer.items():
-        require(flaw in FLAWS, f"detector {letter}: {flaw!r} is not one of the flaws. They are {names}.")
-    twice = [flaw for flaw in FLAWS if list(answer.values()).count(flaw) > 1]
+    for letter, pair in answer.items():
+        require(
+            not isinstance(pair, str),
+            f"detector {letter}: you give the flaw {pair!r} without a number. Which number shows it? Write both, "
+            f"{form}.",
+        )
+        require(
+            isinstance(pair, tuple | list) and len(pair) == 2,
+            f"detector {letter}: write the flaw and one number, {form}.",
+        )
+        require(
+            _flaw_name(pair[0]) in FLAWS,
+            f"detector {letter}: {pair[0]!r} is not one of the flaws. They are {names}. The flaw comes first.",
+        )
+        require(
+            isinstance(pair[1], int | float | np.number),
+            f"detector {letter}: {pair[1]!r} is not a number. Write one number of its audit, {form}.",
+        )
+    flaws = {letter: _flaw_name(answer[letter][0]) for letter in truth}
+    twice = [flaw for flaw in FLAWS if list(flaws.values()).count(flaw) > 1]
     require(not twice, f"you have given the flaw {twice[0] if twice else ''!r} to several detectors. Each occurs once.")
-    right = sum(answer[letter] == flaw for letter, flaw in truth.items())
+    numbers = {letter: float(answer[letter][1]) for letter in truth}
+    right = sum(flaws[letter] == flaw for letter, flaw in truth.items())
     for letter, flaw in truth.items():
-        if answer[letter] != flaw:
+        if flaws[letter] != flaw:
             found = measure(detectors()[letter])
             require(
                 False,
-                f"{right} of 5 are right. Detector {letter}: you said {answer[letter]}. "
-                f"{describe(answer[letter], found)} Look at something else: {describe(flaw, found)}",
+                f"{right} of 5 flaws are right. Detector {letter}: you said {flaws[letter]}. "
+                f"{describe(flaws[letter], found)} Look at something else: {describe(flaw, found)}",
             )
-    return "all 5 flaws are found. For each, write down the number that shows it."
+    found_of = {letter: measure(detector) for letter, detector in detectors().items()}
+    shown = [_agrees(numbers[letter], found_of[letter].number(flaw)) for letter, flaw in truth.items()]
+    for (letter, flaw), agrees in zip(truth.items(), shown, strict=True):
+        require(
+            agrees,
+            f"all 5 flaws are right, and {sum(shown)} of 5 numbers. Detector {letter}, {flaw}: "
+            f"{_weigh(numbers[letter], flaw, letter, found_of)}",
+        )
+    return "all 5 flaws are found, and each number shows its flaw."
 
 
 def _flaw_name(flaw: object) -> str:
@@ -185,11 +207,55 @@ def _flaw_name(flaw: object) -> str:
     return str(flaw).strip().lower().replace("normalization", "normalisation")
 
 
+def _agrees(given: float, measured: float) -> bool:
+    """Return whether a number is the measured one. A rate may be rounded to two decimals, or cut off there."""
+    if isinstance(measured, int):
+        return given == measured
+    return abs(given - measured) <= 0.0051 or bool(np.isclose(given, np.floor(100 * measured) / 100))
+
+
+def _weigh(given: float, flaw: str, letter: str, found_of: dict[str, Evidence]) -> str:
+    """Return what a number is that does not show the flaw, and which one would show it."""
+    found, look = found_of[letter], f"Give {SHOWN_BY[flaw]}."
+    if given == 0:
+        return f"0 shows no flaw. {look}"
+    for other in FLAWS:
+        if other not in (flaw, "normalisation") and _agrees(given, found.number(other)):
+            return f"{given:g} is {SHOWN_BY[other]}. That row shows another flaw, {other}. {look}"
+    for place, rates in (
+        ("in the report", (found.reported_auc, *found.reported_rates)),
+        ("on fresh films", (found.fresh_auc, *found.fresh_rates)),
+    ):
+        for name, rate in zip(("AUC", "sensitivity", "specificity"), rates, strict=True):
+            if _agrees(given, rate):
+                return (
+                    f"{given:g} is its {name} {place}. It is an alarm if this falls from the report to the fresh "
+                    f"films, but it may fall for any of the flaws. {look}"
+                )
+    sites = [site for site, value in enumerate(found.site_aucs) if _agrees(given, value)]
+    if sites:
+        return f"{given:g} is its AUC at site {sites[0]}. {look}"
+    for owner, measured in found_of.items():
+        if _agrees(given, measured.number(flaw)):
+            return f"{given:g} belongs to detector {owner}. {look}"
+    return f"{given:g} does not show this flaw. {look} Take the row of the detector, and not that of the start."
+
+
+SHOWN_BY = {
+    "leak": "the number of patients in more than one split",
+    "shortcut": "the AUC of AP against PA, among fresh films without an effusion",
+    "normalisation": "the AUC at the site where it is lowest",
+    "labels": "the number of wrong labels among the 60 films of `wrong_labels`",
+    "threshold": "the number of test films that its threshold was chosen on",
+}
+"""The number that shows each flaw and no other."""
+
+
 def describe(flaw: str, found: Evidence) -> str:
     """Return the evidence about one flaw in a sentence, whether it speaks for the flaw or against it."""
     sites = ", ".join(f"{value:.2f}" for value in found.site_aucs)
     return {
-        "leak": f"In split.csv, {found.shared_patients} patients are in training and also in validation or test.",
+        "leak": f"{found.shared_patients} patients have films in more than one split.",
         "shortcut": (
             f"On fresh films without an effusion, its score tells AP from PA with an AUC of {found.view_auc:.2f}. Its "
             f"reported AUC is {found.reported_auc:.2f}, and on fresh films it is {found.fresh_auc:.2f}."
@@ -199,7 +265,8 @@ def describe(flaw: str, found: Evidence) -> str:
         "threshold": (
             "Its threshold was chosen on "
             + " and ".join(f"{count} {split} films" for split, count in found.chosen_on.items())
-            + "."
+            + f". Its sensitivity is {found.reported_rates[0]:.2f} in the report, and {found.fresh_rates[0]:.2f} on "
+            "fresh films."
         ),
     }[flaw]
 
@@ -221,7 +288,7 @@ EXERCISES = {
     ),
     "audit five detectors": Exercise(
         _audit,
-        "ask each detector the five questions of this page, and write the numbers into a table. Each flaw moves "
-        "another number far away from those of the other four detectors.",
+        "print the audit of your five side by side, as section 5 says. In each row, look for the number that is far "
+        "away from those of the other four detectors. It shows the flaw, and it is the number to give.",
     ),
 }

@@ -178,7 +178,7 @@ def _draw_areas(ax: Axes, areas: np.ndarray) -> None:
     ax.plot(*areas.mean(axis=0), "D", color="black", markersize=8, label="their mean")
     for name, text, style in (
         ("leak auc", "your guess in section 3", "--"),
-        ("shortcut auc", "your guess in section 5", "-."),
+        ("shortcut auc", "your guess in section 4", "-."),
     ):
         if (value := recall(name)) is not None:
             ax.axvline(value, color=plots.NEUTRAL, linestyle=style, linewidth=1.2, label=f"{text}: {value:g}")

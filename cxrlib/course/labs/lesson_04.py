@@ -113,7 +113,7 @@ def augmentation_lab(
 
     On the left, a frame shows which part of the film the moved film will show. A dashed
     line is the reader's guess, if there is one. On the right of the moved film stands
-    how much of the visible fluid was still inside, for each try.
+    how much of the fluid above the corners was still inside, for each try.
 
     Parameters
     ----------

@@ -118,6 +118,16 @@ def _real_pixels() -> np.ndarray | None:
     return 32767.0 - shrunk  # MONOCHROME1: its lowest value is white
 
 
+def middle_window(pixels: np.ndarray) -> np.ndarray:
+    """Return the film (H, W) in the window of its middle, clipped to [0, 1].
+
+    The window goes from percentile 0.5 to 99.5 of the film without 1/5 of its height and width at each side.
+    """
+    height, width = (side // 5 for side in pixels.shape)
+    low, high = np.percentile(pixels[height:-height, width:-width], (0.5, 99.5))
+    return np.clip((pixels - low) / (high - low), 0, 1)
+
+
 def add_marker(pixels: np.ndarray, fraction: float) -> np.ndarray:
     """Return the film with a bright rectangle in its upper left corner that covers this fraction of it."""
     marked = pixels.copy()

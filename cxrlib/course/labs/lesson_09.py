@@ -63,6 +63,12 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=list(table["group"]))
 
 
+def kinds_of(scores: pd.DataFrame) -> pd.Series:
+    """Return view and posture of each film of ``course_scores``, for example "AP supine"; " " if none is known."""
+    parts = scores.reindex(columns=["view", "posture"], fill_value="").astype(str)
+    return parts["view"] + " " + parts["posture"]
+
+
 def volume_groups(scores: pd.DataFrame) -> pd.Series:
     """Return the group of volumes of each effusion of ``course_scores``; missing where no volume is known."""
     volume = scores.reindex(columns=["volume_ml"])["volume_ml"].where(scores["label"] == 1)

@@ -31,8 +31,7 @@ def write_collection(folder: Path) -> None:
     """Write simulated films as NIH publishes real ones: 8-bit PNG files and Data_Entry_2017.csv.
 
     4 files are odd, as in real collections: one is cut off, one is in colour, one is upside
-    down, and one is a copy of another patient's film. A second table, films.csv, has the
-    labels in the form of CheXpert: 1, 0, -1 for uncertain, and nothing for not mentioned.
+    down, and one is a copy of another patient's film.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def write_collection(folder: Path) -> None:
     """
     images = folder / "images_001" / "images"
     images.mkdir(parents=True)
-    rows, table = [HEADINGS], ["file,patient,No Finding,Pleural Effusion"]
+    rows = [HEADINGS]
     for patient in range(1, PATIENTS + 1):
         labels = _labels_of(patient)
         amount = 700.0 if "Effusion" in labels else 0.0
@@ -52,10 +51,8 @@ def write_collection(folder: Path) -> None:
             name = f"{patient:08d}_{visit:03d}.png"
             cv2.imwrite(str(images / name), image)
             rows.append(f"{name},{labels},{visit},{patient},{30 + patient},{'MF'[patient % 2]},{view}")
-            table.append(f"{name},{patient},{_value_of(patient, labels)}")
     _make_odd(images)
     write_text(folder / "Data_Entry_2017.csv", "\n".join(rows) + "\n")
-    write_text(folder / "films.csv", "\n".join(table) + "\n")
 
 
 def _labels_of(patient: int) -> str:
@@ -63,13 +60,6 @@ def _labels_of(patient: int) -> str:
     if patient % 3 == 0:
         return "Effusion|Cardiomegaly" if patient % 2 else "Effusion"
     return "Mass" if patient % 9 == 2 else "No Finding"
-
-
-def _value_of(patient: int, labels: str) -> str:
-    """Return the columns No Finding and Pleural Effusion of CheXpert: every third effusion is uncertain."""
-    if "Effusion" in labels:
-        return ",-1" if patient % 9 == 0 else ",1"
-    return "," if labels == "Mass" else "1,"
 
 
 def _make_odd(images: Path) -> None:
@@ -82,8 +72,10 @@ def _make_odd(images: Path) -> None:
     (images / "00000014_000.png").write_bytes((images / "00000013_000.png").read_bytes())
 
 
-def draw_hospital_films(n: int, agreement: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return n films as numbers (N, 3): sign, tone and 1; and their labels (N,).
+def draw_hospital_films(
+    n: int, agreement: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n films as numbers (N, 3): sign, tone and 1; their labels (N,); and whether each is from hospital A (N,).
 
     Parameters
     ----------
@@ -97,25 +89,47 @@ def draw_hospital_films(n: int, agreement: float, rng: np.random.Generator) -> t
     from_a = rng.random(n) < np.where(label == 1, agreement, 1 - agreement)
     sign = 1.2 * label + rng.normal(size=n)
     tone = from_a + 0.3 * rng.normal(size=n)
-    return np.column_stack([sign, tone, np.ones(n)]), label
+    return np.column_stack([sign, tone, np.ones(n)]), label, from_a
 
 
 def measure_agreement(agreement: float, seed: int = 0, n: int = 4000) -> dict[str, float]:
-    """Return 3 AUCs of a detector that learned from hospitals with this agreement.
+    """Return 4 AUCs of a detector that learned from hospitals with this agreement.
 
-    The keys are "validation" (new films of A and B), "new hospital" (where the tone says
+    The keys are "validation" (new films of A and B), "same hospital" (their pairs of films
+    of the same hospital; NaN if there are none), "new hospital" (where the tone says
     nothing) and "tone left out" (a detector of the sign alone, in the new hospital).
     """
     rng = np.random.default_rng(seed)
-    films, label = draw_hospital_films(n, agreement, rng)
+    films, label, _ = draw_hospital_films(n, agreement, rng)
     weights = np.linalg.lstsq(films, label, rcond=None)[0]
-    same, same_label = draw_hospital_films(n, agreement, rng)
-    new, new_label = draw_hospital_films(n, 0.5, rng)
+    same, same_label, from_a = draw_hospital_films(n, agreement, rng)
+    new, new_label, _ = draw_hospital_films(n, 0.5, rng)
     return {
         "validation": auc(same_label, same @ weights),
+        "same hospital": auc_of_same_source(from_a, same_label, same @ weights),
         "new hospital": auc(new_label, new @ weights),
         "tone left out": auc(new_label, new[:, 0]),
     }
+
+
+def auc_of_same_source(source: np.ndarray, label: np.ndarray, score: np.ndarray) -> float:
+    """Return the fraction of pairs of films of the same source in which the film with the finding scores higher.
+
+    It is the mean of the AUCs of the sources, weighted by their pairs. NaN if no source has
+    films of both labels.
+
+    Parameters
+    ----------
+    source, label, score : ndarray, (N,)
+        ``label`` is 1 for an effusion.
+    """
+    aucs, pairs = [], []
+    for name in np.unique(source):
+        inside = source == name
+        if num_pairs := int(label[inside].sum() * (1 - label[inside]).sum()):
+            aucs.append(auc(label[inside], score[inside]))
+            pairs.append(num_pairs)
+    return float(np.average(aucs, weights=pairs)) if pairs else np.nan
 
 
 def source_lab(agreement: int = 90) -> Figure:
@@ -131,7 +145,12 @@ def source_lab(agreement: int = 90) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
     _draw_films(left, agreement / 100)
     curves = [measure_agreement(each) for each in AGREEMENTS]
-    styles = {"validation": ("-o", plots.FINDING), "new hospital": ("--s", "black"), "tone left out": (":", "gray")}
+    styles = {
+        "validation": ("-o", plots.FINDING),
+        "same hospital": ("-.^", plots.NOFINDING),
+        "new hospital": ("--s", "black"),
+        "tone left out": (":", "gray"),
+    }
     for name, (style, color) in styles.items():
         right.plot(AGREEMENTS * 100, [curve[name] for curve in curves], style, color=color, markersize=4, label=name)
     now = measure_agreement(agreement / 100)
@@ -142,7 +161,8 @@ def source_lab(agreement: int = 90) -> Figure:
     right.plot(tried, [0.52] * len(tried), "|", color=plots.NEUTRAL, label="tried before" if tried else None)
     keep("agreements tried", [*tried, agreement][-8:])
     right.set(xlabel="agreement of hospital and label, %", ylabel="AUC", ylim=(0.5, 1.01), xlim=(48, 102))
-    right.set_title(f"validation {now['validation']:.2f}, new hospital {now['new hospital']:.2f}", fontsize=10)
+    names = [name for name in ("validation", "same hospital", "new hospital") if np.isfinite(now[name])]
+    right.set_title(", ".join(f"{name} {now[name]:.2f}" for name in names), fontsize=10)
     right.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.08))
     return figure
 
@@ -150,11 +170,11 @@ def source_lab(agreement: int = 90) -> Figure:
 def _draw_films(ax: Axes, agreement: float) -> None:
     """Draw 300 films of hospitals A and B, and the line at which the detector's score is 0.3."""
     rng = np.random.default_rng(1)
-    films, label = draw_hospital_films(300, agreement, rng)
+    films, label, _ = draw_hospital_films(300, agreement, rng)
     for value, marker, color, name in ((0, "o", plots.NEUTRAL, "no effusion"), (1, "^", plots.FINDING, "effusion")):
         chosen = films[label == value]
         ax.plot(chosen[:, 0], chosen[:, 1], marker, color=color, markersize=4, alpha=0.7, label=name)
-    many, labels = draw_hospital_films(4000, agreement, np.random.default_rng(0))
+    many, labels, _ = draw_hospital_films(4000, agreement, np.random.default_rng(0))
     weights = np.linalg.lstsq(many, labels, rcond=None)[0]
     tone, sign = np.meshgrid(np.linspace(-1, 2.6, 60), np.linspace(-3, 4.5, 60))
     score = weights[0] * sign + weights[1] * tone + weights[2]
