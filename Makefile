@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval leaveout transfer alarms weights contact clean
+.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval leaveout transfer alarms fullsize weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ transfer: $(READY) ## train on simulation, score real films: make transfer SOURC
 
 alarms: $(READY) ## how often warnings are right: make alarms SOURCE=folder [ORIGINALS=folder] (ten minutes)
 	$(BIN)/python benchmarks/false_alarms.py $(SOURCE) $(if $(ORIGINALS),--originals $(ORIGINALS))
+
+fullsize: $(READY) ## rehearse every command on as many films as NIH has: make fullsize SOURCE=folder WORK=new folder (an hour, 30 GB)
+	$(BIN)/python benchmarks/full_size.py $(SOURCE) $(WORK)
 
 weights: $(READY) ## train the weights that come with the library, on simulated films alone (ten minutes)
 	$(BIN)/python data/make_weights.py
