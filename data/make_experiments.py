@@ -13,7 +13,7 @@ from cxrlib.model.session import start_session
 
 start_session(0)  # first, because the next import loads TensorFlow, which prints messages unless a session has started
 
-from train_experiments import make_course_scores, make_lower_cut, make_training_sizes, run_experiments  # noqa: E402
+from train_experiments import make_course_scores, make_lower_cut, make_training_aucs, run_experiments  # noqa: E402
 
 from cxrlib.files import T  # noqa: E402
 
@@ -26,6 +26,6 @@ def training_bar(items: Iterable[T], total: int) -> Iterable[T]:
 if __name__ == "__main__":
     run_experiments(progress=training_bar)
     make_lower_cut()
-    make_training_sizes()
+    make_training_aucs()
     make_course_scores()
     sys.stdout.write("The tables are in cxrlib/course/tables/.\n")

@@ -1,8 +1,6 @@
 """Train the course's experiments over seeds, and write their tables: the work behind ``make experiments``."""
 
 import json
-import math
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -18,6 +16,7 @@ import pandas as pd
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort
 from cxrlib.course.experiments import COURSE, EXPERIMENTS, SCORE_COLUMNS, TABLES, Arm
 from cxrlib.course.folders import cache_folder
+from cxrlib.course.lessons import course_run
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
 from cxrlib.evaluation.roc_auc import auc
@@ -29,7 +28,6 @@ from cxrlib.model.recipe import Recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
-from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
 
 SEEDS = range(8)
@@ -48,8 +46,8 @@ def run_experiments(
     """Run experiments and write a CSV for each.
 
     One training runs on each core, on one thread. A training that several
-    experiments need runs once. Every result is cached, so an interrupted call
-    continues where it stopped.
+    experiments need runs once. Every run and every result is cached, so an
+    interrupted call continues where it stopped.
 
     Parameters
     ----------
@@ -100,14 +98,17 @@ def train_and_measure(
     """Train a recipe with a seed in a worker process, and return a row for each of the test cohorts."""
     _start_worker(seed)
     start = time.perf_counter()
-    cohort = films.cohort(seed, size=recipe.size)
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(cohort, Path(folder) / "run", replace(recipe, seed=seed))
-        seconds = round(time.perf_counter() - start, 1)
-        measured = [measure(run, test, seed_of_test(test, seed)) for test in tests]
+    run = trained_run(recipe, films, seed)
+    seconds = round(time.perf_counter() - start, 1)
+    measured = [measure(run, test, seed_of_test(test, seed)) for test in tests]
     keras.backend.clear_session()  # a worker trains many networks one after another, and would keep them all
     versions = " ".join(f"{name} {version(name)}" for name in ("cxrlib", "tensorflow", "keras", "numpy"))
     return [{"seed": seed} | figures | {"seconds": seconds, "versions": versions} for figures in measured]
+
+
+def trained_run(recipe: Recipe, films: SimulatedCohort, seed: int) -> Run:
+    """Return the run of a recipe and a seed. The first call trains it, and the cache keeps it."""
+    return course_run(replace(recipe, seed=seed), films.cohort(seed, size=recipe.size))
 
 
 def measure(run: Run, films: SimulatedCohort, seed: int) -> dict[str, float]:
@@ -164,7 +165,7 @@ def _start_worker(seed: int) -> None:
 
 
 def make_lower_cut(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
-    """Train the arm "weight 1" of the experiment "weights" again. Write its rates at another cut of the probability.
+    """Write the rates of the arm "weight 1" of the experiment "weights" at another cut of the probability.
 
     The cut is 1 / (1 + w), where w is the weight that balances the classes of the training films.
     Lesson 7 compares these rates with those of the arm "balanced" at a cut of 0.5.
@@ -181,42 +182,37 @@ def _measure_lower_cut(seed: int) -> dict[str, float]:
     """Return sensitivity and specificity of one seed on the test films."""
     _start_worker(seed)
     arm = EXPERIMENTS["weights"]()["weight 1"]
-    cohort = arm.films.cohort(seed, size=arm.recipe.size)
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(cohort, Path(folder) / "run", replace(arm.recipe, seed=seed))
-        images, labels = _images_and_labels(arm.tests["test"], TEST_SEED, run.recipe.size, run.recipe.normalize)
-        logits = predict_logits(run.model, images, mirror=run.recipe.mirror)
+    run = trained_run(arm.recipe, arm.films, seed)
+    images, labels = _images_and_labels(arm.tests["test"], TEST_SEED, run.recipe.size, run.recipe.normalize)
+    logits = predict_logits(run.model, images, mirror=run.recipe.mirror)
     keras.backend.clear_session()
-    weight = loss.class_weight("balanced", cohort.part("train").labels)
+    weight = loss.class_weight("balanced", arm.films.cohort(seed, size=arm.recipe.size).part("train").labels)
     called = loss.score(logits, 1.0) >= 1 / (1 + weight)
     rates = {"sensitivity": called[labels == 1].mean(), "specificity": 1 - called[labels == 0].mean()}
     return {name: round(float(value), 5) for name, value in rates.items()}
 
 
-def make_training_sizes(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
-    """Train the arms of the experiment "augmentation" again. Write how large each training was, and what it learned.
+def make_training_aucs(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
+    """Write how well each network of the experiment "augmentation" knows the films that it learned from.
 
-    A row has the training films, the effusions among them, epochs, steps (batches), and the AUC on
-    these same films. Lesson 4 compares it with the AUC on new films.
+    A row has the training films, the effusions among them, the epoch whose weights were kept, and the AUC
+    on these same films. Lesson 4 compares it with the AUC on new films.
     """
     jobs = [(arm, seed) for arm in EXPERIMENTS["augmentation"]() for seed in seeds]
     rows = joblib.Parallel(n_jobs=-1)(joblib.delayed(_measure_training)(*job) for job in jobs)
-    write_csv(out / "training_sizes.csv", pd.DataFrame(rows))
+    write_csv(out / "training_aucs.csv", pd.DataFrame(rows))
 
 
 def _measure_training(name: str, seed: int) -> Row:
     """Return the row of one arm and seed."""
     _start_worker(seed)
     arm = EXPERIMENTS["augmentation"]()[name]
-    cohort, recipe = arm.films.cohort(seed, size=arm.recipe.size), arm.recipe
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(cohort, Path(folder) / "run", replace(recipe, seed=seed))
-        films = cohort.part("train")
-        logits = predict_logits(run.model, run.load_images(films.files), mirror=recipe.mirror)
+    run = trained_run(arm.recipe, arm.films, seed)
+    films = arm.films.cohort(seed, size=arm.recipe.size).part("train")
+    logits = predict_logits(run.model, run.load_images(films.files), mirror=arm.recipe.mirror)
     keras.backend.clear_session()
-    steps = recipe.epochs * math.ceil(len(films.labels) / recipe.batch)
-    sizes = {"films": len(films.labels), "effusions": int(films.labels.sum()), "epochs": recipe.epochs, "steps": steps}
-    return {"arm": name, "test": "train", "seed": seed} | sizes | {"auc": round(float(auc(films.labels, logits)), 5)}
+    counts = {"films": len(films.labels), "effusions": int(films.labels.sum()), "epoch": run.kept_epoch}
+    return {"arm": name, "test": "train", "seed": seed} | counts | {"auc": round(float(auc(films.labels, logits)), 5)}
 
 
 def make_course_scores(out: Path = TABLES) -> None:
@@ -230,14 +226,12 @@ def make_course_scores(out: Path = TABLES) -> None:
 def _score_course() -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the scored films of both splits, and the operating point that is chosen on the validation films."""
     _start_worker(0)
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(SimulatedCohort().cohort(0, size=COURSE.size), Path(folder) / "run", COURSE)
-        tables = []
-        for split, seed, count in (("val", VAL_SEED, SimulatedCohort().count), ("test", TEST_SEED, TEST_FILMS)):
-            cohort = SimulatedCohort(count).cohort(seed, size=COURSE.size)
-            logits = predict_logits(run.model, run.load_images(cohort.files), mirror=COURSE.mirror)
-            scores = {"split": split, "logit": logits.round(4), "score": loss.score(logits, run.weight).round(6)}
-            tables.append(cohort.table[list(SCORE_COLUMNS)].assign(**scores))
+    run, tables = trained_run(COURSE, SimulatedCohort(), 0), []
+    for split, seed, count in (("val", VAL_SEED, SimulatedCohort().count), ("test", TEST_SEED, TEST_FILMS)):
+        cohort = SimulatedCohort(count).cohort(seed, size=COURSE.size)
+        logits = predict_logits(run.model, run.load_images(cohort.files), mirror=COURSE.mirror)
+        scores = {"split": split, "logit": logits.round(4), "score": loss.score(logits, run.weight).round(6)}
+        tables.append(cohort.table[list(SCORE_COLUMNS)].assign(**scores))
     table = pd.concat(tables)
     val = table[table["split"] == "val"]
     point = choose_by_sensitivity(val["label"], val["score"], floor=COURSE.sensitivity)

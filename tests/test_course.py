@@ -8,10 +8,11 @@ import pandas as pd
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED
 from cxrlib.course.labs.lesson_08 import threshold_lab
-from cxrlib.course.lessons import course_film, course_run, course_scores
+from cxrlib.course.lessons import course_film, course_run, course_scores, own_films
 from cxrlib.course.widgets import plt, sliders, upload_explorer
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc
+from cxrlib.images import read_image
 from cxrlib.model.loss import score
 from cxrlib.phantom.roster import draw_roster
 
@@ -49,6 +50,12 @@ def test_a_cohort_of_your_own_replaces_the_courses(sim_cohort, monkeypatch, tmp_
     assert image.shape == (64, 64)
     assert mask is None
     assert test["volume_ml"].dtype == float
+    films = own_films(2, size=64)
+    assert list(films) == ["your film 1", "your film 2"]
+    first = read_cohort(sim_cohort).table["path"][0]
+    np.testing.assert_array_equal(films["your film 1"], read_image(sim_cohort / first, size=64))
+    monkeypatch.delenv("CXR_COHORT")
+    assert own_films(2, size=64) == {}
 
 
 def test_the_threshold_lab_counts_films_and_people_as_performance_does():
@@ -94,6 +101,8 @@ def test_controls_draw_their_values_at_the_start_and_when_one_is_moved():
     assert first.startswith(b"\x89PNG")
     assert bytes(picture.value) != first
     assert not plt.get_fignums()  # the notebook would show an open figure once more
+    volume, picture, _ = sliders(draw, volume=(0, 100, 10), side=["right"]).children  # 1 value is no choice
+    assert drawn[-1] == {"volume": 20, "side": "right", "dose": 1}
 
 
 def test_an_uploaded_film_is_drawn_and_any_other_file_is_refused_in_a_sentence(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import train_experiments
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 from train_experiments import SEEDS, group_by_training, run_experiments, seed_of_test
 
 from cxrlib.course.cohorts import (
@@ -103,15 +104,6 @@ def test_label_noise_site_and_seed_offset_select_the_films_that_they_name(cache)
     )
 
 
-def test_a_train_fraction_keeps_that_fraction_of_the_training_patients(cache):
-    whole = SimulatedCohort().cohort(0, size=32).table
-    for fraction in (0.25, 0.5):
-        fewer = SimulatedCohort(train_fraction=fraction).cohort(0, size=32).table
-        kept, total = (t.loc[t["split"] == "train", "patient_id"].nunique() for t in (fewer, whole))
-        assert kept / total == pytest.approx(fraction, abs=0.05)
-        assert (fewer["split"] == "val").sum() == (whole["split"] == "val").sum()
-
-
 def test_a_later_visit_gives_other_films_of_the_training_patients_with_the_same_truth(cache):
     first, later = (SimulatedCohort(60, later_visit=late).cohort(3, size=64).table for late in (False, True))
     first = first[first["split"] == "train"]
@@ -176,7 +168,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(cache, tmp_path, monkeypatc
 
 def test_a_digest_differs_for_different_values():
     assert digest(SimulatedCohort()) == digest(SimulatedCohort(1107))
-    different = (SimulatedCohort(), SimulatedCohort(train_fraction=0.5), SMALL, replace(SMALL, seed=1))
+    different = (SimulatedCohort(), SimulatedCohort(crop=0.5), SMALL, replace(SMALL, seed=1))
     assert len({digest(description) for description in different}) == 4
 
 
@@ -226,26 +218,27 @@ def test_the_lower_cut_is_where_a_balanced_weight_puts_its_own(cache, tmp_path, 
     assert row["specificity"] == pytest.approx((~called)[cohort.labels == 0].mean(), abs=1e-5)
 
 
-def test_the_sizes_of_the_trainings_are_those_of_their_films(cache, tmp_path, monkeypatch):
-    films = SimulatedCohort(100, prevalence=0.3, train_fraction=0.5)
+def test_the_auc_on_training_films_is_that_of_the_run(cache, tmp_path, monkeypatch):
+    films = SimulatedCohort(100, prevalence=0.3)
     arm = Arm(replace(SMALL, size=32, width=4, epochs=2, batch=8), films, {"test": films})
-    monkeypatch.setitem(EXPERIMENTS, "augmentation", lambda: {"half": arm})
+    monkeypatch.setitem(EXPERIMENTS, "augmentation", lambda: {"still": arm})
     monkeypatch.setattr(train_experiments, "_start_worker", lambda seed: None)
     monkeypatch.setattr(train_experiments.joblib, "Parallel", lambda **options: list)
     monkeypatch.setattr(train_experiments.joblib, "delayed", lambda function: function)
-    train_experiments.make_training_sizes(tmp_path, seeds=[3])
-    (row,) = pd.read_csv(tmp_path / "training_sizes.csv").to_dict("records")
-    labels = films.cohort(3, size=32).part("train").labels
-    assert (row["films"], row["effusions"], row["epochs"]) == (len(labels), labels.sum(), 2)
-    assert row["steps"] == 2 * -(-len(labels) // 8)
-    assert 0 <= row["auc"] <= 1
+    train_experiments.make_training_aucs(tmp_path, seeds=[3])
+    (row,) = pd.read_csv(tmp_path / "training_aucs.csv").to_dict("records")
+    run = train_experiments.trained_run(arm.recipe, films, 3)
+    train = films.cohort(3, size=32).part("train")
+    scores = run.score_images(run.load_images(train.files))
+    assert (row["films"], row["effusions"]) == (len(train.labels), train.labels.sum())
+    assert row["auc"] == pytest.approx(roc_auc_score(train.labels, scores), abs=1e-5)
+    assert 1 <= row["epoch"] <= 2
 
 
-def test_the_table_of_sizes_counts_films_of_each_fraction():
-    table = read_experiment("training_sizes", test="train")
-    assert list(table.groupby("arm").size()) == [8] * 6
-    sizes = table[table["seed"] == 0].set_index("arm")["films"]
-    assert (
-        sizes["still, 25% of the patients"] < sizes["still, 50% of the patients"] < sizes["still, 100% of the patients"]
-    )
-    assert (table["effusions"] < table["films"]).all()
+def test_still_films_are_learned_by_heart_and_their_best_epoch_comes_earlier():
+    table = read_experiment("training_aucs", test="train")
+    assert table.groupby("arm", sort=False).size().to_dict() == dict.fromkeys(EXPERIMENTS["augmentation"](), 8)
+    still, best = (table[table["arm"] == name] for name in ("still", "still, best epoch"))
+    assert still["auc"].min() > 0.99
+    assert set(still["epoch"]) == {30}
+    assert best["epoch"].mean() < 30

@@ -79,3 +79,14 @@ def test_the_figure_says_what_is_inside_and_keeps_tries_only_when_it_is_asked_to
     assert fluid < 100
     assert not both_inside
     plt.close("all")
+
+
+def test_a_real_film_is_moved_without_a_truth_and_its_try_is_not_kept(film):
+    keep(lab.GUESS, 12)
+    figure = lab.augmentation_lab(film.image, right=-30, flip="mirror", remember=True)
+    assert "both corners?" in figure.axes[1].get_title()
+    assert recall(lab.TRIES) is None
+    assert not figure.axes[0].texts
+    moved, truth = (lab.augmentation_lab(f, right=-30, flip="mirror").axes[1].images[0] for f in (film.image, film))
+    np.testing.assert_array_equal(moved.get_array(), truth.get_array())
+    plt.close("all")

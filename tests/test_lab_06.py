@@ -118,12 +118,10 @@ def test_the_powers_of_ten_are_those_around_the_numbers():
     assert lab.between(0.06) == "0.01 to 0.1"
 
 
-def test_the_gradients_are_drawn_with_the_readers_guess(monkeypatch):
-    monkeypatch.setattr(lab, "recall", {"gradient of block 1": "1/100"}.get)
+def test_the_gradient_of_each_block_and_start_is_drawn():
     sizes = {False: np.array([[100.0, 1.0], [90.0, 1.0]]), True: np.array([[2.0, 1.0], [3.0, 1.0]])}
     (ax,) = lab.draw_gradients(sizes).axes
     assert [list(line.get_ydata()) for line in ax.lines] == [[100, 1], [90, 1], [2, 1], [3, 1]]
-    assert "block 1 has 1/100 times" in ax.get_title()
 
 
 def test_the_lab_draws_each_setting_that_was_trained_and_the_current_one_thick(monkeypatch):

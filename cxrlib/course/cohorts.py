@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from cxrlib.cohorts.cohort import NOFINDING, Cohort, read_cohort
-from cxrlib.cohorts.split import patient_position
 from cxrlib.course.folders import cache_folder
 from cxrlib.files import make_once, map_in_order, write_csv
 from cxrlib.images.radiograph import read_image, write_prepared
@@ -47,9 +46,6 @@ class SimulatedCohort:
     site : {0, 1, 2, SITES_1_AND_2}, optional
         Keep only the films of this site, or of sites 1 and 2. By default films of
         all sites are kept.
-    train_fraction : float in (0, 1]
-        The fraction of the training patients to keep. Validation and test
-        patients stay.
     crop : float in (0, 1]
         Cut out the centre of each film. The side of the centre is this fraction
         of the film's side. The film is simulated larger, so that nothing has to
@@ -72,7 +68,6 @@ class SimulatedCohort:
     shortcut: float = 0.0
     comorbidity: float = 0.0
     site: int | None = None
-    train_fraction: float = 1.0
     crop: float = 1.0
     fixed: bool = False
     later_visit: bool = False
@@ -95,17 +90,12 @@ class SimulatedCohort:
         if self.site is not None:
             sites = table["site"].astype(int)
             table = table[sites != 0] if self.site == SITES_1_AND_2 else table[sites == self.site]
-        if self.train_fraction < 1:
-            # The split is drawn by `patient_position(patient, seed)`. The prefix gives a position that is
-            # independent of it: otherwise only patients from one end of the split's order would be kept.
-            position = table["patient_id"].map(lambda patient: patient_position(f"share of {patient}", seed))
-            table = table[(table["split"] != "train") | (position < self.train_fraction)]
         return replace(cohort, table=table.reset_index(drop=True))
 
     def make(self, seed: int, *, size: int) -> Path:
         """Return the folder with the films of every site and patient. Simulate them if the folder does not exist."""
-        # `cohort` selects sites and patients when it reads, so one folder serves every selection.
-        whole = replace(self, site=None, train_fraction=1.0, seed_offset=0)
+        # `cohort` selects sites when it reads, so one folder serves every selection.
+        whole = replace(self, site=None, seed_offset=0)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
         return make_once(folder, lambda: whole._write(folder, seed, size))
 

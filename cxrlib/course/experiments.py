@@ -125,13 +125,25 @@ def centre_crop() -> dict[str, Arm]:
 
 
 def augmentation() -> dict[str, Arm]:
-    """Compare training with and without augmentation, at three sizes of the training set."""
-    still = replace(SMALL, augmentation=replace(SMALL.augmentation, **NOTHING_MOVES))
-    return {
-        f"{name}, {fraction:.0%} of the patients": Arm(recipe, SimulatedCohort(train_fraction=fraction))
-        for fraction in (0.25, 0.5, 1.0)
-        for name, recipe in (("still", still), ("moved", SMALL))
+    """Compare the random changes of training films: none, each of the 5 alone, and all 5.
+
+    Without changes, the network soon knows its films by heart. So one more arm keeps the
+    epoch with the best validation AUC, and not the last one.
+    """
+    still = replace(SMALL.augmentation, **NOTHING_MOVES)
+    fields = {
+        "shift": "shift",
+        "scale": "scale",
+        "rotation": "rotate",
+        "brightness": "gamma",
+        "mirror": "horizontal_flip",
     }
+    alone = {
+        name: _small_arm(augmentation=replace(still, **{field: getattr(SMALL.augmentation, field)}))
+        for name, field in fields.items()
+    }
+    best = _small_arm(augmentation=still, keep="best")
+    return {"still": _small_arm(augmentation=still), "still, best epoch": best} | alone | {"all 5": Arm()}
 
 
 def normalization() -> dict[str, Arm]:
@@ -199,7 +211,7 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        A key of `EXPERIMENTS`, "lower_cut" or "training_sizes".
+        A key of `EXPERIMENTS`, "lower_cut" or "training_aucs".
     test : str
         A name of a test in the experiment's arms.
 
@@ -210,7 +222,7 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
         ``sensitivity`` and ``specificity`` at the run's threshold,
         ``sensitivity_half`` and ``specificity_half`` at 0.5 of the uncorrected
         probability, ``brier``, ``brier_uncorrected``, ``seconds`` of the
-        training, and ``versions``. "lower_cut" and "training_sizes" have other
+        training, and ``versions``. "lower_cut" and "training_aucs" have other
         columns, which ``data/train_experiments.py`` explains.
     """
     table = pd.read_csv(TABLES / f"{name}.csv")

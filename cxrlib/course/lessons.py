@@ -100,3 +100,19 @@ def course_film(row: dict[str, Any], *, size: int) -> tuple[np.ndarray, np.ndarr
     seed = VAL_SEED if row["split"] == "val" else TEST_SEED
     film = take_film(order_of(row, seed=seed), size=size)
     return minmax(film.pixels), film.mask
+
+
+def own_films(count: int, *, size: int) -> dict[str, np.ndarray]:
+    """Return the first films of the reader's own cohort (``CXR_COHORT``), to be shown beside simulated ones.
+
+    Returns
+    -------
+    dict
+        "your film 1" and so on: ndarray, (S, S), float32 in [0, 1]. Empty if ``CXR_COHORT`` is not set.
+    """
+    if own_cohort() is None:
+        return {}
+    paths = read_cohort(course_cohort()).table["path"].head(count)
+    return {
+        f"your film {number}": read_image(course_cohort() / path, size=size) for number, path in enumerate(paths, 1)
+    }

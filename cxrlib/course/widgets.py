@@ -56,7 +56,7 @@ def sliders(draw: Callable[..., Figure], **choices: tuple[int, int, int] | list)
         has a default, at which the control starts.
     **choices
         For each parameter, either (lowest, highest, step) or a list of values. A list of
-        at most `MAX_BUTTONS` values becomes buttons.
+        at most `MAX_BUTTONS` values becomes buttons. A list of 1 value gets no control.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def sliders(draw: Callable[..., Figure], **choices: tuple[int, int, int] | list)
         def __repr__(self) -> str:  # a notebook saves it; the bytes of a picture differ between processors
             return "Image()"
 
-    controls = {name: control(name, choice) for name, choice in choices.items()}
+    controls = {name: control(name, choice) for name, choice in choices.items() if len(choice) > 1}
     picture = Picture(layout=Layout(max_width="100%", height="auto", align_self="flex-start"))
     errors = Output()
 

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from cxrlib.cohorts.cohort import read_cohort
-from cxrlib.course.folders import course_cohort, own_cohort
+from cxrlib.course.lessons import own_films
 from cxrlib.course.reader import reader_seed, recall
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
@@ -162,11 +161,7 @@ def films_to_compare() -> dict[str, np.ndarray]:
         "simulated": take_film(Order(patient=PATIENT), size=400).image,
         "real": read_image(real_film_file(), size=400),
     }
-    if own_cohort() is not None:
-        table = read_cohort(course_cohort()).table
-        for number, path in enumerate(table["path"].head(3), start=1):
-            films[f"your film {number}"] = read_image(course_cohort() / path, size=400)
-    return films
+    return films | own_films(3, size=400)
 
 
 def draw_film(image: np.ndarray, name: str) -> Figure:

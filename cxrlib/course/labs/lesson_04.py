@@ -100,7 +100,7 @@ def fraction_inside(mask: np.ndarray, matrix: np.ndarray) -> float:
 
 
 def augmentation_lab(
-    film: Film,
+    film: Film | np.ndarray,
     *,
     right: float = 0,
     down: float = 0,
@@ -117,8 +117,9 @@ def augmentation_lab(
 
     Parameters
     ----------
-    film : Film
-        A simulated film with an effusion.
+    film : Film, or ndarray (S, S) in [0, 1]
+        A simulated film with an effusion. Of a real film neither fluid nor corners are
+        known, so they are not drawn, and the try is not kept.
     right, down : float, % of the side
     size : float, %
         100 leaves the chest as it is.
@@ -128,30 +129,33 @@ def augmentation_lab(
     remember : bool
         Keep this try, so that later pictures show it.
     """
-    side = len(film.pixels)
+    if isinstance(film, Film):
+        image, corners, fluid = film.image, costophrenic_corners(film), fluid_above_corners(film)
+    else:
+        image, corners, fluid = film, np.empty((0, 2)), np.zeros(film.shape, bool)
+    side = len(image)
     matrix = new_to_old(side, right=right / 100, down=down / 100, scale=size / 100, rotate=rotation, flip=flip)
-    corners = costophrenic_corners(film)
     moved = positions(corners, np.linalg.inv(matrix))
     inside = are_inside(moved, side)
-    fluid = fluid_above_corners(film)
-    kept = 100 * fraction_inside(fluid, matrix)
-    tries = recall(TRIES, [])
-    if remember:
-        tries = [*tries, [round(kept, 1), bool(inside.all())]][-MAX_TRIES:]
-        keep(TRIES, tries)
+    tries, state = recall(TRIES, []), "after: does it still show\nboth corners?"
+    if fluid.any():
+        kept = 100 * fraction_inside(fluid, matrix)
+        state = f"after: {inside.sum()} of {len(corners)} corners inside,\n{kept:.0f} % of the fluid inside"
+        if remember:
+            tries = [*tries, [round(kept, 1), bool(inside.all())]][-MAX_TRIES:]
+            keep(TRIES, tries)
     figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.3), layout="constrained", width_ratios=(1, 1, 0.6))
-    _draw_film(film.image, fluid, corners, axes[0], title="before: the blue frame shows\nwhat the new film will show")
+    _draw_film(image, fluid, corners, axes[0], title="before: the blue frame shows\nwhat the new film will show")
     frame = positions(np.array([[0, 0], [side - 1, 0], [side - 1, side - 1], [0, side - 1], [0, 0]]), matrix)
     axes[0].plot(*frame.T, color="#56B4E9", linewidth=2.5)
-    if (guessed := recall(GUESS)) is not None:
+    if fluid.any() and (guessed := recall(GUESS)) is not None:
         axes[0].axvline(guessed / 100 * side, color=GUESS_COLOR, linestyle="--")
         axes[0].text(guessed / 100 * side, side + 0.1 * side, f" my guess: {guessed} %", color="black", fontsize=10)
     margin = 0.15 * side  # a frame larger than the film is seen, too
     axes[0].set(xlim=(-margin, side + margin), ylim=(side + margin, -margin))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(film.image, matrix[:2], (side, side), flags=flags)
+    warped = cv2.warpAffine(image, matrix[:2], (side, side), flags=flags)
     warped_fluid = cv2.warpAffine(fluid.astype(np.float32), matrix[:2], (side, side), flags=flags)
-    state = f"after: {inside.sum()} of {len(corners)} corners inside,\n{kept:.0f} % of the fluid inside"
     _draw_film(warped, warped_fluid > 0.5, moved[inside], axes[1], title=state)
     _draw_tries(tries, axes[2])
     return figure

@@ -9,16 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cxrlib.course.folders import course_cohort, own_cohort
+from cxrlib.course.lessons import own_films
 from cxrlib.course.reader import recall
-from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.film import Order, take_film
 from cxrlib.report import plots
 
 PATIENT, AMOUNT, SIZE = 189, 500.0, 256
 """The simulated patient, mL of fluid on the right, and the side of the film in pixels."""
 
-REAL, OWN = "real film RG1", "your film"
+REAL, OWN = "real film RG1", "your film 1"
 
 RULES = ("divide by the largest", "percentiles")
 MARKERS = {"none": 0.0, "1 pixel": 1 / SIZE**2, "0.4 % of the film": 0.004, "2 % of the film": 0.02}
@@ -96,11 +95,7 @@ def machine_films() -> dict[str, tuple[np.ndarray, float]]:
     stored = _real_pixels()
     if stored is not None:
         films[REAL] = (stored, 32767.0)
-    if own_cohort() is not None:
-        from cxrlib.cohorts.cohort import read_cohort
-
-        path = course_cohort() / read_cohort(course_cohort()).table["path"][0]
-        films[OWN] = (read_image(path, size=SIZE) * 255.0, 255.0)
+    films |= {name: (image * 255.0, 255.0) for name, image in own_films(1, size=SIZE).items()}
     return films
 
 

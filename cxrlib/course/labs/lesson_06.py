@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.course.folders import course_cohort
 from cxrlib.course.lessons import course_film, course_scores
-from cxrlib.course.reader import recall
 from cxrlib.images.pixels import as_float
 from cxrlib.model.backend import keras, tf
 from cxrlib.model.resnet import BLOCKS as LIBRARY_BLOCKS
@@ -272,9 +271,6 @@ def draw_gradients(sizes: dict[bool, np.ndarray]) -> Figure:
     ax.set(yscale="log", xlabel="block", ylabel="size of the gradient")
     ax.yaxis.set_major_formatter("{x:,g}")
     ax.yaxis.set_minor_formatter("")
-    guessed = recall("gradient of block 1")
-    if guessed is not None:
-        ax.set_title(f"your guess: without skips, block 1 has {guessed} times that of block 32", fontsize=10)
     ax.legend(frameon=False)
     return figure
 
