@@ -1,6 +1,6 @@
 """Run the course's experiments and write a CSV for each: ``make experiments``.
 
-This takes about an hour and a half on two cores, with nothing else running.
+This takes 1 to 2 hours on two cores, with nothing else running.
 Trainings and films are cached, so an interrupted call continues where it stopped.
 """
 
