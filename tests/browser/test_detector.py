@@ -300,10 +300,15 @@ def test_it_is_moved_by_the_keyboard_alone(detector, tmp_path):
     assert detector.locator("#detector-heat").evaluate("canvas => canvas.style.opacity") == "1"
     assert float(seen[-1]["threshold"]) == 1
     assert seen[-1]["finding"] == "false"
-    detector.bring_to_front()  # a browser opens a chooser only for the page that one looks at
-    with detector.expect_file_chooser() as chooser:
-        detector.keyboard.press("Space")
-    chooser.value.set_files(save_film(tmp_path, 0))
+    # The key must click the input, which opens the browser's own window. That window is not opened here: some runs of
+    # a browser without a screen do not.
+    detector.evaluate(
+        "document.activeElement.addEventListener('click', event => {"
+        " event.preventDefault(); window.clicks = (window.clicks ?? 0) + 1; }, {once: true})"
+    )
+    detector.keyboard.press("Space")
+    assert detector.evaluate("window.clicks") == 1
+    detector.locator("#detector-file").set_input_files(save_film(tmp_path, 0))
     detector.wait_for_selector(READY)
     own = data()
     detector.keyboard.press("Tab")
