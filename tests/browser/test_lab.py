@@ -12,8 +12,10 @@ SHORT = ("02_read_a_chest_film.ipynb", "08_choose_a_threshold.ipynb")
 """The notebooks of the short form. They have sliders, and are quick."""
 
 UPLOADS = {"09_see_what_it_sees.ipynb": 1}
-ONE_FILM = "list(lab_films)"  # in lesson 4: without films of the reader's own, there is 1 film and so no control
 """The notebooks that take a file, and how many buttons for it each has."""
+
+ONE_FILM = "list(lab_films)"
+"""The choice of a film in lesson 4. Without films of the reader's own there is 1, and so no control."""
 
 RUN_SECONDS = 900
 MOVE_SECONDS = 60
