@@ -13,10 +13,9 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort
+from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort, digest
 from cxrlib.course.experiments import COURSE, EXPERIMENTS, SCORE_COLUMNS, TABLES, Arm
 from cxrlib.course.folders import cache_folder
-from cxrlib.course.lessons import course_run
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
 from cxrlib.evaluation.roc_auc import auc
@@ -28,6 +27,7 @@ from cxrlib.model.recipe import Recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
+from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
 
 SEEDS = range(8)
@@ -108,7 +108,9 @@ def train_and_measure(
 
 def trained_run(recipe: Recipe, films: SimulatedCohort, seed: int) -> Run:
     """Return the run of a recipe and a seed. The first call trains it, and the cache keeps it."""
-    return course_run(replace(recipe, seed=seed), films.cohort(seed, size=recipe.size))
+    recipe = replace(recipe, seed=seed)
+    folder = cache_folder() / "experiments" / f"runs-v{VERSION}" / f"{digest(recipe)}-{digest(films)}"
+    return train(films.cohort(seed, size=recipe.size), folder, recipe, resume=True)
 
 
 def measure(run: Run, films: SimulatedCohort, seed: int) -> dict[str, float]:

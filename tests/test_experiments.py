@@ -218,6 +218,15 @@ def test_the_lower_cut_is_where_a_balanced_weight_puts_its_own(cache, tmp_path, 
     assert row["specificity"] == pytest.approx((~called)[cohort.labels == 0].mean(), abs=1e-5)
 
 
+def test_other_films_of_the_same_names_have_another_run(cache, monkeypatch):
+    monkeypatch.setattr(train_experiments, "train", lambda cohort, folder, recipe, resume: folder)
+    recipe, films = replace(SMALL, size=32), SimulatedCohort(20)
+    jobs = [(recipe, films, 0), (recipe, films, 1), (replace(recipe, width=4), films, 0)]
+    jobs += [(recipe, replace(films, **change), 0) for change in ({"crop": 0.5}, {"shortcut": 0.8}, {"fixed": True})]
+    assert len({train_experiments.trained_run(*job) for job in jobs}) == len(jobs)
+    assert train_experiments.trained_run(*jobs[0]) == train_experiments.trained_run(recipe, SimulatedCohort(20), 0)
+
+
 def test_the_auc_on_training_films_is_that_of_the_run(cache, tmp_path, monkeypatch):
     films = SimulatedCohort(100, prevalence=0.3)
     arm = Arm(replace(SMALL, size=32, width=4, epochs=2, batch=8), films, {"test": films})
