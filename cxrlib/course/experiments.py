@@ -222,7 +222,7 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
         ``sensitivity`` and ``specificity`` at the run's threshold,
         ``sensitivity_half`` and ``specificity_half`` at 0.5 of the uncorrected
         probability, ``brier``, ``brier_uncorrected``, ``seconds`` of the
-        training, and ``versions``. "lower_cut" and "training_aucs" have other
+        training (fewer if the cache had a part of it), and ``versions``. "lower_cut" and "training_aucs" have other
         columns, which ``data/train_experiments.py`` explains.
     """
     table = pd.read_csv(TABLES / f"{name}.csv")
