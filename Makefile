@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments bench crossval leaveout transfer alarms fullsize weights contact clean
+.PHONY: help walkthrough test test-slow test-browser lab book lint format pins experiments gallery bench crossval leaveout transfer alarms fullsize weights contact clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals,
 test-browser: $(READY) ## every notebook in JupyterLab, and the site, in a real browser; pictures: build/browser/ (a quarter of an hour)
 	$(BIN)/python -m pytest tests/browser
 
-experiments: $(READY) ## train the course's experiments over eight seeds: cxrlib/course/tables/ (1 to 2 hours; resumes)
+experiments: $(READY) ## train the experiments of the lessons over eight seeds: cxrlib/course/tables/ (1 to 2 hours; resumes)
 	$(BIN)/python data/make_experiments.py
+
+gallery: $(READY) ## train the experiments that only the page of experiments shows (half an hour; resumes)
+	$(BIN)/python data/make_experiments.py --gallery
 
 lab: $(READY) ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab notebooks/00_walk_the_path.ipynb

@@ -1,6 +1,6 @@
-"""Run the course's experiments and write a CSV for each: ``make experiments``.
+"""Run the experiments that the lessons show, and write a CSV for each: ``make experiments``.
 
-This takes 1 to 2 hours on two cores, with nothing else running.
+With ``--gallery`` it runs the others, which only the page of experiments shows: ``make gallery``.
 Trainings and films are cached, so an interrupted call continues where it stopped.
 """
 
@@ -15,6 +15,7 @@ start_session(0)  # first, because the next import loads TensorFlow, which print
 
 from train_experiments import make_course_scores, make_lower_cut, make_training_aucs, run_experiments  # noqa: E402
 
+from cxrlib.course.experiments import EXPERIMENTS, GALLERY  # noqa: E402
 from cxrlib.files import T  # noqa: E402
 
 
@@ -24,8 +25,11 @@ def training_bar(items: Iterable[T], total: int) -> Iterable[T]:
 
 
 if __name__ == "__main__":
-    run_experiments(progress=training_bar)
-    make_lower_cut()
-    make_training_aucs()
-    make_course_scores()
+    if sys.argv[1:] == ["--gallery"]:
+        run_experiments(GALLERY, progress=training_bar)
+    else:
+        run_experiments([name for name in EXPERIMENTS if name not in GALLERY], progress=training_bar)
+        make_lower_cut()
+        make_training_aucs()
+        make_course_scores()
     sys.stdout.write("The tables are in cxrlib/course/tables/.\n")

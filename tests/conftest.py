@@ -39,7 +39,9 @@ def tiny_run(tmp_path_factory, sim_cohort):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    return build_site(tmp_path_factory.mktemp("book"))
+    """The site that CXR_SITE names, built by ``make book`` before; without a name, a site of the tests' own."""
+    built = os.environ.get("CXR_SITE")
+    return Path(built) if built else build_site(tmp_path_factory.mktemp("book"))
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """The course's comparisons: their arms, their films, their committed tables, and the script that trains them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import joblib
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,16 +24,28 @@ from cxrlib.course.cohorts import (
     cut_centre,
     digest,
 )
-from cxrlib.course.experiments import EXPERIMENTS, SMALL, TABLES, Arm, read_experiment
+from cxrlib.course.experiments import EXPERIMENTS, GALLERY, SMALL, TABLES, Arm, read_experiment
 from cxrlib.errors import InputError
 from cxrlib.evaluation.seeds import arms_table, by_arm, compare_arms, paired_difference
 from cxrlib.images.radiograph import read_image
 from cxrlib.model.recipe import Recipe
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+
+
+def test_an_experiment_that_no_lesson_names_is_one_of_the_gallery():
+    code = "".join(
+        cell.source
+        for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    )
+    assert [name for name in EXPERIMENTS if f'"{name}"' not in code] == list(GALLERY)
 
 
 def test_the_interval_is_scipys_paired_t():

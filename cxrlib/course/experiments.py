@@ -204,6 +204,9 @@ EXPERIMENTS: dict[str, Callable[[], dict[str, Arm]]] = {
 }
 """Every experiment by its name: a function that returns its arms by their names."""
 
+GALLERY = ("label_noise", "comorbidity", "findings")
+"""The experiments that no lesson shows. Only the page of experiments does (``make gallery``)."""
+
 
 def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
     """Read the committed results of one experiment on one of its tests.

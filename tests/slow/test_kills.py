@@ -25,7 +25,7 @@ from cxrlib.training.manifest import MANIFEST, check_manifest
 from cxrlib.training.run import open_run
 from cxrlib.training.stored_point import read_points
 
-KILLS, FEW_KILLS = 20, 3
+KILLS, FEW_KILLS = 20, 2
 CXR = [sys.executable, "-m", "cxrlib.cli"]
 DATED = {"environment.json", MODEL, MANIFEST}
 """The files of a run that contain dates, or their hashes. Of the model, the weights are compared instead."""
