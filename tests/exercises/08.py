@@ -1,96 +1,102 @@
 """Lesson 8: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
 
 ANSWERS = {
-    "floor threshold": {
+    "most misses": {
         "right": """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    may_miss = int(len(effusions) * (1 - floor) + 1e-9)
-    return effusions[may_miss]
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses, n, 1 - floor)
+    return max(misses[holds >= sure], default=-1)
 """,
         "wrong": [
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    return np.quantile(scores, 1 - floor)
+def most_misses(n, floor, sure):
+    return int(n * (1 - floor) + 1e-9)
 """,
-                "sort their scores alone",
+                "New films are another",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    return np.quantile(scores[labels == 1], 1 - floor)
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses - 1, n, 1 - floor)
+    return max(misses[holds >= sure], default=-1)
 """,
-                "interpolates",
+                "That is 1 too many",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    return effusions[int(len(effusions) * (1 - floor))]
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses, n, 1 - floor)
+    return misses[holds < sure].min()
 """,
-                "your idea is right",
+                "That is 1 too many",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    return effusions[int(len(effusions) * floor)]
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses, n, 1 - floor)
+    return min(misses[holds >= sure], default=-1)
 """,
-                "Count from the lowest",
+                "Return the largest number that is sure enough",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    return scores[labels == 1].min()
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses + 1, n, 1 - floor)
+    return max(misses[holds >= sure], default=-1)
 """,
-                "How many effusions may be missed",
+                "You are 1 too low",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    return effusions[int(len(effusions) * (1 - floor) + 1e-9) - 1]
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses, n, floor)
+    return max(misses[holds >= sure], default=-1)
 """,
-                "1 effusion too low",
+                "which is not sure enough",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    return effusions[int(len(effusions) * (1 - floor) + 1e-9) + 1]
+def most_misses(n, floor, sure):
+    return n * (1 - floor) * sure
 """,
-                "1 effusion too high",
+                "Return a number of effusions",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = scores[labels == 1]
-    return effusions[int(len(effusions) * (1 - floor) + 1e-9)]
+from scipy.stats import binom
+
+def most_misses(n, floor, sure):
+    misses = np.arange(n)
+    holds = binom.sf(misses, n, 1 - floor)
+    return max(misses[holds >= sure], default=0)
 """,
-                "are not sorted",
+                "So for sure = 0.9 return -1",
             ),
             (
                 """\
-def floor_threshold(labels, scores, floor):
-    effusions = np.sort(scores[labels == 1])
-    return int(len(effusions) * (1 - floor) + 1e-9)
+def most_misses(n, floor, sure):
+    return int(np.ceil(n * (1 - floor) / 4))
 """,
-                "Return the score at this position",
-            ),
-            (
-                """\
-def floor_threshold(labels, scores, floor):
-    return np.sort(scores[labels == 1])[10]
-""",
-                "always the 11th",
-            ),
-            (
-                """\
-def floor_threshold(labels, scores, floor):
-    return max(t for t in scores if (scores[labels == 0] >= t).mean() >= 1 - floor)
-""",
-                "that is the specificity",
+                "Return the largest number",
             ),
         ],
     },

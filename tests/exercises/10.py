@@ -175,108 +175,130 @@ def auc_within(source, label, score):
             ),
         ],
     },
-    "capacity with ties": {
+    "leave one source out": {
         "right": """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    for score in np.unique(scores):  # from the lowest up
-        if np.sum(scores >= score) <= most:
-            return score
-    return np.inf
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out] @ weights)
+    return aucs
 """,
         "wrong": [
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    ordered = np.sort(scores)[::-1]
-    if ordered[most] == ordered[0] and most > 0:
-        return np.inf
-    tied = ordered[most - 1] == ordered[most]
-    return ordered[ordered > ordered[most]].min() if tied else ordered[most - 1]
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[:], label[:], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out] @ weights)
+    return aucs
 """,
-                "If most is 0, [most - 1] is the last place",
+                "also from those of this hospital",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    return min(s for s in np.unique(scores) if np.sum(scores >= s) <= most)
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[out], label[out], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out] @ weights)
+    return aucs
 """,
-                "no film can be flagged, and the answer is np.inf",
+                "trained and tested on the films of this hospital",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    for score in np.unique(scores):
-        if np.sum(scores >= score) <= most:
-            return score
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = auc(label[~out], films[~out] @ weights)
+    return aucs
 """,
-                "gives no number: capacity_threshold returns nothing",
+                "the films that the weights come from",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    allowed = [s for s in np.unique(scores) if np.sum(scores >= s) <= most]
-    return min(allowed, default=np.max(scores))
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[out], label[out], rcond=None)[0]
+        aucs[name] = auc(label[~out], films[~out] @ weights)
+    return aucs
 """,
-                "Return np.inf: no score reaches it",
+                "the other way round",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    return np.sort(scores)[::-1][most - 1]
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out] @ weights >= 0.5)
+    return aucs
 """,
-                "all flagged or all left alone",
+                "You rounded the scores",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity)
-    allowed = [s for s in np.unique(scores) if np.sum(scores >= s) <= most]
-    return min(allowed)
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = np.mean((films[out] @ weights >= 0.5) == label[out])
+    return aucs
 """,
-                "Your idea is right",
+                "the fraction of right answers",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    return np.quantile(scores, 1 - capacity)
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out] @ weights)
+    return np.mean(list(aucs.values()))
 """,
-                "np.quantile",
+                "Return a dictionary",
             ),
             (
                 """\
-def capacity_threshold(scores, capacity):
-    most = int(len(scores) * capacity + 1e-9)
-    return np.sort(scores)[most]
+from cxrlib.evaluation import auc
+
+def leave_one_out(films, label, source):
+    aucs = {}
+    for name in np.unique(source):
+        out = source == name
+        weights = np.linalg.lstsq(films[~out], label[~out], rcond=None)[0]
+        aucs[name] = auc(label[out], films[out, 0])
+    return aucs
 """,
-                "Flag the highest scores",
-            ),
-            (
-                """\
-def capacity_threshold(scores, capacity):
-    return np.max(scores)
-""",
-                "A lower threshold flags",
-            ),
-            (
-                """\
-def capacity_threshold(scores, capacity):
-    return np.sort(scores)[::-1][int(len(scores) * capacity + 1e-9)]
-""",
-                "the first film that is too many",
-            ),
-            (
-                """\
-def capacity_threshold(scores, capacity):
-    most = round(len(scores) * capacity)
-    return min(s for s in scores if np.sum(scores >= s) <= most)
-""",
-                "Do not round up",
+                "Use all 3 numbers of a film",
             ),
         ],
     },

@@ -1,4 +1,4 @@
-"""The exercises of lesson 8: a floor, the specificity that is needed, a cost elsewhere, a report with faults."""
+"""The exercises of lesson 8: how many may be missed, the specificity needed, a cost elsewhere, a report with faults."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from cxrlib.course.checks import Exercise, require
 from cxrlib.evaluation.decisions import cost_threshold, shift_prevalence
-from cxrlib.evaluation.operating_point import choose_by_sensitivity
+from cxrlib.evaluation.operating_point import floor_confidence
 
 
 def _number(given: Any, name: str) -> float:
@@ -20,96 +20,57 @@ def _number(given: Any, name: str) -> float:
         raise
 
 
-def _floor_threshold(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the calls of the library, on 20 sets of films."""
-    for n in rng.integers(20, 200, 20):
-        labels = rng.permutation(np.repeat([1, 0], [n, 5 * n]))
-        scores = np.where(labels == 1, rng.beta(4, 3, 6 * n), rng.beta(2, 5, 6 * n)).round(4)
-        effusions = np.sort(scores[labels == 1])
-        for floor in (0.9, 0.8, 0.95):
-            given = _number(answer(labels, scores, floor), "floor_threshold")
-            _compare_floor(labels, scores, effusions, floor, given)
-    return "your threshold keeps the floor, and a higher one would not. It was tried on 20 sets of films with 3 floors."
+def _most_misses(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the largest number of misses that is sure enough. A simulation of 20,000 tries is near enough."""
+    tried = 0
+    while tried < 12:
+        n = int(rng.integers(40, 250))
+        floor, sure = float(rng.choice([0.8, 0.9, 0.95])), float(rng.choice([0.7, 0.8, 0.9]))
+        holds = np.array([floor_confidence(n, missed, floor) for missed in range(n)])
+        if holds[0] < sure or np.abs(holds - sure).min() < 0.015:  # the second would need a longer simulation
+            continue
+        tried += 1
+        _compare_misses(n, floor, sure, holds, _number(answer(n, floor, sure), "most_misses"))
+    given = _number(answer(15, 0.9, 0.9), "most_misses")
+    require(
+        given < 0,
+        f"with 15 effusions even a threshold that misses none of them keeps a floor of 0.9 in only "
+        f"{floor_confidence(15, 0, 0.9):.0%} of the tries. So for sure = 0.9 return -1. You get {given:g}.",
+    )
+    return "it was tried on 12 numbers of effusions, and on 15, which are too few."
 
 
-def _compare_floor(labels: np.ndarray, scores: np.ndarray, effusions: np.ndarray, floor: float, given: float) -> None:
-    n, expected = len(effusions), choose_by_sensitivity(labels, scores, floor=floor).threshold
-    called = scores >= given
-    if np.array_equal(called, scores >= expected):
+def _compare_misses(n: int, floor: float, sure: float, holds: np.ndarray, given: float) -> None:
+    expected = int(np.flatnonzero(holds >= sure).max())
+    if given == expected:
         return
-    found, specificity = (effusions >= given).mean(), (~called[labels == 0]).mean()
-    precision = labels[called].mean() if called.any() else 0
-    may_miss, cut_off = int(n * (1 - floor) + 1e-9), int(n * (1 - floor))
-    missed = (effusions < given).sum()
-    at = f"with {n} effusions and a floor of {floor:g} your threshold is {given:.4f}"
+    at = f"for {n} effusions, a floor of {floor:g} and sure = {sure:g} you get {given:g}"
+    require(given == int(given) and 0 <= given < n, f"{at}. Return a number of effusions: a whole number below {n}.")
+    at += f". With {given:g} missed the floor holds with a probability of {holds[int(given)]:.0%}"
     require(
-        given <= 1,
-        f"{at}. A score lies between 0 and 1. Did you return a position? Return the score at this position.",
+        given not in (round(n * (1 - floor)), int(n * (1 - floor) + 1e-9)),
+        f"{at}. You took {1 - floor:.0%} of the effusions. This keeps the floor on these films. New films are another "
+        "matter.",
     )
     require(
-        not (cut_off < may_miss and given == effusions[cut_off]),
-        f"{at}. {n} x (1 - {floor:g}) is exactly {may_miss}, so {may_miss} effusions may be missed. Yours misses "
-        f"{missed}: it is 1 effusion too low. If you wrote int(n * (1 - floor)), your idea is right: in Python "
-        f"1 - {floor:g} is a little too small, so add 1e-9 before int. If you did, your count is off by 1: Python "
-        "counts positions from 0.",
-    )
-    everything = np.sort(scores)
-    require(
-        not np.isclose(given, np.quantile(scores, 1 - floor))
-        and given not in (everything[may_miss], everything[int(len(scores) * (1 - floor) + 1e-9)]),
-        f"{at}. It counts all films. The floor is a fraction of the effusions: sort their scores alone.",
+        given != 0,
+        f"{at}. That is the smallest number, and the surest. But fewer misses cost more false alarms. Return the "
+        "largest number that is sure enough.",
     )
     require(
-        given != scores[labels == 1][may_miss],
-        f"{at}. The scores of the effusions are not sorted: the one at position {may_miss} can be any of them. Sort "
-        "them from low to high first.",
+        given != expected + 1,
+        f"{at}. That is 1 too many. If m effusions are missed, the threshold is the score of the next one. So more "
+        "than m ranks must lie below 1 - floor.",
     )
     require(
-        given != effusions[10],
-        f"{at}. It is always the 11th lowest score. That was right for 107 effusions and a floor of 0.90. Here "
-        f"{may_miss} may be missed.",
+        given != expected - 1,
+        f"{at}. That is sure enough, but {expected} would be, too: {holds[expected]:.0%}. You are 1 too low.",
     )
     require(
-        given != effusions[int(n * floor + 1e-9)],
-        f"{at}. It finds {found:.4f} of the effusions: you left out {floor:g} of them. Count from the lowest score of "
-        "the effusions: how many may lie below the threshold?",
+        holds[int(given)] >= sure,
+        f"{at}, which is not sure enough. Each rank is below 1 - floor with a probability of 1 - floor.",
     )
-    lower = np.quantile(effusions, 1 - floor, method="lower")
-    require(
-        not (np.isclose(given, np.quantile(effusions, 1 - floor)) or (given == lower and missed != may_miss - 1)),
-        f"{at}. np.quantile interpolates between 2 scores, so it is not the highest threshold that keeps the floor, "
-        f"or it misses the floor: yours finds {found:.4f}. Take one of the scores.",
-    )
-    require(
-        missed != may_miss + 1,
-        f"{at}. It misses {missed} effusions and finds {found:.4f} of them, which is below the floor. Only {may_miss} "
-        f"may be missed, since {n} x (1 - {floor:g}) = {n * (1 - floor):.2f}. Your threshold is 1 effusion too high.",
-    )
-    require(
-        missed != may_miss - 1,
-        f"{at}. It misses {missed} effusions, but {may_miss} may be missed. Your threshold is 1 effusion too low. "
-        "Python counts positions from 0.",
-    )
-    require(
-        abs(precision - floor) > 0.01 and not (precision > floor and given == scores.max()),
-        f"{at}. There {precision:.2f} of the alarms are right: that is the precision. The floor is for the "
-        "sensitivity, the fraction of the effusions that are found.",
-    )
-    require(
-        abs(specificity - floor) > 0.01,
-        f"{at}. It leaves {specificity:.2f} of the films without an effusion uncalled: that is the specificity. The "
-        "floor is for the sensitivity, the fraction of the effusions that are found.",
-    )
-    require(
-        found >= floor,
-        f"{at}. It finds {found:.4f} of the effusions, which is below the floor. Count from the lowest score of the "
-        "effusions: how many may lie below the threshold?",
-    )
-    require(
-        False,
-        f"{at}. It finds {found:.4f} of the effusions, which is enough, but a higher threshold ({expected:.4f}) keeps "
-        "the floor too, with fewer false alarms. How many effusions may be missed?",
-    )
+    require(False, f"{at}. That is sure enough, but {expected} would be, too. Return the largest number.")
 
 
 def _needed_specificity(answer: Callable, rng: np.random.Generator) -> str:
@@ -258,10 +219,10 @@ def _wrong_statements(answer: str, rng: np.random.Generator) -> str:
 
 
 EXERCISES = {
-    "floor threshold": Exercise(
-        _floor_threshold,
-        "sort only the scores of the effusions, from low to high. A fraction of 1 - floor may be missed. How many "
-        "films is that? The threshold is the next score.",
+    "most misses": Exercise(
+        _most_misses,
+        "section 2 computes how often the floor holds with binom.sf(missed, n, 0.1). Here 0.1 becomes 1 - floor. Try "
+        "each number of misses from 0 up. How long is it sure enough?",
     ),
     "needed specificity": Exercise(
         _needed_specificity,

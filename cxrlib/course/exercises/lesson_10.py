@@ -1,4 +1,4 @@
-"""The exercises of lesson 10: the source alone, pairs within sources, a capacity with ties, two limits for drift."""
+"""The exercises of lesson 10: the source alone, pairs within sources, each source left out, two limits for drift."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from cxrlib.course.checks import Exercise, NotTried, WrongAnswer, require
-from cxrlib.evaluation.operating_point import choose_by_capacity
+from cxrlib.course.checks import Exercise, WrongAnswer, require
 from cxrlib.evaluation.roc_auc import auc
 
 
@@ -139,88 +138,68 @@ def _auc_within(answer: Callable, rng: np.random.Generator) -> str:
     return "it was tried on 10 tables of 4 sources. In each, one source has only effusions."
 
 
-def _capacity_with_ties(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with the calls of the library, on scores of 2 decimals, in which many films are tied.
-
-    At the end more films than may be flagged have the highest score. Then no film may be flagged.
-    """
-    sizes = [100, 100, 36, *rng.integers(60, 300, 12).tolist()]
-    capacities = [0.29, 0.3, 0.1, *rng.choice([0.1, 0.2, 0.3], 12).tolist()]
-    for n, capacity in zip(sizes, capacities, strict=True):
-        scores = np.round(rng.beta(2, 4, n), 1 if n % 2 else 2)
-        if n == 100:  # many ties
-            scores = np.round(scores, 1)
-        if capacity == 0.29 or n == 36:  # without ties, for the rounding of 100 * 0.29 and of 3.6
-            scores = rng.permutation(n) / n
-        most = int(np.floor(n * capacity + 1e-9))
-        ordered = np.sort(scores)[::-1]
-        if ordered[most] == ordered[0]:  # too many films have the highest score
-            continue
-        expected = scores >= choose_by_capacity(scores, capacity=capacity).threshold
-        given = _number(answer(scores.copy(), capacity), "the threshold")
-        called = scores >= given
-        if np.array_equal(called, expected):
-            continue
-        at = f"of {n} films at most {most} may be flagged. Your threshold is {given:.4g}, and it flags {called.sum()}"
+def _leave_one_out(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the AUC of each hospital, by weights from the other 2. In one, the tone says nothing."""
+    for _ in range(6):
+        names = rng.permutation(["north", "east", "south"])
+        sizes = rng.integers(150, 300, 3)
+        agreement = np.repeat([0.9, 0.9, 0.5], sizes)
+        label = (rng.random(sizes.sum()) < np.repeat(rng.uniform(0.3, 0.5, 3), sizes)).astype(int)
+        is_pale = rng.random(len(label)) < np.where(label == 1, agreement, 1 - agreement)
+        sign = 1.2 * label + rng.normal(size=len(label))
+        films = np.column_stack([sign, is_pale + 0.3 * rng.normal(size=len(label)), np.ones(len(label))])
+        source, order = np.repeat(names, sizes), rng.permutation(len(label))
+        films, label, source = films[order], label[order], source[order]
+        given = answer(films.copy(), label.copy(), source.copy())
         require(
-            not (int(n * capacity) < most and called.sum() == int(n * capacity)),
-            f"{at}. Your idea is right, but {n} * {capacity:g} is a little too small in Python, so int gives "
-            f"{int(n * capacity)}. Add 1e-9 before you cut off the decimals.",
+            isinstance(given, dict) and set(given) == set(names.tolist()),
+            f"your function returns {given!r:.80}. Return a dictionary with one AUC for each of the hospitals "
+            f"{', '.join(sorted(names))}.",
         )
-        require(
-            not called.sum() >= n - most,
-            f"{at}. These are the films with the lowest scores left out, and all others flagged. Flag the highest "
-            "scores, and as many as the capacity allows.",
-        )
-        require(
-            called.sum() <= most
-            or called.sum() != round(n * capacity)
-            or np.isclose(given, np.quantile(scores, 1 - capacity)),
-            f"{at}. The capacity allows {n * capacity:.1f} films, and {called.sum()} is more. Do not round up.",
-        )
-        require(
-            not (called.sum() > most and given == ordered[most - 1]),
-            f"{at}. Several films have this score, so they are all flagged or all left alone. Neither a place in the "
-            "sorted list nor np.quantile knows that. Go up to the next higher score.",
-        )
-        require(
-            not np.isclose(given, np.quantile(scores, 1 - capacity)),
-            f"{at}. np.quantile does not know that tied films go together, and that the capacity is an upper limit. "
-            "Count the flagged films, and take one of the scores.",
-        )
-        require(
-            not (called.sum() > most and given == ordered[most]),
-            f"{at}. Your threshold is the score of the first film that is too many. It is flagged too, since its score "
-            "is at least the threshold. Go up to the next higher score.",
-        )
-        require(
-            called.sum() <= most,
-            f"{at}. That is more than the capacity allows. Count how many films have your threshold or a higher score.",
-        )
-        require(
-            False,
-            f"{at}. A lower threshold flags {expected.sum()}, which is still allowed. Take the lowest score that "
-            "keeps the capacity.",
-        )
-    scores = rng.permutation(np.append(np.full(5, 0.9), np.round(rng.uniform(0, 0.8, 15), 1)))
-    at = "5 of 20 films have the highest score, 0.9, and at most 4 may be flagged. So no film can be flagged"
-    _require_no_flag(answer, scores, 0.2, at, "Return np.inf: no score reaches it.")
-    scores = rng.permutation(20) / 20
-    at = "of 20 films a fraction of 0.04 may be flagged, so not even 1"
-    _require_no_flag(answer, scores, 0.04, at, "If most is 0, [most - 1] is the last place of the list.")
-    return f"it was tried on {len(sizes) + 2} sets of scores with ties."
+        for name in names:
+            _compare_left_out(_number(given[name], f"the AUC of {name}"), name, films, label, source)
+    return "it was tried on 6 times 3 hospitals. In each 3, the tone of 1 hospital says nothing, and its AUC is low."
 
 
-def _require_no_flag(answer: Callable, scores: np.ndarray, capacity: float, at: str, words: str) -> None:
-    """Raise `WrongAnswer` unless the threshold is above all scores."""
-    try:
-        given = _number(answer(scores.copy(), capacity), "the threshold")
-    except (NotTried, WrongAnswer) as error:
-        raise WrongAnswer(f"{at}, and the answer is np.inf. But your function gives no number: {error}.") from error
+def _compare_left_out(given: float, name: str, films: np.ndarray, label: np.ndarray, source: np.ndarray) -> None:
+    """Raise `WrongAnswer` unless this is the AUC of a hospital by weights from the others."""
+    inside = source == name
+    masks = {"inside": inside, "outside": ~inside, "all": np.full(len(label), True)}
+    scores = {part: films @ np.linalg.lstsq(films[mask], label[mask], rcond=None)[0] for part, mask in masks.items()}
+    aucs = {
+        (trained, tested): auc(label[mask], scores[trained][mask])
+        for trained in masks
+        for tested, mask in masks.items()
+    }
+    right = aucs["outside", "inside"]
+    if np.isclose(given, right, atol=1e-6):
+        return
+    at = f"for the hospital {name} you get {given:.3f}"
+    mistakes = {
+        ("all", "inside"): "Your weights come from all films, also from those of this hospital. Leave them out.",
+        ("inside", "inside"): "You trained and tested on the films of this hospital. Train on the other hospitals.",
+        ("outside", "outside"): "You tested on the films that the weights come from. Test on the hospital that was "
+        "left out.",
+        ("inside", "outside"): "It is the other way round: you trained on this hospital, and tested on the others.",
+        ("outside", "all"): "You tested on all films. Most of them are those that the weights come from.",
+        ("all", "all"): "You trained and tested on all films. No hospital was left out.",
+    }
+    for (trained, tested), words in mistakes.items():
+        require(not np.isclose(given, aucs[trained, tested], atol=1e-6), f"{at}. {words}")
+    called = (scores["outside"] >= 0.5).astype(float)
     require(
-        given > scores.max(),
-        f"{at}. Your threshold is {given:.4g}, and it flags {np.sum(scores >= given)}. {words}",
+        not np.isclose(given, auc(label[inside], called[inside])),
+        f"{at}. You rounded the scores to 0 and 1 before the AUC. It needs their order.",
     )
+    require(
+        not np.isclose(given, np.mean(called[inside] == label[inside])),
+        f"{at}. That is the fraction of right answers at 0.5, and not the AUC.",
+    )
+    require(
+        not np.isclose(given, 1 - right),
+        f"{at}. Your pairs point the wrong way: auc takes the labels first, then the scores.",
+    )
+    require(False, f"{at}. The right answer is {right:.3f}. Use all 3 numbers of a film, as lstsq does in section 2.")
 
 
 def _alarm_limits(answer: Callable, rng: np.random.Generator) -> str:
@@ -326,10 +305,10 @@ EXERCISES = {
         "go through the sources as in section 3. For each, p * q is its number of pairs. Skip the source if this is 0. "
         "Add up AUC * p * q, add up p * q, and divide.",
     ),
-    "capacity with ties": Exercise(
-        _capacity_with_ties,
-        "go through the different scores from the lowest up (np.unique sorts them). How many films reach each of them? "
-        "Stop at the first score that few enough films reach. If there is none, return np.inf.",
+    "leave one source out": Exercise(
+        _leave_one_out,
+        "go through np.unique(source). With out = source == name, films[~out] are the films of the other hospitals. "
+        "lstsq finds the weights, as in section 2.",
     ),
     "drift alarm": Exercise(
         _alarm_limits,
