@@ -246,8 +246,11 @@ class Evidence:
     view_auc : float
         How well its score tells AP from PA on fresh films without an effusion. The AUC
         counts an AP film as positive.
-    site_aucs : tuple of float
-        The AUC on the fresh films of sites 0, 1 and 2.
+    misled_change : float
+        The AUC minus that of the start, on the pairs of an effusion on a PA film and
+        another AP film. A score that follows the view gets such pairs wrong.
+    site_aucs, start_site_aucs : tuple of float
+        The AUC on the fresh films of sites 0, 1 and 2, and that of the start.
     read_again, wrong_labels : int
         Random training films whose label was compared with the truth, and how many labels were wrong.
     chosen_on : dict of str to int
@@ -260,7 +263,9 @@ class Evidence:
     reported_rates: tuple[float, float]
     fresh_rates: tuple[float, float]
     view_auc: float
+    misled_change: float
     site_aucs: tuple[float, ...]
+    start_site_aucs: tuple[float, ...]
     read_again: int
     wrong_labels: int
     chosen_on: dict[str, int]
@@ -275,6 +280,16 @@ class Evidence:
             "threshold": self.chosen_on.get("test", 0),
         }[flaw]
 
+    def second_number(self, flaw: str) -> float | None:
+        """Return the number that tells a shortcut and a normalisation apart. None for the other flaws.
+
+        A shortcut costs the pairs in which the view misleads. A wrong normalisation also
+        lowers the AUC of the start at the site where the detector's own is lowest.
+        """
+        if flaw == "shortcut":
+            return self.misled_change
+        return self.start_site_aucs[int(np.argmin(self.site_aucs))] if flaw == "normalisation" else None
+
 
 def measure(detector: Detector) -> Evidence:
     """Measure the signs of all five flaws on a detector, as its lesson does."""
@@ -282,6 +297,7 @@ def measure(detector: Detector) -> Evidence:
     splits_of_patient = split.groupby("patient_id")["split"].nunique()
     report, fresh_report = detector.report, detector.fresh_report
     empty = fresh[fresh["label"] == 0]
+    misled = fresh[(fresh["view"] == "AP") != (fresh["label"] == 1)]
     sites = [fresh[fresh["site"] == site] for site in sorted(fresh["site"].unique())]
     training = detector.films.query("split == 'train'").sample(MAX_READINGS, random_state=0)
     wrong = detector.read_again(training["path"]) != training["label"]
@@ -293,15 +309,19 @@ def measure(detector: Detector) -> Evidence:
         (report["sensitivity"].value, report["specificity"].value),
         (fresh_report["sensitivity"].value, fresh_report["specificity"].value),
         auc(empty["view"] == "AP", empty["score"]),
+        auc(misled["label"], misled["score"]) - auc(misled["label"], misled["start_score"]),
         tuple(auc(films["label"], films["score"]) for films in sites),
+        tuple(auc(films["label"], films["start_score"]) for films in sites),
         len(training),
         int(wrong.sum()),
         used.value_counts().to_dict(),
     )
 
 
-def solution(deal: int | None = None) -> dict[str, tuple[str, float]]:
-    """Return the flaw of each letter in a deal, and the number that shows it. It may train the detectors first.
+def solution(deal: int | None = None) -> dict[str, tuple[str | float, ...]]:
+    """Return the flaw of each letter in a deal, and its numbers. It may train the detectors first.
+
+    The first number shows the flaw. A shortcut and a normalisation have a second one (`Evidence.second_number`).
 
     Parameters
     ----------
@@ -310,7 +330,13 @@ def solution(deal: int | None = None) -> dict[str, tuple[str, float]]:
     """
     flaws = dealt(deal)
     found = {letter: measure(detector) for letter, detector in detectors(deal).items()}
-    return {letter: (flaw, round(found[letter].number(flaw), 3)) for letter, flaw in flaws.items()}
+    numbers = {
+        letter: (found[letter].number(flaw), found[letter].second_number(flaw)) for letter, flaw in flaws.items()
+    }
+    return {
+        letter: (flaw, *(round(number, 3) for number in numbers[letter] if number is not None))
+        for letter, flaw in flaws.items()
+    }
 
 
 def make_detector(flaw: str, seed: int = DEALT_SEED) -> Path:

@@ -216,7 +216,7 @@ diagnosis = solution()  # your own deal
 from cxrlib.course.audit import solution
 
 swapped = {"leak": "shortcut", "shortcut": "leak"}
-diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), *numbers) for letter, (flaw, *numbers) in solution().items()}
 answer = diagnosis
 """,
                 "3 of 5 flaws are right",
@@ -226,7 +226,7 @@ answer = diagnosis
 from cxrlib.course.audit import solution
 
 swapped = {"labels": "normalisation", "normalisation": "labels"}
-diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), *numbers) for letter, (flaw, *numbers) in solution().items()}
 """,
                 "AUC at sites 0, 1 and 2",
             ),
@@ -235,7 +235,7 @@ diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number
 from cxrlib.course.audit import solution
 
 swapped = {"threshold": "leak", "leak": "threshold"}
-diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number) in solution().items()}
+diagnosis = {letter: (swapped.get(flaw, flaw), *numbers) for letter, (flaw, *numbers) in solution().items()}
 """,
                 "Its threshold was chosen on",
             ),
@@ -244,9 +244,9 @@ diagnosis = {letter: (swapped.get(flaw, flaw), number) for letter, (flaw, number
 from cxrlib.course.audit import detectors, solution
 
 diagnosis = {}
-for letter, (flaw, number) in solution().items():
+for letter, (flaw, *numbers) in solution().items():
     fresh_auc = detectors()[letter].fresh_report["auc"].value
-    diagnosis[letter] = flaw, fresh_auc if flaw == "leak" else number
+    diagnosis[letter] = (flaw, fresh_auc) if flaw == "leak" else (flaw, *numbers)
 answer = diagnosis
 """,
                 "4 of 5 numbers",
@@ -256,9 +256,9 @@ answer = diagnosis
 from cxrlib.course.audit import detectors, solution
 
 diagnosis = {}
-for letter, (flaw, number) in solution().items():
+for letter, (flaw, first, *rest) in solution().items():
     fresh_auc = detectors()[letter].fresh_report["auc"].value
-    diagnosis[letter] = flaw, round(fresh_auc, 2) if flaw == "normalisation" else number
+    diagnosis[letter] = flaw, round(fresh_auc, 2) if flaw == "normalisation" else first, *rest
 answer = diagnosis
 """,
                 "Give the AUC at the site where it is lowest",
@@ -268,9 +268,9 @@ answer = diagnosis
 from cxrlib.course.audit import detectors, solution
 
 diagnosis = {}
-for letter, (flaw, number) in solution().items():
+for letter, (flaw, first, *rest) in solution().items():
     sensitivity = detectors()[letter].fresh_report["sensitivity"].value
-    diagnosis[letter] = flaw, sensitivity if flaw == "threshold" else number
+    diagnosis[letter] = flaw, sensitivity if flaw == "threshold" else first, *rest
 answer = diagnosis
 """,
                 "is its sensitivity on fresh films",
@@ -279,7 +279,9 @@ answer = diagnosis
                 """\
 from cxrlib.course.audit import solution
 
-diagnosis = {letter: (flaw, 0 if flaw == "labels" else number) for letter, (flaw, number) in solution().items()}
+diagnosis = {
+    letter: (flaw, 0 if flaw == "labels" else first, *rest) for letter, (flaw, first, *rest) in solution().items()
+}
 """,
                 "0 shows no flaw",
             ),
@@ -287,9 +289,41 @@ diagnosis = {letter: (flaw, 0 if flaw == "labels" else number) for letter, (flaw
                 """\
 from cxrlib.course.audit import solution
 
-diagnosis = {letter: (flaw, 0.123 if flaw == "shortcut" else number) for letter, (flaw, number) in solution().items()}
+diagnosis = {
+    letter: (flaw, 0.123 if flaw == "shortcut" else first, *rest) for letter, (flaw, first, *rest) in solution().items()
+}
 """,
                 "does not show this flaw",
+            ),
+            (
+                """\
+from cxrlib.course.audit import solution
+
+diagnosis = {letter: (flaw, first) for letter, (flaw, first, *rest) in solution().items()}
+""",
+                "give 2 numbers, and not 1",
+            ),
+            (
+                """\
+from cxrlib.course.audit import solution
+
+diagnosis = {
+    letter: (flaw, first, *(-number for number in rest if flaw == "shortcut"), *(rest if flaw != "shortcut" else ()))
+    for letter, (flaw, first, *rest) in solution().items()
+}
+""",
+                "has the wrong sign",
+            ),
+            (
+                """\
+from cxrlib.course.audit import solution
+
+diagnosis = {
+    letter: (flaw, first, *(first for _ in rest)) if flaw == "normalisation" else (flaw, first, *rest)
+    for letter, (flaw, first, *rest) in solution().items()
+}
+""",
+                "is not the second number",
             ),
             (
                 """\

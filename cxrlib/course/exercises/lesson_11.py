@@ -155,7 +155,7 @@ def _tuned_threshold(answer: Callable, rng: np.random.Generator) -> str:
 def _audit(answer: dict, rng: np.random.Generator) -> str:
     """Compare flaws with the deal of the reader, and numbers with what is measured on each detector."""
     truth, names = dealt(), ", ".join(FLAWS)
-    form = "such as {'A': ('leak', 12), 'B': ('labels', 7), ...}"
+    form = "such as {'A': ('leak', 12), 'B': ('shortcut', 0.81, -0.25), ...}"
     require(
         isinstance(answer, dict) and set(answer) == set(truth),
         f"write a flaw and a number for each of the letters A to E, {form}.",
@@ -167,17 +167,18 @@ def _audit(answer: dict, rng: np.random.Generator) -> str:
             f"{form}.",
         )
         require(
-            isinstance(pair, tuple | list) and len(pair) == 2,
-            f"detector {letter}: write the flaw and one number, {form}.",
+            isinstance(pair, tuple | list) and len(pair) >= 2,
+            f"detector {letter}: write the flaw and its number, {form}.",
         )
         require(
             _flaw_name(pair[0]) in FLAWS,
             f"detector {letter}: {pair[0]!r} is not one of the flaws. They are {names}. The flaw comes first.",
         )
-        require(
-            isinstance(pair[1], int | float | np.number),
-            f"detector {letter}: {pair[1]!r} is not a number. Write one number of its audit, {form}.",
-        )
+        for number in pair[1:]:
+            require(
+                isinstance(number, int | float | np.number),
+                f"detector {letter}: {number!r} is not a number. Write a number of its audit, {form}.",
+            )
     flaws = {letter: _flaw_name(answer[letter][0]) for letter in truth}
     twice = [flaw for flaw in FLAWS if list(flaws.values()).count(flaw) > 1]
     require(not twice, f"you have given the flaw {twice[0] if twice else ''!r} to several detectors. Each occurs once.")
@@ -199,7 +200,22 @@ def _audit(answer: dict, rng: np.random.Generator) -> str:
             f"all 5 flaws are right, and {sum(shown)} of 5 numbers. Detector {letter}, {flaw}: "
             f"{_weigh(numbers[letter], flaw, letter, found_of)}",
         )
-    return "all 5 flaws are found, and each number shows its flaw."
+    for letter, flaw in truth.items():
+        second, given_numbers = found_of[letter].second_number(flaw), answer[letter][1:]
+        needed = 1 if second is None else 2
+        require(
+            len(given_numbers) == needed,
+            f"all 5 flaws are right. Detector {letter}: for {flaw}, give {needed} "
+            f"number{'s' if needed > 1 else ''}, and not {len(given_numbers)}. "
+            f"{'' if second is None else 'The second is ' + SECOND[flaw] + '.'}",
+        )
+        if second is not None:
+            given = float(given_numbers[1])
+            words = f"{given:g} is not the second number. Give {SECOND[flaw]}."
+            if flaw == "shortcut" and _agrees(-given, second):
+                words = f"{given:g} has the wrong sign. The detector lost these pairs: take it minus its start."
+            require(_agrees(given, second), f"all 5 flaws are right. Detector {letter}, {flaw}: {words}")
+    return "all 5 flaws are found, and the numbers show them."
 
 
 def _flaw_name(flaw: object) -> str:
@@ -240,6 +256,12 @@ def _weigh(given: float, flaw: str, letter: str, found_of: dict[str, Evidence]) 
             return f"{given:g} belongs to detector {owner}. {look}"
     return f"{given:g} does not show this flaw. {look} Take the row of the detector, and not that of the start."
 
+
+SECOND = {
+    "shortcut": "the detector minus its start, for the AUC of the pairs of an effusion on PA and another film on AP",
+    "normalisation": "the AUC of the start at the site where the detector's own AUC is lowest",
+}
+"""The number that tells these 2 flaws apart: each lowers the AUC on fresh films, and at some site."""
 
 SHOWN_BY = {
     "leak": "the number of patients in more than one split",
@@ -289,6 +311,7 @@ EXERCISES = {
     "audit five detectors": Exercise(
         _audit,
         "print the audit of your five side by side, as section 5 says. In each row, look for the number that is far "
-        "away from those of the other four detectors. It shows the flaw, and it is the number to give.",
+        "away from those of the other four detectors. For the second numbers use x_minus_start, as in section 2, and "
+        "auc_of with start_score, as in section 4.",
     ),
 }
