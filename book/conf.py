@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import latex2mathml.converter
-import pandas as pd
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -228,22 +227,13 @@ def all_answers() -> str:
 
 
 def experiment_table(match: re.Match[str]) -> str:
-    """Return the results of an experiment as a table, for ``{{experiment NAME | TEST | BASELINE | ARM ...}}``.
-
-    With several tests, separated by commas, and no arm, the table compares the tests of a single arm.
-    """
-    name, tests, *arms = (part.strip() for part in match[1].split("|"))
-    results = pd.concat([read_experiment(name, test=test.strip()) for test in tests.split(", ")])
-    if not arms:
-        results = results.assign(arm=results["test"])
-        arms = list(results["arm"].unique())
+    """Return the results of an experiment as a table, for ``{{experiment NAME | TEST | BASELINE | ARM ...}}``."""
+    name, test, *arms = (part.strip() for part in match[1].split("|"))
+    results = read_experiment(name, test=test).groupby(["arm", "seed"], as_index=False)["auc"].mean()
     table = arms_table(results[results["arm"].isin(arms)], arms[0]).loc[arms]
-    lines = [
-        f"| {'arm' if len(tests.split(', ')) == 1 else 'scored on'} | {' | '.join(table.columns)} |",
-        "|---|---|---|",
-    ]
+    lines = [f"| arm | {' | '.join(table.columns)} |", "|---|---|---|"]
     lines += [f"| {arm} | {' | '.join(row)} |" for arm, row in zip(table.index, table.to_numpy(), strict=True)]
-    return f"Scored on *{tests}*:\n\n" * (len(tests.split(", ")) == 1) + "\n".join(lines)
+    return f"Scored on *{test}*:\n\n" + "\n".join(lines)
 
 
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:

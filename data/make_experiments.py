@@ -13,7 +13,13 @@ from cxrlib.model.session import start_session
 
 start_session(0)  # first, because the next import loads TensorFlow, which prints messages unless a session has started
 
-from train_experiments import make_course_scores, make_lower_cut, make_training_aucs, run_experiments  # noqa: E402
+from train_experiments import (  # noqa: E402
+    make_course_scores,
+    make_leak,
+    make_lower_cut,
+    make_training_aucs,
+    run_experiments,
+)
 
 from cxrlib.course.experiments import EXPERIMENTS, GALLERY  # noqa: E402
 from cxrlib.files import T  # noqa: E402
@@ -29,6 +35,7 @@ if __name__ == "__main__":
         run_experiments(GALLERY, progress=training_bar)
     else:
         run_experiments([name for name in EXPERIMENTS if name not in GALLERY], progress=training_bar)
+        make_leak()
         make_lower_cut()
         make_training_aucs()
         make_course_scores()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED, VAL_SEED, SimulatedCohort, digest
-from cxrlib.course.experiments import COURSE, EXPERIMENTS, SCORE_COLUMNS, TABLES, Arm
+from cxrlib.course.experiments import COURSE, EXPERIMENTS, SCORE_COLUMNS, SMALL, TABLES, Arm
 from cxrlib.course.folders import cache_folder
 from cxrlib.evaluation.calibration import brier
 from cxrlib.evaluation.operating_point import choose_by_sensitivity
@@ -156,7 +156,7 @@ def _make_films(jobs: list[tuple[Recipe, SimulatedCohort, tuple[SimulatedCohort,
     wanted = {(films, seed, recipe.size) for recipe, films, _, seed in jobs}
     wanted |= {(test, seed_of_test(test, seed), recipe.size) for recipe, _, tests, seed in jobs for test in tests}
     for films, seed, size in sorted(wanted, key=str):
-        films.make(seed + films.seed_offset, size=size)
+        films.make(seed, size=size)
 
 
 def _start_worker(seed: int) -> None:
@@ -192,6 +192,34 @@ def _measure_lower_cut(seed: int) -> dict[str, float]:
     called = loss.score(logits, 1.0) >= 1 / (1 + weight)
     rates = {"sensitivity": called[labels == 1].mean(), "specificity": 1 - called[labels == 0].mean()}
     return {name: round(float(value), 5) for name, value in rates.items()}
+
+
+def make_leak(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:
+    """Write the AUC of each network of the arm "honest films" on later films of the training patients of each seed.
+
+    A row has the ``network`` (its seed), the ``seed`` of the patients, and the AUC. The arm is "the
+    same patients" if the network learned from earlier films of them, and otherwise "new patients".
+    """
+    films = EXPERIMENTS["shortcut"]()["honest films"].films
+    for seed in seeds:
+        replace(films, later_visit=True).make(seed, size=SMALL.size)
+    rows = joblib.Parallel(n_jobs=-1)(joblib.delayed(_measure_leak)(network, seeds) for network in seeds)
+    write_csv(out / "leak.csv", pd.DataFrame([row for of_network in rows for row in of_network]))
+
+
+def _measure_leak(network: int, seeds: Sequence[int]) -> list[Row]:
+    """Return the rows of one network."""
+    _start_worker(network)
+    arm, rows = EXPERIMENTS["shortcut"]()["honest films"], []
+    run = trained_run(arm.recipe, arm.films, network)
+    for seed in seeds:
+        images, labels = _images_and_labels(replace(arm.films, later_visit=True), seed, SMALL.size, SMALL.normalize)
+        logits = predict_logits(run.model, images, mirror=SMALL.mirror)
+        who = "the same patients" if seed == network else "new patients"
+        rows.append({"arm": who, "test": "later films", "network": network, "seed": seed})
+        rows[-1]["auc"] = round(float(auc(labels, logits)), 5)
+    keras.backend.clear_session()
+    return rows
 
 
 def make_training_aucs(out: Path = TABLES, *, seeds: Sequence[int] = SEEDS) -> None:

@@ -106,16 +106,13 @@ def test_no_network_is_scored_on_films_that_it_was_trained_on():
     assert len({*SEEDS, TEST_SEED, VAL_SEED, LAB_SEED}) == len(SEEDS) + 3
 
 
-def test_label_noise_site_and_seed_offset_select_the_films_that_they_name(cache):
+def test_label_noise_and_site_select_the_films_that_they_name(cache):
     plain = SimulatedCohort(40).cohort(3, size=64)
     noisy = SimulatedCohort(40, label_noise=(0.5, 0.0)).cohort(3, size=64)
     assert (plain.labels == plain.table["true_label"].astype(int)).all()
     assert (noisy.labels != noisy.table["true_label"].astype(int)).sum() == 2
     assert set(SimulatedCohort(40, site=0).cohort(3, size=64).table["site"].astype(int)) == {0}
     assert set(SimulatedCohort(40, site=-1).cohort(3, size=64).table["site"].astype(int)) == {1, 2}
-    assert set(SimulatedCohort(40, seed_offset=1).cohort(2, size=64).table["patient_id"]) == set(
-        plain.table["patient_id"]
-    )
 
 
 def test_a_later_visit_gives_other_films_of_the_training_patients_with_the_same_truth(cache):
@@ -239,6 +236,25 @@ def test_other_films_of_the_same_names_have_another_run(cache, monkeypatch):
     jobs += [(recipe, replace(films, **change), 0) for change in ({"crop": 0.5}, {"shortcut": 0.8}, {"fixed": True})]
     assert len({train_experiments.trained_run(*job) for job in jobs}) == len(jobs)
     assert train_experiments.trained_run(*jobs[0]) == train_experiments.trained_run(recipe, SimulatedCohort(20), 0)
+
+
+def test_the_leak_scores_each_network_on_later_films_of_each_group(cache, tmp_path, monkeypatch):
+    films = SimulatedCohort(60, prevalence=0.4)
+    arm = Arm(replace(SMALL, width=4, epochs=1, batch=8), films, {"test": films})
+    monkeypatch.setitem(EXPERIMENTS, "shortcut", lambda: {"honest films": arm})
+    monkeypatch.setattr(train_experiments, "_start_worker", lambda seed: None)
+    monkeypatch.setattr(train_experiments.joblib, "Parallel", lambda **options: list)
+    monkeypatch.setattr(train_experiments.joblib, "delayed", lambda function: function)
+    train_experiments.make_leak(tmp_path, seeds=[3, 4])
+    table = pd.read_csv(tmp_path / "leak.csv").set_index(["network", "seed"])
+    assert table["arm"].tolist() == ["the same patients", "new patients", "new patients", "the same patients"]
+    run = train_experiments.trained_run(arm.recipe, films, 3)
+    later = replace(films, later_visit=True).cohort(4, size=SMALL.size)
+    scores = run.score_images(run.load_images(later.files))
+    assert table.loc[(3, 4), "auc"] == pytest.approx(roc_auc_score(later.labels, scores), abs=1e-5)
+    committed = read_experiment("leak", test="later films")
+    assert set(zip(committed["network"], committed["seed"], strict=True)) == {(n, s) for n in SEEDS for s in SEEDS}
+    assert ((committed["network"] == committed["seed"]) == (committed["arm"] == "the same patients")).all()
 
 
 def test_the_auc_on_training_films_is_that_of_the_run(cache, tmp_path, monkeypatch):

@@ -56,9 +56,6 @@ class SimulatedCohort:
     later_visit : bool
         Keep the training patients only, and take a second film for each of their
         films, at a later visit. The findings are the same.
-    seed_offset : int
-        Added to the seed of the call. With an offset of 1, seed 3 gives the
-        patients of seed 4.
     """
 
     count: int = FILMS
@@ -71,7 +68,6 @@ class SimulatedCohort:
     crop: float = 1.0
     fixed: bool = False
     later_visit: bool = False
-    seed_offset: int = 0
 
     def cohort(self, seed: int, *, size: int) -> Cohort:
         """Return the films of a seed as a cohort.
@@ -82,7 +78,6 @@ class SimulatedCohort:
         size : int, pixels
             Side of the films.
         """
-        seed += self.seed_offset
         cohort = read_cohort(self.make(seed, size=size), finding=self.finding)
         table = cohort.table
         if self.later_visit:
@@ -95,7 +90,7 @@ class SimulatedCohort:
     def make(self, seed: int, *, size: int) -> Path:
         """Return the folder with the films of every site and patient. Simulate them if the folder does not exist."""
         # `cohort` selects sites when it reads, so one folder serves every selection.
-        whole = replace(self, site=None, seed_offset=0)
+        whole = replace(self, site=None)
         folder = cache_folder() / "experiments" / f"films-v{VERSION}-{size}px-{digest(whole)}-{seed}"
         return make_once(folder, lambda: whole._write(folder, seed, size))
 

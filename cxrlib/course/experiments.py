@@ -72,19 +72,6 @@ def label_noise() -> dict[str, Arm]:
     }
 
 
-def leak() -> dict[str, Arm]:
-    """Compare tests of one network: on later films of its own training patients, and of new patients.
-
-    The new patients are the training patients of the next seed.
-    """
-    tests = {
-        "test": SimulatedCohort(TEST_FILMS),
-        "the same patients": SimulatedCohort(later_visit=True),
-        "new patients": SimulatedCohort(later_visit=True, seed_offset=1),
-    }
-    return {"split by image": Arm(tests=tests)}
-
-
 def shortcut() -> dict[str, Arm]:
     """Compare training films: in one arm, view, site and devices follow the label in 80 % of the films.
 
@@ -198,7 +185,7 @@ def findings() -> dict[str, Arm]:
 EXPERIMENTS: dict[str, Callable[[], dict[str, Arm]]] = {
     make_arms.__name__: make_arms
     for make_arms in (
-        *(label_noise, leak, shortcut, comorbidity, flips, centre_crop, augmentation),
+        *(label_noise, shortcut, comorbidity, flips, centre_crop, augmentation),
         *(normalization, skips, weights, schedules, findings),
     )
 }
@@ -214,7 +201,7 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        A key of `EXPERIMENTS`, "lower_cut" or "training_aucs".
+        A key of `EXPERIMENTS`, "leak", "lower_cut" or "training_aucs".
     test : str
         A name of a test in the experiment's arms.
 
@@ -225,8 +212,8 @@ def read_experiment(name: str, *, test: str = "test") -> pd.DataFrame:
         ``sensitivity`` and ``specificity`` at the run's threshold,
         ``sensitivity_half`` and ``specificity_half`` at 0.5 of the uncorrected
         probability, ``brier``, ``brier_uncorrected``, ``seconds`` of the
-        training (fewer if the cache had a part of it), and ``versions``. "lower_cut" and "training_aucs" have other
-        columns, which ``data/train_experiments.py`` explains.
+        training (fewer if the cache had a part of it), and ``versions``. "leak", "lower_cut" and
+        "training_aucs" have other columns, which ``data/train_experiments.py`` explains.
     """
     table = pd.read_csv(TABLES / f"{name}.csv")
     return table[table["test"] == test].reset_index(drop=True)
