@@ -22,13 +22,14 @@ from cxrlib.evaluation.roc_auc import auc
 from cxrlib.files import Progress, no_progress, write_csv, write_text
 from cxrlib.model import loss
 from cxrlib.model.backend import keras, tf
-from cxrlib.model.network import predict_logits
+from cxrlib.model.network import build_network, predict_logits
 from cxrlib.model.recipe import Recipe
 from cxrlib.model.session import start_session
 from cxrlib.phantom.simulation import VERSION
 from cxrlib.training.batches import load_images
 from cxrlib.training.fitting import train
 from cxrlib.training.run import Run
+from cxrlib.training.start import read_start
 
 SEEDS = range(8)
 """The training seeds of every experiment."""
@@ -246,7 +247,10 @@ def _measure_training(name: str, seed: int) -> Row:
 
 
 def make_course_scores(out: Path = TABLES) -> None:
-    """Train `COURSE` with seed 0. Write its scores on films of two other seeds, and its operating point."""
+    """Train `COURSE` with seed 0. Write its scores on films of two other seeds, and its operating point.
+
+    The validation films also have a ``start_logit``: that of the network before the training.
+    """
     # n_jobs=2, because joblib runs a single job of n_jobs=1 in this process, which has more than one thread
     ((table, point),) = joblib.Parallel(n_jobs=2)([joblib.delayed(_score_course)()])
     write_csv(out / "scores.csv", table)
@@ -261,6 +265,11 @@ def _score_course() -> tuple[pd.DataFrame, dict[str, Any]]:
         cohort = SimulatedCohort(count).cohort(seed, size=COURSE.size)
         logits = predict_logits(run.model, run.load_images(cohort.files), mirror=COURSE.mirror)
         scores = {"split": split, "logit": logits.round(4), "score": loss.score(logits, run.weight).round(6)}
+        if split == "val":
+            begin = build_network(COURSE)
+            begin.set_weights(read_start(COURSE).weights)
+            start_logits = predict_logits(begin, run.load_images(cohort.files), mirror=COURSE.mirror)
+            scores["start_logit"] = start_logits.round(4)
         tables.append(cohort.table[list(SCORE_COLUMNS)].assign(**scores))
     table = pd.concat(tables)
     val = table[table["split"] == "val"]

@@ -58,8 +58,9 @@ def course_scores(split: str) -> pd.DataFrame:
     DataFrame
         ``path``, ``patient_id``, ``label``, ``logit``, ``score`` in [0, 1],
         ``split``, and those columns of ``cohort.csv`` that describe a film, such
-        as ``view``, ``age`` and ``volume_ml``. Its ``attrs["weight"]`` is the weight
-        of the finding in the loss of the training.
+        as ``view``, ``age`` and ``volume_ml``. The course's own validation films also
+        have a ``start_logit``: that of the network before the training. Its
+        ``attrs["weight"]`` is the weight of the finding in the loss of the training.
     """
     if own_cohort() is None:
         table = pd.read_csv(TABLES / "scores.csv", dtype={"patient_id": str}).fillna({"side": "", "devices": ""})
@@ -73,6 +74,8 @@ def course_scores(split: str) -> pd.DataFrame:
         for name in table.columns.intersection(["volume_ml", "site"]):
             table[name] = pd.to_numeric(table[name])
     scored = table[table["split"] == split].reset_index(drop=True)
+    if split == "test":  # the start was not scored on these
+        scored = scored.drop(columns="start_logit", errors="ignore")
     scored.attrs["weight"] = weight
     return scored
 
