@@ -32,7 +32,7 @@ THUMBNAILS = {
     "05": ("One chest with fluid at 3 sites", (0, 0.08, 0.665, 1)),
     "06": ("A film, and what the kernel gives", (0, 0.06, 1, 1)),
     "07": ("Mean loss against p", (0, 0, 1, 1)),
-    "08": ("Histograms of the scores of both classes, and 3 dashed", (0, 0, 1, 1)),
+    "08": ("3 hills of the true sensitivity", (0, 0, 1, 1)),
     "09": ("Four films under their heat maps", (0.25, 0.08, 0.75, 1)),
     "10": ("Left: films as sign against tone", (0, 0, 1, 1)),
     "11": ("The same film twice, with the fluid outlined", (0, 0.08, 1, 1)),
