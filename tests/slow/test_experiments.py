@@ -15,7 +15,7 @@ another training, which differs as much as one with another seed does.
 """
 
 SEED = 5
-SHORT_FORM = 2  # experiments
+SHORT_FORM = 1  # experiment: 2 trainings
 
 # joblib replaces a worker that has grown large, and warns of it in a thread. As an error, the warning would end this
 # thread, and the test would wait for ever.
