@@ -4,6 +4,7 @@ With ``--gallery`` it runs the others, which only the page of experiments shows:
 Trainings and films are cached, so an interrupted call continues where it stopped.
 """
 
+import argparse
 import sys
 from collections.abc import Iterable
 
@@ -31,7 +32,9 @@ def training_bar(items: Iterable[T], total: int) -> Iterable[T]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--gallery"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gallery", action="store_true", help="run the experiments that no lesson shows")
+    if parser.parse_args().gallery:
         run_experiments(GALLERY, progress=training_bar)
     else:
         run_experiments([name for name in EXPERIMENTS if name not in GALLERY], progress=training_bar)

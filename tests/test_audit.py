@@ -43,6 +43,10 @@ def test_each_flaw_is_found_by_its_evidence_alone():
     for flaw, sign in signs.items():
         others = [sign(evidence) for name, evidence in found.items() if name != flaw]
         assert sign(found[flaw]) - max(others) >= margins[flaw], (flaw, {name: sign(e) for name, e in found.items()})
+    # the second numbers tell a shortcut and a wrong normalisation apart
+    assert found["shortcut"].misled_change < min(e.misled_change for f, e in found.items() if f != "shortcut") - 0.2
+    low = {flaw: evidence.start_site_aucs[int(np.argmin(evidence.site_aucs))] for flaw, evidence in found.items()}
+    assert low["normalisation"] < low["shortcut"] - 0.1
     assert found["shortcut"].reported_auc - found["shortcut"].fresh_auc > 0.1
     assert all(evidence.reported_auc > 0.88 for evidence in found.values())  # the figures look good
     tuned = Detector("T", lambda: make_detector("threshold"))
