@@ -1,75 +1,16 @@
 """Lesson 5: for each exercise a right answer, and typical wrong ones with words of the reply that each must get."""
 
 ANSWERS = {
-    "minmax of any film": {
+    "standardised alike": {
         "right": """\
-def any_minmax(pixels):
-    values = pixels.astype(float)
-    low, high = values.min(), values.max()
-    if high == low:
-        return np.zeros(values.shape)
-    return (values - low) / (high - low)
+same_after = "ADF"
 """,
         "wrong": [
-            (
-                """\
-def any_minmax(pixels):
-    values = pixels.astype(float)
-    return values - values.min() / max(values.max() - values.min(), 1)
-""",
-                "divides before it subtracts",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    return pixels / max(pixels.max(), 1)
-""",
-                "subtract it first",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    values = pixels.astype(float)
-    return (values - values.min()) / (values.max() - values.min())
-""",
-                "0 / 0 is no number",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    low, high = pixels.min(), pixels.max()
-    if high == low:
-        return pixels * 0.0
-    return (pixels - low) / (high - low)
-""",
-                "An int16 cannot hold",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    values = pixels.astype(float)
-    if values.max() == values.min():
-        return values
-    return (values - values.min()) / (values.max() - values.min())
-""",
-                "The exercise asks for zeros",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    values = pixels.astype(float)
-    return (values - values.min()) / (values.max() - values.min() + 1)
-""",
-                "Did you add something",
-            ),
-            (
-                """\
-def any_minmax(pixels):
-    low, high = int(pixels.min()), int(pixels.max())
-    return (pixels - low) // max(high - low, 1)
-""",
-                "The decimals were cut off",
-            ),
+            ('same_after = "AF"\n', "left out D"),
+            ('same_after = "ADEF"\n', "the film is a negative"),
+            ('same_after = "ACDF"\n', "have lost their values"),
+            ('same_after = "AD"\n', "left out F"),
+            ('same_after = "ABDF"\n', "cannot undo a curve"),
         ],
     },
     "window beside plates": {
@@ -273,16 +214,117 @@ def header_image(stored, slope, intercept, center, width, photometric):
             ),
         ],
     },
-    "standardised alike": {
+    "more away than at home": {
         "right": """\
-same_after = "ADF"
+from scipy import stats
+
+
+def more_away(home, away):
+    d = (away[:, 1] - away[:, 0]) - (home[:, 1] - home[:, 0])
+    half = stats.t.ppf(0.975, len(d) - 1) * stats.sem(d)
+    return d.mean() - half, d.mean() + half
 """,
         "wrong": [
-            ('same_after = "AF"\n', "left out D"),
-            ('same_after = "ADEF"\n', "the film is a negative"),
-            ('same_after = "ACDF"\n', "have lost their values"),
-            ('same_after = "AD"\n', "left out F"),
-            ('same_after = "ABDF"\n', "cannot undo a curve"),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = away[:, 1] - away[:, 0]
+    half = stats.t.ppf(0.975, len(d) - 1) * stats.sem(d)
+    return d.mean() - half, d.mean() + half
+""",
+                "may add the same at home",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    ends = []
+    for auc in (away, home):
+        d = auc[:, 1] - auc[:, 0]
+        half = stats.t.ppf(0.975, len(d) - 1) * stats.sem(d)
+        ends.append((d.mean() - half, d.mean() + half))
+    return ends[0][0] - ends[1][0], ends[0][1] - ends[1][1]
+""",
+                "subtracted their ends",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = (home[:, 1] - home[:, 0]) - (away[:, 1] - away[:, 0])
+    half = stats.t.ppf(0.975, len(d) - 1) * stats.sem(d)
+    return d.mean() - half, d.mean() + half
+""",
+                "The sign is turned over",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    gains = [auc[:, 1] - auc[:, 0] for auc in (away, home)]
+    half = stats.t.ppf(0.975, len(home) - 1) * np.hypot(*(stats.sem(gain) for gain in gains))
+    middle = gains[0].mean() - gains[1].mean()
+    return middle - half, middle + half
+""",
+                "as if they were independent",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = (away[:, 1] - away[:, 0]) - (home[:, 1] - home[:, 0])
+    half = 1.96 * stats.sem(d)
+    return d.mean() - half, d.mean() + half
+""",
+                "that of the normal distribution",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = (away[:, 1] - away[:, 0]) - (home[:, 1] - home[:, 0])
+    half = stats.t.ppf(0.975, len(d) - 1) * d.std()
+    return d.mean() - half, d.mean() + half
+""",
+                "standard deviation of the seeds",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = away[:, 1] - home[:, 1]
+    half = stats.t.ppf(0.975, len(d) - 1) * stats.sem(d)
+    return d.mean() - half, d.mean() + half
+""",
+                "Ask what the rule adds",
+            ),
+            (
+                """\
+from scipy import stats
+
+
+def more_away(home, away):
+    d = (away[:, 1] - away[:, 0]) - (home[:, 1] - home[:, 0])
+    half = stats.t.ppf(0.95, len(d) - 1) * stats.sem(d)
+    return d.mean() - half, d.mean() + half
+""",
+                "2.5 % at each end",
+            ),
         ],
     },
 }

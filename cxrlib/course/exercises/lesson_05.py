@@ -1,10 +1,12 @@
-"""The exercises of lesson 5: min-max of any film, a window beside plates, a window from a header, and standardising."""
+"""The exercises of lesson 5: standardising, a window beside plates, a window from a header, and two differences."""
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
 
 from cxrlib.course.checks import Exercise, require
+from cxrlib.evaluation.seeds import paired_difference
 from cxrlib.images.pixels import minmax, percentile
 from cxrlib.phantom.film import Order, take_film
 
@@ -29,81 +31,6 @@ def _same_shape(given: np.ndarray, pixels: np.ndarray, reason: str) -> None:
         given.shape == pixels.shape,
         f"the film has the shape {pixels.shape}, and your result has {given.shape}. {reason}",
     )
-
-
-def _any_film(answer: Callable, rng: np.random.Generator) -> str:
-    """Compare with min-max, on films of 8 and 16 bits, with and without a sign, and on constant films."""
-    film = _film(rng)
-    kinds = {
-        "a film of 12 bits": film,
-        "a film of 8 bits": np.rint(60 + film / 4095 * 150).astype(np.uint8),
-    }
-    for kind, pixels in kinds.items():
-        _compare_minmax(_quietly(answer, pixels.copy()), pixels, kind)
-    level = int(rng.integers(100, 4000))
-    for value in (level, 0):
-        given = _quietly(answer, np.full((8, 8), value, np.uint16))
-        _same_shape(given, np.empty((8, 8)), "Return one value for each pixel.")
-        at = f"on a film whose pixels are all {value:,}"
-        require(
-            bool(np.isfinite(given).all()),
-            f"{at} you return {given.flat[0]}. Highest minus lowest is 0 there, and 0 / 0 is no number.",
-        )
-        require(
-            bool((given == 0).all()),
-            f"{at} you return {given.flat[0]:g}. The exercise asks for zeros: such a film shows nothing.",
-        )
-    signed = np.rint(minmax(film) * 60000 - 30000).astype(np.int16)
-    given = _quietly(answer, signed.copy())
-    _same_shape(given, signed, "Return one value for each pixel.")
-    require(
-        bool(np.allclose(given, minmax(signed), atol=1e-4)),
-        f"on a film of int16 from {signed.min():,} to {signed.max():,} your values go from {given.min():.2f} to "
-        f"{given.max():.2f}, or lie in the wrong order. An int16 cannot hold "
-        f"{int(signed.max()) - int(signed.min()):,}. Turn the pixels into floats before you subtract.",
-    )
-    return "it was tried on films of 8, 12 and 16 bits, on values below 0, and on constant films."
-
-
-def _compare_minmax(given: np.ndarray, pixels: np.ndarray, kind: str) -> None:
-    _same_shape(given, pixels, "Return one value for each pixel.")
-    expected = minmax(pixels)
-    if np.allclose(given, expected, atol=2e-5):
-        return
-    low, high = float(given.min()), float(given.max())
-    at = f"{kind} goes from {pixels.min():,} to {pixels.max():,}, and your result from {low:.3f} to {high:.3f}"
-    require(
-        not np.allclose(given, pixels / pixels.max(), atol=1e-4),
-        f"{at}. You divided by the highest value. The lowest value must become 0: subtract it first.",
-    )
-    require(
-        not np.allclose(given, pixels - pixels.min() / (float(pixels.max()) - pixels.min()), atol=1e-2),
-        f"{at}. Python divides before it subtracts. Put the subtraction in brackets: (value - lowest) / ...",
-    )
-    require(high <= 1.5, f"{at}. The highest value must become 1. Divide by highest minus lowest.")
-    require(
-        len(np.unique(given)) > 2,
-        f"{at}, and you return only {len(np.unique(given))} different values. The decimals were cut off: // and "
-        "integers do that.",
-    )
-    require(
-        not np.allclose(given, 1 - expected, atol=1e-4),
-        f"{at}. But your result is the negative: the lowest value became 1.",
-    )
-    require(
-        not np.allclose(given, np.clip((pixels - 0.0) / 4095, 0, 1), atol=1e-4)
-        and not np.allclose(given, pixels / 255, atol=1e-4),
-        f"{at}. You divided by a fixed number. Min-max uses the lowest and the highest value of this film.",
-    )
-    require(
-        not np.allclose(given, percentile(pixels), atol=1e-4),
-        f"{at}. That is the percentile window. Here the lowest value becomes 0, and no pixel is clipped.",
-    )
-    require(
-        low != 0 or not 0.9 < high < 1,
-        f"{at}. The highest value must become exactly 1. Did you add something to highest minus lowest?",
-    )
-    require(False, f"{at}. Subtract the lowest value, then divide by highest minus lowest.")
 
 
 def _beside_plates(answer: Callable, rng: np.random.Generator) -> str:
@@ -329,10 +256,98 @@ def _standardised_alike(answer: str, rng: np.random.Generator) -> str:
     return "A, D and F subtract a number and divide by a positive one. Standardising undoes exactly that."
 
 
+def _more_away(answer: Callable, rng: np.random.Generator) -> str:
+    """Compare with the interval of the paired difference of two gains, over several seeds."""
+    for sign in (1, -1, 1):
+        seeds = int(rng.integers(6, 12))
+        shared = rng.normal(0, 0.05, seeds)  # what a seed adds to both gains: pairing takes it out
+        home, away = (
+            np.column_stack([before, before + gain + shared + rng.normal(0, 0.008, seeds)])
+            for before, gain in (
+                (rng.normal(0.65, 0.03, seeds), 0.02),
+                (rng.normal(0.6, 0.03, seeds), 0.02 + 0.05 * sign),
+            )
+        )
+        given = np.asarray(answer(home.copy(), away.copy()), float)
+        require(given.shape == (2,), "return 2 numbers, the lower and the upper end: (low, high).")
+        _explain_difference(given, home, away)
+    return "it was tried on 3 experiments with 6 to 11 seeds each."
+
+
+def _explain_difference(given: np.ndarray, home: np.ndarray, away: np.ndarray) -> None:
+    gain_home, gain_away = home[:, 1] - home[:, 0], away[:, 1] - away[:, 0]
+    d = gain_away - gain_home
+    error, t = float(stats.sem(d)), float(stats.t.ppf(0.975, len(d) - 1))
+
+    def matches(middle: float, half: float) -> bool:
+        return bool(np.allclose(given, (middle - half, middle + half), atol=1e-6))
+
+    def ends(gain: np.ndarray) -> np.ndarray:
+        return gain.mean() + np.array([-1, 1]) * t * stats.sem(gain)
+
+    expected = paired_difference(gain_away, gain_home)
+    at = f"you return {given[0]:.3f} to {given[1]:.3f}"
+    if np.allclose(given, (expected.low, expected.high), atol=1e-6):
+        return
+    require(
+        not np.allclose(given, ends(gain_away)),
+        f"{at}. That is what the rule adds away. It may add the same at home: subtract what it adds there.",
+    )
+    require(
+        not np.allclose(given, ends(gain_away) - ends(gain_home)),
+        f"{at}. You made 2 intervals and subtracted their ends. That is no interval. Subtract the gains of each seed "
+        "first, and make one interval.",
+    )
+    require(
+        not np.allclose(given, ends(gain_away)[[0, 1]] - ends(gain_home)[[1, 0]]),
+        f"{at}. You compared the ends of 2 intervals. Two intervals may overlap although the difference is clear. "
+        "Subtract the gains of each seed first, and make one interval.",
+    )
+    require(
+        not np.allclose(given, ends(away[:, 1] - home[:, 1])),
+        f"{at}. You subtracted the AUC at home from the AUC away, both with the rule. Ask what the rule adds: "
+        "subtract the AUC without it, at each place.",
+    )
+    require(
+        not matches(-d.mean(), t * error),
+        f"{at}. The sign is turned over: you subtracted the gain away from the gain at home.",
+    )
+    require(
+        not any(
+            matches(d.mean(), factor * float(np.hypot(stats.sem(gain_home), stats.sem(gain_away))))
+            for factor in (t, 1.96, float(stats.t.ppf(0.975, 2 * len(d) - 2)))
+        ),
+        f"{at}. You added the variances of both gains, as if they were independent. But each seed has a gain at both "
+        "places. Subtract within a seed: what is common to both goes away.",
+    )
+    require(
+        not matches(d.mean(), 1.96 * error),
+        f"{at}. The factor 1.96 is that of the normal distribution. With {len(d)} seeds, Student's t gives {t:.2f}.",
+    )
+    require(
+        not matches(d.mean(), t * float(d.std(ddof=1))) and not matches(d.mean(), t * float(d.std())),
+        f"{at}. You took the standard deviation of the seeds. The interval is of their mean: divide it by the root of "
+        f"{len(d)}. stats.sem does that.",
+    )
+    require(
+        not matches(d.mean(), float(stats.t.ppf(0.95, len(d) - 1)) * error),
+        f"{at}. You left out 5 % at each end. An interval of 95 % leaves out 2.5 % at each end: t is taken at 0.975.",
+    )
+    require(
+        not matches(d.mean(), float(stats.t.ppf(1 - 0.025 / 11, len(d) - 1)) * error),
+        f"{at}. You corrected for 11 comparisons. The exercise asks for the usual interval.",
+    )
+    require(
+        False,
+        f"{at}. Here the rule adds {gain_home.mean():.3f} at home and {gain_away.mean():.3f} away. So the middle "
+        f"should be {d.mean():.3f}. Half of the width is t = {t:.2f} times the standard error of {len(d)} differences.",
+    )
+
+
 EXERCISES = {
-    "minmax of any film": Exercise(
-        _any_film,
-        "turn the pixels into floats first. If the highest value equals the lowest, return zeros of the same shape.",
+    "standardised alike": Exercise(
+        _standardised_alike,
+        "which changes have the form a x + b, with the same a and b for all pixels of the film, and with a above 0?",
     ),
     "window beside plates": Exercise(
         _beside_plates,
@@ -344,8 +359,9 @@ EXERCISES = {
         "4 lines: rescale; subtract the lower end of the window and divide by its width; clip; and 1 minus the image "
         "if the word is MONOCHROME1.",
     ),
-    "standardised alike": Exercise(
-        _standardised_alike,
-        "which changes have the form a x + b, with the same a and b for all pixels of the film, and with a above 0?",
+    "more away than at home": Exercise(
+        _more_away,
+        "for each seed, subtract twice: what the rule adds away, minus what it adds at home. Then take the interval of "
+        "these numbers, as section 4 does with interval(d, 1).",
     ),
 }

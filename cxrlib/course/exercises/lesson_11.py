@@ -310,8 +310,8 @@ EXERCISES = {
     ),
     "audit five detectors": Exercise(
         _audit,
-        "print the audit of your five side by side, as section 5 says. In each row, look for the number that is far "
-        "away from those of the other four detectors. For the second numbers use x_minus_start, as in section 2, and "
-        "auc_of with start_score, as in section 4.",
+        "print the audit of your five side by side, as section 6 says. In each row, look for the number that is far "
+        "away from those of the other four detectors. For the second numbers use x_minus_start, as in section 3, and "
+        "auc_of with start_score, as in section 5.",
     ),
 }
