@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, recall_sc
 from cxrlib.errors import InputError
 from cxrlib.evaluation.average_precision import average_precision_interval
 from cxrlib.evaluation.calibration import brier, brier_interval, platt, reliability
-from cxrlib.evaluation.estimate import UNDEFINED, Estimate, effective_size, proportion
+from cxrlib.evaluation.estimate import UNDEFINED, Estimate, difference, effective_size, proportion
 from cxrlib.evaluation.groups import performance_by
 from cxrlib.evaluation.operating_point import choose_by_cost, choose_by_sensitivity, floor_confidence
 from cxrlib.evaluation.rates import compare_thresholds, evaluate_scores, performance, predictive_values
@@ -226,6 +226,13 @@ def test_proportion_is_wilsons():
         made = proportion(np.arange(n) < hits)
         expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
         assert made == pytest.approx((hits / n, expected.low, expected.high), abs=1e-9)
+
+
+def test_the_difference_of_two_proportions_is_newcombes():
+    """56 of 70 and 48 of 80 are the first example of Newcombe, Stat Med 1998; the ends are those of his method 10."""
+    made = difference(proportion(np.arange(70) < 56), proportion(np.arange(80) < 48))
+    assert made == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert np.isnan(difference(UNDEFINED, made)).all()
 
 
 def test_an_estimate_as_text_and_as_json():

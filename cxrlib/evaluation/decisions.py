@@ -20,6 +20,7 @@ from cxrlib.evaluation.estimate import (
     check_fraction,
     check_scores,
     check_threshold,
+    difference,
     number_patients,
     proportion,
 )
@@ -174,16 +175,14 @@ def net_benefit(
             films, worth = own, worth * (prevalence if label == 1 else 1 - prevalence)
         fraction = proportion((flagged & own)[films], patients[films])
         errors = np.bincount(patients, films * ((flagged & own) - fraction.value))
-        parts.append((worth * np.array(fraction), errors))
-    ((found, found_low, found_high), found_errors), ((lost, lost_low, lost_high), lost_errors) = parts
+        parts.append((Estimate(*(worth * end for end in fraction)), errors))
+    (found, found_errors), (lost, lost_errors) = parts
     scale = np.linalg.norm(found_errors) * np.linalg.norm(lost_errors)
-    correlation = found_errors @ lost_errors / scale if scale > 0 else 0.0
-    reach = lambda a, b: np.sqrt(a**2 + b**2 - 2 * correlation * a * b)
-    value = found - lost
-    low = value - reach(found - found_low, lost_high - lost)
-    high = value + reach(found_high - found, lost - lost_low)
-    ends = (value, low, high) if over == "none" else (0 - value, 0 - high, 0 - low)  # 0 - 0 is 0, and not -0
-    return Estimate(*map(float, ends))
+    correlation = float(found_errors @ lost_errors / scale) if scale > 0 else 0.0
+    made = difference(found, lost, correlation=correlation)
+    if over == "none":
+        return made
+    return Estimate(0 - made.value, 0 - made.high, 0 - made.low)  # 0 - 0 is 0, and not -0
 
 
 def decision_curve(

@@ -1,4 +1,4 @@
-"""A value with its confidence interval, the interval of a proportion, and the checks of labels and scores."""
+"""A value with its confidence interval: proportions, differences, and the checks of labels and scores."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -229,6 +229,44 @@ def proportion(hits: ArrayLike, patients: Patients = None) -> Estimate:
     low, high = max(0, centre - half), min(1, centre + half)
     # Wilson's interval holds the fraction itself; at 0 and 1 it may miss it by a rounding error
     return Estimate(float(fraction), float(min(low, fraction)), float(max(high, fraction)))
+
+
+def difference(a: Estimate, b: Estimate, *, correlation: float = 0.0) -> Estimate:
+    """Return a - b with its interval, for two estimates whose intervals are known (MOVER).
+
+    With the values a and b, and the correlation r of their errors, the lower end is
+
+        a - b - sqrt(l^2 + u^2 - 2 r l u),   l = a - low of a,   u = high of b - b
+
+    and the upper end has the other two distances (Zou and Donner, Stat Med 2008). So the
+    interval keeps the form of the two, which need not be symmetric.
+
+    Parameters
+    ----------
+    a, b : Estimate
+        With intervals of the same level, such as the AUCs of two groups.
+    correlation : float in [-1, 1]
+        0, the default, is right if the two come from different patients. For two
+        scores of the same films, see `cxrlib.evaluation.auc_difference`.
+
+    Returns
+    -------
+    Estimate
+        Not defined if one of the two is not.
+
+    Examples
+    --------
+    >>> print(difference(Estimate(0.92, 0.86, 0.96), Estimate(0.72, 0.63, 0.80)))
+    0.200 (0.100 to 0.298)
+    """
+
+    def reach(of_a: float, of_b: float) -> float:
+        return float(np.sqrt(of_a**2 + of_b**2 - 2 * correlation * of_a * of_b))
+
+    value = a.value - b.value
+    return Estimate(
+        value, value - reach(a.value - a.low, b.high - b.value), value + reach(a.high - a.value, b.value - b.low)
+    )
 
 
 def effective_size(hits: ArrayLike, patients: Patients = None) -> float:
