@@ -208,7 +208,7 @@ def sensitivity_on_new_films(n, missed):
         "right": """\
 from cxrlib.course.audit import solution
 
-diagnosis = solution()  # your own deal
+diagnosis = solution()  # the answer for your seed
 """,
         "wrong": [
             (
