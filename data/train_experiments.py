@@ -108,16 +108,10 @@ def train_and_measure(
 
 
 def trained_run(recipe: Recipe, films: SimulatedCohort, seed: int) -> Run:
-    """Return the run of a recipe and a seed. The first call trains it, and the cache keeps it.
-
-    The networks are scored on other cohorts. So the training cohort's own test films are left out: they would only be
-    read, searched for copies and scored.
-    """
+    """Return the run of a recipe and a seed. The first call trains it, and the cache keeps it."""
     recipe = replace(recipe, seed=seed)
-    folder = cache_folder() / "experiments" / f"trainings-v{VERSION}" / f"{digest(recipe)}-{digest(films)}"
-    cohort = films.cohort(seed, size=recipe.size)
-    table = cohort.table[cohort.table["split"] != "test"].reset_index(drop=True)
-    return train(replace(cohort, table=table), folder, recipe, resume=True)
+    folder = cache_folder() / "experiments" / f"runs-v{VERSION}" / f"{digest(recipe)}-{digest(films)}"
+    return train(films.cohort(seed, size=recipe.size), folder, recipe, resume=True)
 
 
 def measure(run: Run, films: SimulatedCohort, seed: int) -> dict[str, float]:
