@@ -58,6 +58,11 @@ def test_right_answers_are_accepted_and_wrong_ones_explained(lesson, seed, capsy
             assert words in replies[-1], (exercise, code, replies[-1])
 
 
+def test_a_small_chest_does_not_stop_an_exercise(capsys):
+    keep("seed", 120)  # the chest of its first patient holds less than the volume that is drawn for it
+    assert reply(ANSWERS["00"]["path inverted film"]["right"], "path inverted film", capsys).startswith("Right: ")
+
+
 def test_another_reader_gets_other_numbers_and_the_same_ones_again(capsys, tmp_path, monkeypatch):
     wrong = ANSWERS["08"]["cut elsewhere"]["wrong"][0][0]
     first = reply(wrong, "cut elsewhere", capsys)
