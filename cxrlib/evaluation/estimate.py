@@ -261,7 +261,7 @@ def difference(a: Estimate, b: Estimate, *, correlation: float = 0.0) -> Estimat
     """
 
     def reach(of_a: float, of_b: float) -> float:
-        return float(np.sqrt(of_a**2 + of_b**2 - 2 * correlation * of_a * of_b))
+        return float(np.sqrt(max(0.0, of_a**2 + of_b**2 - 2 * correlation * of_a * of_b)))  # rounding goes below 0
 
     value = a.value - b.value
     return Estimate(

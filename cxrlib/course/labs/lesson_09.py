@@ -76,7 +76,7 @@ def volume_groups(scores: pd.DataFrame) -> pd.Series:
     return pd.cut(volume, (0, 100, 200, 400, 800, np.inf), labels=names)
 
 
-def draw_missed(row: dict[str, Any], ax: Axes, *, size: int = SIZE) -> Axes:
+def draw_scored(row: dict[str, Any], ax: Axes, *, size: int = SIZE) -> Axes:
     """Draw the film of a row of ``course_scores("val")``, with an outline of the fluid that can be seen over lung."""
     if own_cohort() is not None:
         return plots.show_image(course_film(row, size=size)[0], ax, title=f"score {row['score']:.3f}")
