@@ -93,6 +93,12 @@ def test_a_training_warns_of_a_near_copy(sim_cohort, tmp_path):
         train(folder, tmp_path / "run", replace(TINY, epochs=1, width=4))
 
 
+def test_a_training_that_does_not_look_finds_no_copy(sim_cohort, tmp_path):
+    """Warnings are errors in the tests, and a near copy gives one."""
+    folder, _, _ = leak(sim_cohort, tmp_path, lambda pixels: np.ascontiguousarray(pixels[:, ::-1]))
+    train(folder, tmp_path / "run", replace(TINY, epochs=1, width=4), look_for_copies=False)
+
+
 def test_the_command_line_prints_the_warning_as_one_line(sim_cohort, tmp_path):
     folder, original, copy = leak(sim_cohort, tmp_path, lambda pixels: np.ascontiguousarray(pixels[:, ::-1]))
     words = ["train", folder, tmp_path / "run", "--start", "scratch", "--size", 32, "--width", 4, "--epochs", 1]

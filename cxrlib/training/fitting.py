@@ -97,6 +97,8 @@ class _Training:
         refusing them.
     callbacks : tuple of Keras callbacks
     progress : callable
+    look_for_copies : bool
+        Compare the films of val and test with the training films.
     """
 
     cohort: Cohort
@@ -107,6 +109,7 @@ class _Training:
     allow_overlap: bool
     callbacks: tuple[keras.callbacks.Callback, ...]
     progress: Progress
+    look_for_copies: bool
 
     @property
     def weight(self) -> float:
@@ -155,6 +158,7 @@ def train(
     allow_overlap: bool = False,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     progress: Progress = no_progress,
+    look_for_copies: bool = True,
 ) -> Run:
     """Train a network and write a run folder.
 
@@ -183,6 +187,10 @@ def train(
     callbacks : tuple of Keras callbacks
     progress : callable
         ``progress(items, total)`` wraps the reading of images, as tqdm does.
+    look_for_copies : bool
+        Compare the films of val and test with the training films
+        (`cxrlib.cohorts.duplicates.check_copies`). False saves this time where it is
+        known that there are no copies.
 
     Returns
     -------
@@ -220,7 +228,7 @@ def train(
     max_missed(int(parts["val"].labels.sum()), recipe.sensitivity, recipe.confidence)
     start = read_start(recipe)
     distributed.check_batch(recipe.batch, len(parts["train"].labels))
-    training = _Training(cohort, parts, recipe, folder, start, allow_overlap, callbacks, progress)
+    training = _Training(cohort, parts, recipe, folder, start, allow_overlap, callbacks, progress, look_for_copies)
     shard_index, num_shards = distributed.shard()
     if shard_index == 0:
         _warn_of_other_finding(training)
@@ -243,7 +251,8 @@ def _train_and_write(training: _Training) -> None:
     """Train as process 0 or as the only one, and write the run folder."""
     films = {split: training.read_films(split) for split in training.parts}
     images = {split: each.images for split, each in films.items()}
-    check_copies(images, training.parts, distributed.shard()[1])
+    if training.look_for_copies:
+        check_copies(images, training.parts, distributed.shard()[1])
     origin = _checked_origin(training, {split: films[split] for split in films if split != "train"})
     write_text(training.folder / "recipe.json", recipe_text(training.recipe))  # first: with it, the folder is a run's
     _report_unusual(training, films)
