@@ -38,14 +38,22 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CXR_CACHE", str(tmp_path))
 
 
+def experiments_by_lesson():
+    """Return the names of the experiments in the code of each lesson."""
+    shown = {}
+    for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        code = "".join(cell.source for cell in cells if cell.cell_type == "code")
+        shown[path.stem] = {name for name in EXPERIMENTS if f'"{name}"' in code}
+    return shown
+
+
 def test_an_experiment_that_no_lesson_names_is_one_of_the_gallery():
-    code = "".join(
-        cell.source
-        for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
-    )
-    assert [name for name in EXPERIMENTS if f'"{name}"' not in code] == list(GALLERY)
+    assert set(EXPERIMENTS) - set().union(*experiments_by_lesson().values()) == set(GALLERY)
+
+
+def test_a_lesson_shows_at_most_two_experiments():
+    assert {lesson: names for lesson, names in experiments_by_lesson().items() if len(names) > 2} == {}
 
 
 def test_the_interval_is_scipys_paired_t():
@@ -230,7 +238,7 @@ def test_the_lower_cut_is_where_a_balanced_weight_puts_its_own(cache, tmp_path, 
 
 
 def test_other_films_of_the_same_names_have_another_run(cache, monkeypatch):
-    monkeypatch.setattr(train_experiments, "train", lambda cohort, folder, recipe, resume: folder)
+    monkeypatch.setattr(train_experiments, "train", lambda cohort, folder, recipe, **_: folder)
     recipe, films = replace(SMALL, size=32), SimulatedCohort(20)
     jobs = [(recipe, films, 0), (recipe, films, 1), (replace(recipe, width=4), films, 0)]
     jobs += [(recipe, replace(films, **change), 0) for change in ({"crop": 0.5}, {"shortcut": 0.8}, {"fixed": True})]

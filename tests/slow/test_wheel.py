@@ -64,7 +64,7 @@ from cxrlib.course import cache_folder, course_scores, read_experiment
 from jinja2 import Environment, PackageLoader
 package = Path(cxrlib.__file__).parent
 assert package.parent.name == "site-packages", package
-assert not read_experiment("flips").empty
+assert not read_experiment("augmentation").empty
 assert not course_scores("test").empty
 assert all((package / name).is_file() for name in ("py.typed", "__init__.pyi", "images/__init__.pyi"))
 Environment(loader=PackageLoader("cxrlib.report")).get_template("report.html")
