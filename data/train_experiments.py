@@ -111,7 +111,7 @@ def trained_run(recipe: Recipe, films: SimulatedCohort, seed: int) -> Run:
     """Return the run of a recipe and a seed. The first call trains it, and the cache keeps it."""
     recipe = replace(recipe, seed=seed)
     folder = cache_folder() / "experiments" / f"runs-v{VERSION}" / f"{digest(recipe)}-{digest(films)}"
-    # no two simulated films are copies, and the search for some would take a twelfth of the time of a training
+    # no two simulated films are copies, and the search for some would take about a tenth of the time of a training
     return train(films.cohort(seed, size=recipe.size), folder, recipe, resume=True, look_for_copies=False)
 
 
