@@ -282,4 +282,7 @@ def make_dataset(images: np.ndarray, labels: np.ndarray, **options: Any) -> "tf.
     side = images.shape[1]
     signature = (tf.TensorSpec((None, side, side, 1), tf.float32), tf.TensorSpec((None, 1), tf.float32))
     make = lambda: iterate_batches(images, labels, **options)
-    return tf.data.Dataset.from_generator(make, output_signature=signature).prefetch(2)
+    fixed = tf.data.Options()
+    # There is nothing to tune here, and the end of a fit would wait until the tuner's thread wakes: up to a minute.
+    fixed.autotune.enabled = False
+    return tf.data.Dataset.from_generator(make, output_signature=signature).prefetch(2).with_options(fixed)
