@@ -163,9 +163,9 @@ def needed_specificity(sensitivity, prevalence, ppv):
     "cut elsewhere": {
         "right": """\
 def cut_elsewhere(c, old, new):
-    odds = 1 / c  # the odds of 1 / (1 + c)
-    odds = odds * (old / (1 - old)) / (new / (1 - new))
-    return odds / (1 + odds)
+    cut = 1 / c  # the odds of 1 / (1 + c)
+    cut = cut * (old / (1 - old)) / (new / (1 - new))
+    return cut / (1 + cut)
 """,
         "wrong": [
             (
