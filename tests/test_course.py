@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+from IPython.core.interactiveshell import InteractiveShell
 
 from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED
 from cxrlib.course.labs.lesson_08 import threshold_lab
 from cxrlib.course.lessons import course_film, course_run, course_scores, own_films
+from cxrlib.course.reader import guess, recall
 from cxrlib.course.widgets import plt, sliders, upload_explorer
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc
@@ -124,3 +126,35 @@ def test_an_uploaded_film_is_drawn_and_any_other_file_is_refused_in_a_sentence(
     choose("../letter.png", b"Dear doctor,")
     assert len(drawn) == 1
     assert "letter.png: " in capsys.readouterr().out
+
+
+def test_a_guess_stands_beside_the_result_once_that_is_known(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+    shell = InteractiveShell.instance()
+    try:
+        cells = [
+            "from cxrlib.course import guess",
+            "box = guess('lungs', 'How many?', [1, 2, 3], result=lambda: lungs)",
+        ]
+        for cell in cells:
+            assert shell.run_cell(cell).success
+        _, slider, button, compared = shell.user_ns["box"].children
+        slider.value = 3
+        shell.run_cell("lung = 1")
+        assert (recall("lungs"), compared.value) == (3, "")
+        shell.run_cell("lungs = 2.0")
+        assert compared.value == "You guessed <b>3</b>. The result is <b>2</b>."
+        shell.run_cell("lungs = 5")  # another variable of this name
+        slider.value = 1
+        button.click()
+        assert compared.value == "You guessed <b>1</b>. The result is <b>2</b>."
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_nothing_is_shown_to_a_reader_who_did_not_guess(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+    button, compared = guess("hearts", "How many?", [1, 2, 3], result=lambda: 1).children[2:]
+    assert compared.value == ""
+    button.click()
+    assert compared.value == "You guessed <b>2</b>. The result is <b>1</b>."

@@ -14,7 +14,7 @@ from cxrlib.phantom.body.patient import displace, draw_geometry, draw_patient, t
 from cxrlib.phantom.film import Film, Order, fit_volume, take_film
 from cxrlib.phantom.physics import detector
 from cxrlib.phantom.physics.detector import GRID, detect, scatter_fraction
-from cxrlib.phantom.physics.materials import AIR, DENSITIES, FAT, MASS_ATTENUATION, attenuation
+from cxrlib.phantom.physics.materials import AIR, DENSITIES, ENERGIES, FAT, MASS_ATTENUATION, attenuation
 from cxrlib.phantom.physics.rays import Geometry, ellipsoid, path_length
 from cxrlib.phantom.signs import blunting, lateral_angle
 
@@ -340,6 +340,22 @@ def test_fluid_absorbs_as_water_and_less_than_a_whole_chest():
     assert np.abs(added[(wet.filled == 0) & (wet.lung == 0)]).max() < 0.05
 
 
+def test_at_a_lower_energy_bones_stand_out_more():
+    high, low, usual = (take_film(Order(patient=189, energy=energy), size=128) for energy in (100, 40, 65))
+    inside = usual.attenuation > 1  # in the patient, away from the skin
+    for film, energy in ((high, 100), (low, 40)):
+        ratio = film.attenuation[inside] / usual.attenuation[inside]
+        least, most = sorted(
+            MASS_ATTENUATION[tissue][ENERGIES.index(energy)] / MASS_ATTENUATION[tissue][ENERGIES.index(65)]
+            for tissue in ("soft tissue", "cortical bone")
+        )
+        assert least - 0.01 < ratio.min() < ratio.max() < most + 0.01
+    shoulder = np.s_[20:40, 2:14]  # the head of the humerus and the blade behind it
+    belly = np.s_[110:126, 30:50]
+    contrast = [film.attenuation[shoulder].max() / film.attenuation[belly].mean() for film in (low, usual, high)]
+    assert contrast == sorted(contrast, reverse=True)
+
+
 def test_the_patients_left_is_on_the_images_right():
     for view in ("PA", "AP"):
         film = take_film(Order(patient=2, amount=800, side="left", view=view), size=64)
@@ -412,6 +428,7 @@ REFUSED = [
     ({"seed": 2**32}, "seed is 4294967296; it must be at least 0 and below 4,294,967,296"),
     ({"visit": 2**32 - 1}, "visit is 4294967295; it must be at least 0 and below 4,294,967,295"),
     ({"site": 7}, "site is 7"),
+    ({"energy": 30.0}, "energy is 30.0 keV; it must lie between 40 and 100 keV"),
 ]
 
 

@@ -10,7 +10,8 @@ from cxrlib.phantom.body import bones, chest, fluid, heart, look_alikes, trunk, 
 from cxrlib.phantom.body.devices import DEVICES, draw_devices
 from cxrlib.phantom.body.patient import Patient, displace, draw_geometry, draw_patient
 from cxrlib.phantom.physics.detector import SITES, burn_in_markers, expose, frame
-from cxrlib.phantom.physics.materials import AIR, FAT, SOFT, WATER
+from cxrlib.phantom.physics.materials import AIR, BEAM, BONE, ENERGIES, FAT, SOFT, WATER
+from cxrlib.phantom.physics.materials import attenuation as linear_attenuation
 from cxrlib.phantom.physics.rays import Geometry, Rays, ellipsoid, path_length
 from cxrlib.phantom.physics.texture import grain
 
@@ -51,6 +52,8 @@ class Order:
         Whether lungs and heart show other diseases: see `cxrlib.phantom.body.look_alikes`.
     devices : tuple of str
         Out of "leads", "tube", "line", "port", "pacemaker", "drain" and "portable".
+    energy : float, keV
+        Of the beam, 40 to 100. At a lower energy bones stand out more from soft tissue.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Order:
     site: int = 0
     sick: bool = False
     devices: tuple[str, ...] = ()
+    energy: float = BEAM
 
     def __post_init__(self) -> None:
         sides = ("right", "left") if self.finding == "nodule" else fluid.SIDES
@@ -86,6 +90,8 @@ class Order:
             raise InputError(f"device {min(unknown)!r} is unknown; it must be one of {', '.join(DEVICES)}, portable")
         if self.finding == "nodule" and self.amount > MAX_NODULE:
             raise InputError(f"a nodule of {self.amount:g} cm is asked for; it must be at most {MAX_NODULE} cm")
+        if not ENERGIES[0] <= self.energy <= ENERGIES[-1]:
+            raise InputError(f"energy is {self.energy} keV; it must lie between {ENERGIES[0]} and {ENERGIES[-1]} keV")
         if not 0 <= self.amount < 1e5:
             raise InputError(f"amount is {self.amount}; it must lie between 0 and 100,000")
 
@@ -199,6 +205,8 @@ def take_film(order: Order, *, size: int = 128) -> Film:
     maps = (smooth, body, aerated, lungs.lung, lungs.filled, nodule)
     smooth, body, aerated, lung, filled, nodule = (_enlarge(array, size) for array in maps)
     attenuation = smooth + _fine_attenuation(patient, geometry, body, aerated)
+    if order.energy != BEAM:
+        attenuation = _at_energy(attenuation, _bone_attenuation(patient, geometry, body), order.energy)
     attenuation += draw_devices(patient, geometry, order.devices, size)
     np.maximum(attenuation, MIN_ATTENUATION, out=attenuation)
     if order.finding == "cardiomegaly":
@@ -308,9 +316,23 @@ def _fine_attenuation(patient: Patient, geometry: Geometry, body: np.ndarray, ae
     total = vessels.vessel_thickness(patient, geometry, size) * aerated
     total *= np.float32(prominence * (SOFT - patient.lung_attenuation))
     total -= vessels.airway_thickness(patient, geometry, size) * (SOFT - AIR) * np.clip(body / 8, 0, 1)
-    # no bones outside the body
-    total += bones.bone_attenuation(patient, geometry, size) * np.clip(body / 4, 0, 1)
+    total += _bone_attenuation(patient, geometry, body)
     return total
+
+
+def _bone_attenuation(patient: Patient, geometry: Geometry, body: np.ndarray) -> np.ndarray:
+    """Return what bones add (H, W) to -ln T: none outside the body."""
+    return bones.bone_attenuation(patient, geometry, len(body)) * np.clip(body / 4, 0, 1)
+
+
+def _at_energy(attenuation: np.ndarray, bone: np.ndarray, energy: float) -> np.ndarray:
+    """Return -ln T (H, W) at another energy than that of the beam. `bone` is what bones add to it.
+
+    All but bone changes as soft tissue does. For water this is right to 1 %; for fat it is less exact.
+    """
+    soft, hard = linear_attenuation("soft tissue", energy), linear_attenuation("cortical bone", energy)
+    other = (attenuation - bone) * np.float32(soft / SOFT)
+    return other + bone * np.float32((hard - soft) / (BONE - SOFT))
 
 
 def _lung_attenuation(rays: Rays, patient: Patient, lungs: _Lungs, *, sick: bool) -> np.ndarray:

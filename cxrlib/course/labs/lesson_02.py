@@ -1,5 +1,6 @@
 """The lab of lesson 2: one film with an effusion of any volume. Also the films of its exercise and its real film."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ from cxrlib.course.reader import reader_seed, recall
 from cxrlib.errors import InputError
 from cxrlib.images.radiograph import read_image
 from cxrlib.phantom.film import MIN_VISIBLE, Film, Order, fit_volume, take_film
+from cxrlib.phantom.physics.materials import BEAM
 from cxrlib.phantom.signs import blunting
 from cxrlib.report import plots
 
@@ -51,6 +53,7 @@ def film_lab(
     side: str = "right",
     patient: int = PATIENT,
     outline: str = "off",
+    energy: float = BEAM,
 ) -> Figure:
     """Draw a film with an effusion, and beside it how much of the costophrenic angle is fluid.
 
@@ -64,10 +67,12 @@ def film_lab(
         As in `cxrlib.phantom.film.Order`.
     outline : {"off", "on"}
         Whether the fluid is outlined.
+    energy : float, keV
+        Of the beam. At a lower energy ribs stand out more.
     """
-    order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view)
+    order = Order(patient=patient, amount=float(volume), side=side, posture=posture, view=view, energy=float(energy))
     if volume > 1000:  # every chest that the lab offers holds less than that with ease
-        order = Order(patient=patient, amount=fit_volume(order), side=side, posture=posture, view=view)
+        order = replace(order, amount=fit_volume(order))
     film = take_film(order, size=SIZE)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(9.5, 4.9), layout="constrained", gridspec_kw={"width_ratios": [1.25, 1]}
