@@ -10,7 +10,7 @@ from cxrlib.cohorts.cohort import read_cohort
 from cxrlib.course.cohorts import TEST_FILMS, TEST_SEED
 from cxrlib.course.labs.lesson_08 import threshold_lab
 from cxrlib.course.lessons import course_film, course_run, course_scores, own_films
-from cxrlib.course.reader import guess, recall
+from cxrlib.course.reader import guess, keep, recall
 from cxrlib.course.widgets import plt, sliders, upload_explorer
 from cxrlib.evaluation.rates import performance
 from cxrlib.evaluation.roc_auc import auc
@@ -60,7 +60,9 @@ def test_a_cohort_of_your_own_replaces_the_courses(sim_cohort, monkeypatch, tmp_
     assert own_films(2, size=64) == {}
 
 
-def test_the_threshold_lab_counts_films_and_people_as_performance_does():
+def test_the_threshold_lab_counts_films_and_people_as_performance_does(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path))
+    keep("score of lesson 1", 9)
     rng = np.random.default_rng(0)
     labels, scores = np.repeat([1, 0], 50), rng.random(100)
     result = performance(labels, scores, 0.5)
@@ -73,6 +75,7 @@ def test_the_threshold_lab_counts_films_and_people_as_performance_does():
     assert [len(line.get_xdata()) for line in right.lines] == [found, 200 - found, alarms, 800 - alarms]
     # the odds are 1 / 7, times 1 for a prevalence of 0.5, divided by 1 / 4
     assert "formula: 0.364" in [line.get_label() for line in left.lines]
+    assert figure.get_suptitle() == "you, in lesson 1: 9 of 12 films right"
 
 
 def test_controls_draw_their_values_at_the_start_and_when_one_is_moved():

@@ -202,6 +202,12 @@ def network_result() -> str:
     )
 
 
+def quiz_score() -> str:
+    """Return in words how many films of the quiz the reader called right; "" before the quiz."""
+    known = recall(SCORE)
+    return "" if known is None else f"you, in lesson 1: {known} of {2 * EACH} films right"
+
+
 def quiz_buttons() -> "VBox":
     """Return the quiz: one film after the other with two buttons, then the result and the films with their fluid.
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from cxrlib.course.labs.lesson_01 import quiz_score
 from cxrlib.course.reader import recall
 from cxrlib.evaluation.decisions import cost_threshold, shift_prevalence
 from cxrlib.evaluation.rates import performance
@@ -22,7 +23,8 @@ def threshold_lab(
 
     The people are computed from the sensitivity and the specificity on these films,
     and from the prevalence. Lines on the left show the threshold, the threshold of
-    the cost formula at this prevalence, and the reader's thresholds from earlier.
+    the cost formula at this prevalence, and the reader's thresholds from earlier. The
+    title repeats the reader's result in the quiz of lesson 1.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def threshold_lab(
     classes = left.get_legend()
     left.legend(handles=left.lines, loc="center left", fontsize=9)
     left.add_artist(classes)
+    if known := quiz_score():
+        figure.suptitle(known, fontsize=10)
     found, missed, alarms = count_people(result.sensitivity.value, result.specificity.value, prevalence)
     _draw_people(right, found, missed, alarms)
     right.set_title(
