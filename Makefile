@@ -30,7 +30,7 @@ test-slow: $(READY) ## tests that take minutes: kills, hostile files, intervals,
 test-browser: $(READY) ## every notebook in JupyterLab, and the site, in a real browser; pictures: build/browser/ (a quarter of an hour)
 	$(BIN)/python -m pytest tests/browser
 
-experiments: $(READY) ## train the experiments of the lessons over eight seeds: cxrlib/course/tables/ (1 to 2 hours; resumes)
+experiments: $(READY) ## train the experiments of the lessons over eight seeds: cxrlib/course/tables/ (about 85 minutes; resumes)
 	$(BIN)/python data/make_experiments.py
 
 gallery: $(READY) ## train the experiments that only the page of experiments shows (half an hour; resumes)

@@ -227,11 +227,18 @@ def all_answers() -> str:
 
 
 def experiment_table(match: re.Match[str]) -> str:
-    """Return the results of an experiment as a table, for ``{{experiment NAME | TEST | BASELINE | ARM ...}}``."""
+    """Return the results of an experiment as a table.
+
+    A page asks for it with ``{{experiment NAME | TEST | BASELINE | ARM ...}}``, and for another column than the
+    AUC with ``NAME: COLUMN``.
+    """
     name, test, *arms = (part.strip() for part in match[1].split("|"))
-    results = read_experiment(name, test=test).groupby(["arm", "seed"], as_index=False)["auc"].mean()
+    name, _, column = (part.strip() for part in name.partition(":"))
+    results = read_experiment(name, test=test).rename(columns={"auc": "_", column: "auc"} if column else {})
+    results = results.groupby(["arm", "seed"], as_index=False)["auc"].mean()
     table = arms_table(results[results["arm"].isin(arms)], arms[0]).loc[arms]
-    lines = [f"| arm | {' | '.join(table.columns)} |", "|---|---|---|"]
+    head = [title.replace("AUC", column.split("_")[0] or "AUC") for title in table.columns]
+    lines = [f"| arm | {' | '.join(head)} |", "|---|---|---|"]
     lines += [f"| {arm} | {' | '.join(row)} |" for arm, row in zip(table.index, table.to_numpy(), strict=True)]
     return f"Scored on *{test}*:\n\n" + "\n".join(lines)
 
