@@ -78,6 +78,7 @@ def test_notebook_runs_in_jupyterlab(notebook, lab, page, pictures, tmp_path):
         page.wait_for_selector(BAR.format(status="idle") + '[aria-valuenow="100"]')
         assert not page.locator("[role=dialog], .jp-Notification-Toast, .Toastify__toast").count()
         assert move_sliders(page, cells) == sum(count_sliders(cell["source"]) for cell in cells)
+        see_guesses_beside_results(page, cells)
         assert upload_films(page, cells, tmp_path) == UPLOADS.get(notebook, 0)
         assert not page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count()  # below a slider, too
         take_pictures(page, cells, pictures / notebook.removesuffix(".ipynb"))
@@ -133,6 +134,14 @@ def move_sliders(page, cells: list[dict]) -> int:
                 page.keyboard.press("Enter")
                 page.wait_for_function(ANOTHER_PICTURE, arg=[node, shown], timeout=MOVE_SECONDS * 1000)
     return moved
+
+
+def see_guesses_beside_results(page, cells: list[dict]) -> None:
+    """Make each guess whose result is known by now, and see both side by side."""
+    for cell in (cell for cell in cells if "guess(" in cell["source"] and "result=" in cell["source"]):
+        node = page.evaluate_handle(SHOW_CELL, cell["index"]).as_element()
+        node.wait_for_selector("button:has-text('this is my guess')").click()
+        node.wait_for_selector("text=/You guessed .+ The result is .+/")
 
 
 def upload_films(page, cells: list[dict], folder: Path) -> int:
